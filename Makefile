@@ -1,0 +1,49 @@
+# The whole interface: make lab, make test, make bench, make format.
+# Each does all its set-up itself and can be run again: what is done is not done twice.
+.PHONY: lab test bench format install engine browser
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+NOTEBOOKS = $(wildcard labs/[0-9]*/*.ipynb)
+
+lab: install engine
+	labkit lab $(WORKSPACE)
+
+test: install engine browser
+	ruff format --check . && ruff check . && mypy
+	cd extension && jlpm run check
+	pytest tests
+	LABKIT_UNATTENDED=1 pytest -p nbval_shim --nbval-lax --nbval-current-env --nbval-cell-timeout=300 $(NOTEBOOKS)
+
+bench: install engine
+	@for figure in tests/bench/bench_*.py; do python $$figure || exit 1; done
+
+format: install
+	ruff format . && ruff check --fix .
+	cd extension && jlpm run format
+
+# Python part: a virtual environment with the locked dependencies, then labkit itself with its JupyterLab panel.
+.venv/bin/uv: requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "labkit needs Python 3.11 or newer: apt-get install python3 python3-venv"; exit 1; }
+	@command -v git >/dev/null || { echo "labkit needs git: apt-get install git"; exit 1; }
+	$(PYTHON) -m venv .venv || { echo "labkit needs Python's venv module: apt-get install python3-venv"; exit 1; }
+	awk '/^[a-z]/{wanted=/^uv==/} wanted' requirements.lock > .venv/uv.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement .venv/uv.lock
+	touch $@
+
+.venv/locked: .venv/bin/uv
+	uv pip sync --quiet --require-hashes requirements.lock
+	touch $@
+
+install: .venv/installed
+.venv/installed: .venv/locked pyproject.toml $(shell find extension/src extension/style extension/schema extension/package.json -type f 2>/dev/null)
+	uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Engine part: the container engine and the images.
+engine: .venv/locked
+	python -m labkit doctor --fix
+
+browser:
+	@python tests/browser.py

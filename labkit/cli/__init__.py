@@ -1,0 +1,52 @@
+"""The command line: `labkit …`.
+
+Exit codes: 0 done, 1 what was asked for failed, 2 wrong usage, 3 no container engine. Listings and results take
+`--json` and then print one JSON document on standard output; everything meant for people goes to standard error
+where both are wanted.
+"""
+
+import sys
+from typing import Any
+
+import click
+
+from labkit.cli import _artifacts, _engine, _environment, _pipeline, _workspace
+from labkit.errors import LabError
+
+__all__ = ["labkit", "main"]
+
+FAILED, NO_ENGINE, INTERRUPTED = 1, 3, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pipeline-labkit")
+def labkit() -> None:
+    """Learn the deployment pipeline by experiment, on real containers."""
+
+
+labkit.add_command(_workspace.start)
+labkit.add_command(_workspace.lab)
+labkit.add_command(_workspace.reset)
+labkit.add_command(_workspace.release)
+labkit.add_command(_engine.doctor)
+labkit.add_command(_engine.images)
+labkit.add_command(_pipeline.pipeline)
+labkit.add_command(_environment.environment)
+labkit.add_command(_artifacts.artifacts)
+
+
+def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's own return, never used
+    """Run the command line and leave with its exit code; an error of the user's shows no traceback."""
+    try:
+        labkit.main(arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(INTERRUPTED)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except LabError as problem:
+        click.echo(str(problem), err=True)
+        sys.exit(NO_ENGINE if type(problem).__name__ in {"NoEngine", "NoPermission"} else FAILED)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        sys.exit(INTERRUPTED)

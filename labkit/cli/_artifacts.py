@@ -1,0 +1,84 @@
+"""`labkit artifacts`: the questions of the chapter, asked of the artifact database."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from labkit.cli._show import as_json, console, in_workspace, print_json, print_table
+from labkit.errors import LabError
+from labkit.workspace import Workspace
+
+
+@click.group()
+def artifacts() -> None:
+    """Ask what runs, where something is, what happened, and whether the record is whole."""
+
+
+@artifacts.command("what-runs")
+@click.argument("service")
+@click.option("--stage", default="production", show_default=True)
+@in_workspace
+@as_json
+def what_runs(service: str, stage: str, root: Path | None, *, as_json: bool) -> None:
+    """Say what runs as SERVICE and what went into it: code, dependencies, tests, tools, configuration."""
+    running = Workspace.open(root).artifacts.what_runs(service, stage)
+    if running is None:
+        raise LabError(
+            f"a deployment of {service} in {stage}",
+            "no such deployment is recorded, or it was removed",
+            "run `labkit pipeline run`, or name another service or --stage",
+        )
+    if as_json:
+        print_json(running.to_json())
+        return
+    console.print(f"{service} in {stage} runs {running.image.name}", markup=False)
+    rows = [(role, r.uri, r.digest[:12]) for role, found in running.references.items() for r in found]
+    print_table(("role", "what", "digest"), rows, empty="nothing is recorded about this image")
+
+
+@artifacts.command("where-is")
+@click.argument("purl")
+@in_workspace
+@as_json
+def where_is(purl: str, root: Path | None, *, as_json: bool) -> None:
+    """Say which deployed services have PURL in them, for example pkg:pypi/starlette@1.0.0."""
+    places = Workspace.open(root).artifacts.where_is(purl)
+    if as_json:
+        print_json([place.to_json() for place in places])
+        return
+    rows = [(place.stage, place.service, place.image.name) for place in places]
+    print_table(("stage", "service", "image"), rows, empty=f"nothing that is deployed contains {purl}")
+
+
+@artifacts.command()
+@click.option("--run", help="Only the facts of one pipeline run.")
+@click.option("--limit", type=int, default=40, show_default=True, help="The newest N facts.")
+@in_workspace
+@as_json
+def history(run: str | None, limit: int, root: Path | None, *, as_json: bool) -> None:
+    """List what happened, oldest first."""
+    facts = Workspace.open(root).artifacts.history(run=run, limit=limit)
+    if as_json:
+        print_json([fact.to_json() for fact in facts])
+        return
+    rows = [
+        (fact.id, f"{fact.at:%H:%M:%S}", fact.kind.name.lower(), fact.stage or "", fact.subject.name, fact.by)
+        for fact in facts
+    ]
+    print_table(("row", "at (UTC)", "what", "stage", "subject", "by"), rows, empty="nothing has happened yet")
+
+
+@artifacts.command()
+@in_workspace
+@as_json
+def verify(root: Path | None, *, as_json: bool) -> None:
+    """Check every signature and the chain; name the first row that was edited, moved or lost."""
+    result = Workspace.open(root).artifacts.verify()
+    if as_json:
+        print_json(result.to_json())
+    elif result.ok:
+        console.print(f"{result.facts} facts, all signed, none changed, none missing")
+    else:
+        console.print(f"row {result.row}: {result.problem}", markup=False)
+    sys.exit(0 if result.ok else 1)

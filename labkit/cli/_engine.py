@@ -1,0 +1,64 @@
+"""`labkit doctor` and `labkit images`: is this machine ready, and the images that the labs need."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from labkit.cli._show import as_json, console, print_json, step_printer
+
+
+@click.command()
+@click.option("--fix", is_flag=True, help="Mend what can be mended: start the engine, build the images.")
+@as_json
+def doctor(*, fix: bool, as_json: bool) -> None:
+    """Check this machine, one line a check, each failure with its one mend."""
+    from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
+
+    checks = engine.doctor(fix=fix, progress=step_printer())
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        for check in checks:
+            mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]"
+            console.print(f"{mark} {check.name:<8} {check.seen} (wanted: {check.threshold})", soft_wrap=True)
+            if not check.ok:
+                console.print(f"     mend: {check.mend}", soft_wrap=True)
+    if any(check.name == "engine" and not check.ok for check in checks):
+        sys.exit(3)
+    sys.exit(0 if all(check.ok for check in checks) else 1)
+
+
+@click.group()
+def images() -> None:
+    """Build the labs' images, or carry them to a machine without a network."""
+
+
+@images.command()
+def build() -> None:
+    """Build every image that is missing or older than its recipe."""
+    from labkit import engine  # noqa: PLC0415 - as above
+
+    engine.build_images(progress=step_printer())
+    console.print("all images are there")
+
+
+@images.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def save(file: Path) -> None:
+    """Save all images into one FILE for a classroom."""
+    from labkit import engine  # noqa: PLC0415 - as above
+
+    engine.save_images(file)
+    console.print(f"saved {file} ({file.stat().st_size / 1e6:.0f} MB); elsewhere: labkit images load {file.name}")
+
+
+@images.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+def load(file: Path) -> None:
+    """Load the images of a FILE that `labkit images save` wrote."""
+    from labkit import engine  # noqa: PLC0415 - as above
+
+    engine.load_images(file)
+    console.print("all images are there")

@@ -1,0 +1,54 @@
+"""`labkit pipeline`: send a commit through the stages, with live progress, and approve a waiting run."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from labkit.cli._show import as_json, console, in_workspace, print_json, progress
+from labkit.workspace import Workspace
+
+WORDS = {"passed": "[green]pass[/]", "failed": "[red]FAIL[/]", "waiting": "[yellow]wait[/]"}
+
+
+@click.group()
+def pipeline() -> None:
+    """Send a commit through the pipeline."""
+
+
+@pipeline.command()
+@click.option("--commit", default="HEAD", show_default=True, help="A commit of the workspace's shop repository.")
+@in_workspace
+@as_json
+def run(commit: str, root: Path | None, *, as_json: bool) -> None:
+    """Take a commit from development to production; the first red gate stops it."""
+    from labkit.pipeline import run as run_pipeline  # noqa: PLC0415 - keeps `labkit --help` quick
+
+    done = run_pipeline(Workspace.open(root), commit, on_event=_print_event)
+    if as_json:
+        print_json(done.to_json())
+    elif done.state == "passed":
+        console.print(f"run {done.id}: {done.commit[:12]} is in production")
+        console.print("ask what it is made of: labkit artifacts what-runs cart")
+    else:
+        console.print(f"run {done.id} {done.state}: {done.stopped_because}", markup=False, soft_wrap=True)
+    sys.exit(0 if done.state == "passed" else 1)
+
+
+def _print_event(event: object) -> None:
+    word = WORDS.get(getattr(event, "state", ""), "[dim] .. [/]")
+    seconds = getattr(event, "seconds", None)
+    took = f" ({seconds:.1f} s)" if seconds is not None else ""
+    place = f"{getattr(event, 'stage', ''):<12}{getattr(event, 'gate', None) or '':<18}"
+    progress.print(f"{word} {place}{getattr(event, 'message', '')}{took}", soft_wrap=True)
+
+
+@pipeline.command()
+@click.argument("run_id", metavar="RUN")
+@in_workspace
+def approve(run_id: str, root: Path | None) -> None:
+    """Let a waiting RUN go on into production; who did it is recorded."""
+    from labkit.pipeline import approve as approve_run  # noqa: PLC0415 - as above
+
+    fact = approve_run(Workspace.open(root), run_id)
+    console.print(f"run {run_id} approved by {fact.by}")

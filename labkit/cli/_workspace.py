@@ -1,0 +1,90 @@
+"""`labkit start`, `lab`, `reset`, `release`: the learner's folder and its notebooks."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+
+from labkit.cli._show import console, in_workspace, step_printer
+from labkit.workspace import Workspace
+
+HOME = Path("~/labkit")
+FIRST_LAB = "labs/0-overview/one-change-to-production.ipynb"
+PORT = 8888
+
+directory = click.argument("directory", type=click.Path(path_type=Path, file_okay=False), required=False)
+
+
+def _start(root: Path | None) -> Workspace:
+    from labkit.grading import learner_notebooks  # noqa: PLC0415 - keeps `labkit --help` quick
+
+    return Workspace.create((root or HOME).expanduser(), notebooks=learner_notebooks())
+
+
+@click.command()
+@directory
+def start(directory: Path | None) -> None:
+    """Make the learner's workspace in DIRECTORY (default: ~/labkit); what is there already stays."""
+    workspace = _start(directory)
+    console.print(f"workspace ready: {workspace.root}\nnext: labkit lab {workspace.root}", soft_wrap=True)
+
+
+@click.command()
+@directory
+@click.option("--port", type=int, help=f"Default: {PORT}, or the next free one.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
+    """Open JupyterLab on the first lab; stop it with Ctrl-C."""
+    from labkit.engine import Engine  # noqa: PLC0415 - as above
+
+    workspace = _start(directory)
+    Engine.ensure(progress=step_printer())
+    command = [
+        *(sys.executable, "-m", "jupyterlab"),
+        f"--ServerApp.root_dir={workspace.root}",
+        f"--LabApp.default_url=/lab/tree/{FIRST_LAB}",
+        f"--ServerApp.port={port or _free_port(PORT)}",
+        f"--ServerApp.port_retries={0 if port else 50}",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    if no_browser:
+        command.append("--no-browser")
+    if os.geteuid() == 0:
+        command.append("--allow-root")
+    console.print(f"JupyterLab opens on {workspace.root}; stop it with Ctrl-C", soft_wrap=True)
+    os.execvpe(command[0], command, os.environ | {"LABKIT_WORKSPACE": str(workspace.root)})  # noqa: S606 - our own command
+
+
+def _free_port(wanted: int) -> int:
+    for port in range(wanted, wanted + 50):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    return 0
+
+
+@click.command()
+@click.argument("slug", metavar="LAB")
+@in_workspace
+def reset(slug: str, root: Path | None) -> None:
+    """Put the notebook of LAB back as it was; your copy is kept beside it."""
+    from labkit.grading import learner_notebooks  # noqa: PLC0415 - as above
+
+    kept = Workspace.open(root).reset(slug, notebooks=learner_notebooks())
+    console.print(f"{slug} is as new" + (f"; your copy is kept as {kept}" if kept else ""), soft_wrap=True)
+
+
+@click.command()
+@click.option("--to", "to", type=click.Path(path_type=Path, file_okay=False), default=Path("release"), show_default=True)
+def release(to: Path) -> None:
+    """Write the learner copies of all labs: no solutions, no hidden tests, the same bytes every time."""
+    from labkit.grading import learner_notebooks  # noqa: PLC0415 - as above
+
+    for name, content in learner_notebooks().items():
+        path = to / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        console.print(path, soft_wrap=True)
