@@ -2,6 +2,7 @@
 # Each does all its set-up itself and can be run again: what is done is not done twice.
 .PHONY: lab test bench format install engine browser
 SHELL := /bin/bash
+MAKEFLAGS += --jobs=2 --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
