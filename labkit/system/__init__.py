@@ -1,0 +1,9 @@
+"""The system under deployment as data: what `system.toml` declares, checked when it is read.
+
+A course author elsewhere writes a `system.toml` for their own services and reuses everything above this room.
+"""
+
+from labkit.system._model import STAGES, Database, External, Parameter, Service, Toggle
+from labkit.system._system import System
+
+__all__ = ["STAGES", "Database", "External", "Parameter", "Service", "System", "Toggle"]

@@ -1,0 +1,105 @@
+"""The parts that a system is made of."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Any
+
+STAGES = ("development", "integration", "staging", "production")
+"""The kinds of environment, in the order in which a change meets them."""
+
+TYPES = ("int", "float", "str", "bool", "duration")
+MODES = ("read-only", "read-write")
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: its folder relative to the system's, its port, whom it calls, its number of instances.
+
+    instances maps a stage to that number. health answers while the process lives, ready while it serves.
+    """
+
+    name: str
+    path: PurePosixPath
+    port: int
+    calls: tuple[str, ...]
+    instances: Mapping[str, int]
+    health: str = "/healthz"
+    ready: str = "/readyz"
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database: the service that owns it, its name, the folder of its migrations (applied by name)."""
+
+    service: str
+    name: str
+    migrations: PurePosixPath
+
+
+@dataclass(frozen=True)
+class External:
+    """A service of somebody else.
+
+    stub maps "METHOD /path" to an answer {status, body}; labkit.service.stub gives these answers. provider is
+    the folder of the service that stands for the real one, None when there is none. real holds the stages in
+    which the real one is called; for a read-write service that is production alone.
+    """
+
+    name: str
+    mode: str
+    port: int
+    stub: Mapping[str, Any] = field(default_factory=dict)
+    provider: PurePosixPath | None = None
+    real: tuple[str, ...] = ("production",)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A configuration parameter: its type (one of int, float, str, bool, duration) and its values.
+
+    default is None when every stage has to give a value; values maps a stage to its own.
+    """
+
+    name: str
+    type: str
+    default: Any
+    values: Mapping[str, Any]
+
+    @property
+    def variable(self) -> str:
+        """Return the name of the environment variable that carries the value."""
+        return self.name.upper().replace("-", "_")
+
+    def text(self, value: object) -> str | None:
+        """Return a value as the environment variable's text, None when it is not of the parameter's type.
+
+        A text is read as a value where that is possible, because overrides come from command lines too.
+        A duration is a number with a unit ("250ms", "2s", "1m", "1h") and becomes a number of seconds.
+        """
+        if isinstance(value, bool):
+            return str(value).lower() if self.type == "bool" else None
+        if isinstance(value, int | float):
+            fits = self.type == "float" or (self.type == "int" and isinstance(value, int))
+            return str(value) if fits else None
+        return _from_text(self.type, value) if isinstance(value, str) else None
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """A feature toggle: the team that owns it and the day by which it is to be removed."""
+
+    name: str
+    owner: str
+    remove_by: date
+
+
+def _from_text(kind: str, text: str) -> str | None:
+    patterns = {"int": r"-?\d+", "float": r"-?\d+(\.\d+)?", "bool": "true|false", "str": "(?s:.+)"}
+    if kind in patterns:
+        return text if re.fullmatch(patterns[kind], text) else None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", text)
+    return f"{float(found[1]) * SECONDS[found[2]]:g}" if found else None

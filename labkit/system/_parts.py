@@ -1,0 +1,110 @@
+"""Reads each part of a system from its table."""
+
+from datetime import date, datetime
+from typing import Any
+
+from labkit.system._model import MODES, STAGES, TYPES, Database, External, Parameter, Service, Toggle
+from labkit.system._table import Table
+
+EXAMPLES = {"int": "10", "float": "0.5", "str": '"EUR"', "bool": "true", "duration": '"250ms"'}
+ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
+
+
+def service(name: str, table: Table) -> Service:
+    """Read [services.NAME]."""
+    path = table.folder("path", name)
+    read = Service(
+        name=name,
+        path=path or table.refuse("path", "a folder", None, "add path"),
+        port=table.port("port"),
+        calls=table.texts("calls", ()),
+        instances=_instances(table.table("instances")),
+        health=_url_path(table, "health", "/healthz"),
+        ready=_url_path(table, "ready", "/readyz"),
+    )
+    table.refuse_unknown()
+    return read
+
+
+def _instances(table: Table) -> dict[str, int]:
+    expected = "a number of instances, 0 or more"
+    counts = {stage: table.get(stage, int, expected, ONE_EACH[stage]) for stage in STAGES[1:]}
+    for stage, count in counts.items():
+        if count < 0:
+            table.refuse(stage, expected, count, "write 0 or more")
+    table.refuse_unknown()
+    return {"development": 0} | counts
+
+
+def _url_path(table: Table, key: str, default: str) -> str:
+    value = str(table.text(key, f'a path, such as "{default}"', default))
+    if not value.startswith("/"):
+        table.refuse(key, f'a path, such as "{default}"', value, f'write "/{value}"')
+    return value
+
+
+def database(table: Table) -> Database | None:
+    """Read [database]; None when the system has none."""
+    if not table.written:
+        return None
+    migrations = table.folder("migrations")
+    read = Database(
+        service=table.text("service"),
+        name=table.text("name"),
+        migrations=migrations or table.refuse("migrations", "a folder", None, "add migrations"),
+    )
+    table.refuse_unknown()
+    return read
+
+
+def external(name: str, table: Table) -> External:
+    """Read [external.NAME]; a read-write service that would be real outside production is refused."""
+    read = External(
+        name=name,
+        mode=table.choice("mode", MODES),
+        port=table.port("port"),
+        stub=_answers(table.table("stub")),
+        provider=table.folder("provider", None),
+        real=table.texts("real", ("production",)),
+    )
+    for stage in read.real:
+        if stage not in STAGES:
+            table.refuse("real", f"stages among {', '.join(STAGES)}", stage, f"take {stage} out")
+        if stage != "production" and read.mode == "read-write":
+            expected = "only production, because what writes must be stubbed everywhere else"
+            table.refuse("real", expected, list(read.real), 'write real = ["production"]')
+    table.refuse_unknown()
+    return read
+
+
+def _answers(table: Table) -> dict[str, Any]:
+    expected = '"METHOD /path" = {status = 200, body = {…}}'
+    for key in table.written:
+        method, _, path = key.partition(" ")
+        answer = table.get(key, dict, expected)
+        if not (method.isupper() and path.startswith("/") and set(answer) <= {"status", "body"}):
+            table.refuse(key, expected, answer, f"write {expected}")
+    return table.values()
+
+
+def parameter(name: str, table: Table) -> Parameter:
+    """Read [config.NAME]; a value of the wrong type is refused here already."""
+    kind = table.choice("type", TYPES)
+    anything = (str, int, float, bool)
+    given = {key: table.get(key, anything, kind) for key in ("default", *STAGES) if key in table.written}
+    read = Parameter(name, kind, given.pop("default", None), given)
+    for key, value in {"default": read.default, **given}.items():
+        if value is not None and read.text(value) is None:
+            table.refuse(key, f"a value of type {kind}", value, f"write one such as {EXAMPLES[kind]}")
+    table.refuse_unknown()
+    return read
+
+
+def toggle(name: str, table: Table) -> Toggle:
+    """Read [toggles.NAME]."""
+    day = table.get("remove_by", date, "a date, such as 2027-06-30")
+    if isinstance(day, datetime):
+        table.refuse("remove_by", "a date without a time", day.isoformat(), f"write {day.date()}")
+    read = Toggle(name, table.text("owner"), day)
+    table.refuse_unknown()
+    return read

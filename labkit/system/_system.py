@@ -1,0 +1,159 @@
+"""A system as a whole: reads system.toml and checks that its parts fit together."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from labkit.errors import LabError
+from labkit.system import _parts as parts
+from labkit.system._model import STAGES, Database, External, Parameter, Service, Toggle
+from labkit.system._table import Table
+
+
+@dataclass(frozen=True)
+class System:
+    """What `system.toml` declares; root is its folder, entry the service that no other service calls."""
+
+    name: str
+    root: Path
+    services: Mapping[str, Service]
+    database: Database | None
+    external: Mapping[str, External]
+    config: Mapping[str, Parameter]
+    toggles: Mapping[str, Toggle]
+    entry: str
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a system.toml, or the one in a folder; a mistake is a LabError with file, key and mend."""
+        file = Path(path).absolute()
+        file = file / "system.toml" if file.is_dir() else file
+        top = Table(_read(file), file.name)
+        services = {name: parts.service(name, table) for name, table in top.tables("services")}
+        external = {name: parts.external(name, table) for name, table in top.tables("external")}
+        system = cls(
+            name=top.text("name"),
+            root=file.parent,
+            services=services,
+            database=parts.database(top.table("database")),
+            external=external,
+            config={name: parts.parameter(name, table) for name, table in top.tables("config")},
+            toggles={name: parts.toggle(name, table) for name, table in top.tables("toggles")},
+            entry=_entry(top, services),
+        )
+        top.refuse_unknown()
+        _check_calls(top, system)
+        _check_ports(top, system)
+        _check_folders(top, system)
+        return system
+
+    def services_of(self, stage: str) -> list[Service]:
+        """Return the services that have at least one instance in a stage, in the file's order."""
+        return [service for service in self.services.values() if service.instances[_known(stage)] > 0]
+
+    def configuration(self, stage: str, overrides: Mapping[str, object] | None = None) -> dict[str, str]:
+        """Return the environment variables of a stage: each parameter's own value for it, else its default.
+
+        overrides maps parameter names to values for this one environment. A wrong type, a missing value and
+        an unknown key are LabErrors, so that nothing starts with a configuration that cannot work.
+        """
+        given = dict(overrides or {})
+        _known(stage)
+        for name in given:
+            if name not in self.config:
+                known = ", ".join(self.config) or "none"
+                raise LabError(
+                    f"a parameter of [config] in system.toml: {known}", repr(name), f"take {name} out"
+                )
+        return {
+            parameter.variable: _value(parameter, stage, given.get(name))
+            for name, parameter in self.config.items()
+        }
+
+    def digest(self) -> str:
+        """Return the SHA-256 of system.toml as "sha256:" and 64 hexadecimal digits."""
+        return "sha256:" + hashlib.sha256((self.root / "system.toml").read_bytes()).hexdigest()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as fault:
+        mend = "give the folder that holds system.toml, or write one as the README shows"
+        raise LabError("a system.toml", f"there is no {file}", mend) from fault
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise LabError(f"{file} is TOML in UTF-8", str(fault), f"mend that line of {file.name}") from fault
+
+
+def _known(stage: str) -> str:
+    if stage not in STAGES:
+        raise LabError(f"a stage, one of {', '.join(STAGES)}", repr(stage), "name one of them")
+    return stage
+
+
+def _value(parameter: Parameter, stage: str, override: object) -> str:
+    value = override if override is not None else parameter.values.get(stage, parameter.default)
+    place = f"config.{parameter.name}"
+    if value is None:
+        mend = f"add {stage} = … or default = … to [{place}]"
+        raise LabError(
+            f"system.toml, {place}: a value for {stage}", "neither a value for it nor a default", mend
+        )
+    text = parameter.text(value)
+    if text is None:
+        mend = f"give a value such as {parts.EXAMPLES[parameter.type]}"
+        raise LabError(f"{place}: a value of type {parameter.type}", repr(value), mend)
+    return text
+
+
+def _entry(top: Table, services: Mapping[str, Service]) -> str:
+    called = {name for service in services.values() for name in service.calls}
+    entries = [name for name in services if name not in called]
+    if len(entries) != 1:
+        expected = "exactly one service that no other calls: the one that clients enter by"
+        mend = "correct the calls of the services so that all but one are called"
+        top.refuse("services", expected, ", ".join(entries) or None, mend)
+    return entries[0]
+
+
+def _check_calls(top: Table, system: System) -> None:
+    known = {**system.services, **system.external}
+    for service in system.services.values():
+        for name in service.calls:
+            if name not in known or name == service.name:
+                expected = (
+                    f"other services or external ones: {', '.join(n for n in known if n != service.name)}"
+                )
+                top.refuse(f"services.{service.name}.calls", expected, name, f"correct {name} or declare it")
+    if system.database is not None and system.database.service not in system.services:
+        expected = f"the service that owns it, one of {', '.join(system.services)}"
+        top.refuse("database.service", expected, system.database.service, "name one of them")
+
+
+def _check_ports(top: Table, system: System) -> None:
+    taken: dict[int, str] = {}
+    for place, part in (("services", system.services), ("external", system.external)):
+        for name, item in part.items():
+            if item.port in taken:
+                expected = "a port of its own, because the load balancer listens on every service's port"
+                top.refuse(
+                    f"{place}.{name}.port", expected, item.port, f"choose another than {taken[item.port]}'s"
+                )
+            taken[item.port] = name
+
+
+def _check_folders(top: Table, system: System) -> None:
+    folders = {f"services.{name}.path": service.path for name, service in system.services.items()}
+    folders |= {
+        f"external.{name}.provider": it.provider for name, it in system.external.items() if it.provider
+    }
+    if system.database is not None:
+        folders["database.migrations"] = system.database.migrations
+    for key, folder in folders.items():
+        if not (system.root / folder).is_dir():
+            top.refuse(
+                key, f"a folder beside {top.file}", str(folder), f"make the folder {folder} or correct {key}"
+            )

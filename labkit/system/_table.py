@@ -1,0 +1,123 @@
+"""Reads one table of system.toml so that every mistake names its file, its key and its mend."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, NoReturn
+
+from labkit.errors import LabError
+
+NAME = re.compile(r"[a-z][a-z0-9_-]*")
+LARGEST_PORT = 65535
+A_TEXT = 'a text that is not empty, such as "cart"'
+REQUIRED = object()
+"""Stands for "no default": the key has to be written."""
+
+
+class Table:
+    """A TOML table that knows its place in the file and which of its keys were asked for."""
+
+    def __init__(self, values: Mapping[str, Any], file: str, place: str = "") -> None:
+        self._values = values
+        self._asked: list[str] = []
+        self.file = file
+        self.place = place
+
+    def refuse(self, key: str, expected: str, seen: object, mend: str) -> NoReturn:
+        """Raise the error for a key: what it should be, what it is, how to mend it."""
+        name = ".".join(part for part in (self.place, key) if part)
+        raise LabError(f"{self.file}, {name}: {expected}", "nothing" if seen is None else repr(seen), mend)
+
+    def get(self, key: str, kind: type | tuple[type, ...], expected: str, default: object = REQUIRED) -> Any:  # noqa: ANN401 - TOML holds anything until it is checked
+        """Return a value of a kind, or the default when the key is not written."""
+        self._asked.append(key)
+        value = self._values.get(key, default)
+        if value is REQUIRED:
+            self.refuse(key, expected, None, f"add {key} to [{self.place}]" if self.place else f"add {key}")
+        of_kind = isinstance(value, kind) and (not isinstance(value, bool) or kind is bool)
+        if key in self._values and not of_kind:
+            self.refuse(key, expected, value, f"write {expected}")
+        return value
+
+    def text(self, key: str, expected: str = A_TEXT, default: object = REQUIRED) -> Any:  # noqa: ANN401 - as above
+        """Return a text that is not empty, or the default."""
+        value = self.get(key, str, expected, default)
+        if value == "":
+            self.refuse(key, expected, value, f"write {expected}")
+        return value
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        """Return one of several texts."""
+        expected = f"one of {', '.join(choices)}"
+        value = str(self.text(key, expected))
+        if value not in choices:
+            self.refuse(key, expected, value, _nearest(value, choices) or f"write {expected}")
+        return value
+
+    def texts(self, key: str, default: object = REQUIRED) -> tuple[str, ...]:
+        """Return a list of texts, possibly empty."""
+        expected = 'a list of texts, such as ["catalog"]'
+        value = self.get(key, list, expected, default)
+        if not all(isinstance(item, str) for item in value):
+            self.refuse(key, expected, value, f"write {expected}")
+        return tuple(value)
+
+    def port(self, key: str) -> int:
+        """Return a port number, 1 to 65535."""
+        expected = f"a port number, 1 to {LARGEST_PORT}"
+        value = int(self.get(key, int, expected))
+        if not 0 < value <= LARGEST_PORT:
+            self.refuse(key, expected, value, f"write {expected}")
+        return value
+
+    def folder(self, key: str, default: object = REQUIRED) -> PurePosixPath | None:
+        """Return a path inside the system's folder; None when that is the default and nothing is written."""
+        expected = 'a folder inside the system\'s own, such as "cart"'
+        value = self.text(key, expected, default)
+        if value is None:
+            return None
+        path = PurePosixPath(value)
+        if path.is_absolute() or ".." in path.parts:
+            self.refuse(
+                key, expected, value, f"move the folder beside {self.file} and write its relative path"
+            )
+        return path
+
+    def table(self, key: str) -> "Table":
+        """Return a table inside this one; an empty one when it is not written."""
+        expected = f"a table, [{'.'.join(part for part in (self.place, key) if part)}]"
+        values = self.get(key, dict, expected, {})
+        return Table(values, self.file, f"{self.place}.{key}" if self.place else key)
+
+    def tables(self, key: str) -> Iterator[tuple[str, "Table"]]:
+        """Yield name and table of each table under a key; names are such as networks and shells accept."""
+        outer = self.table(key)
+        for name in outer.written:
+            if not NAME.fullmatch(name):
+                near = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_0123456789")
+                expected = "a name of lower-case letters, digits, - and _, a letter first"
+                outer.refuse(name, expected, name, f"rename it, for example to {near or 'cart'}")
+            yield name, outer.table(name)
+
+    @property
+    def written(self) -> list[str]:
+        """The keys that are written."""
+        return list(self._values)
+
+    def values(self) -> dict[str, Any]:
+        """Return everything as it is written, for a table that is free in form."""
+        self._asked.extend(self._values)
+        return dict(self._values)
+
+    def refuse_unknown(self) -> None:
+        """Raise when a key is written that nobody asked for, naming the key it may have been meant for."""
+        for key in self._values:
+            if key not in self._asked:
+                known = f"one of the keys {', '.join(sorted(self._asked))}"
+                self.refuse(key, known, key, _nearest(key, self._asked) or f"take {key} out")
+
+
+def _nearest(word: str, words: tuple[str, ...] | list[str]) -> str:
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"write {near[0]} instead of {word}" if near else ""

@@ -1,0 +1,1 @@
+-- the tables of the catalog
