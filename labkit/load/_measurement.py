@@ -1,0 +1,207 @@
+"""What the clients saw: answers, failures and latencies, in all and by second, version and request."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from labkit.load._histogram import Histogram
+
+
+class Key(NamedTuple):
+    """Where an answer is counted: second of its planned time, version that answered ("" unknown), request."""
+
+    second: int
+    version: str
+    request: str
+
+
+class Figures(ABC):
+    """The figures of some answers; NaN where there are none."""
+
+    @property
+    @abstractmethod
+    def tally(self) -> "Tally":
+        """The answers counted."""
+
+    @property
+    def error_share(self) -> float:
+        """Failed requests by requests, 0 to 1."""
+        return self.tally.failed / self.tally.requests if self.tally.requests else math.nan
+
+    def quantile(self, share: float) -> float:
+        """Return the latency in ms that this share (0 to 1) of the requests did not exceed."""
+        return self.tally.latency.quantile(share)
+
+    @property
+    def p50_ms(self) -> float:
+        """The median latency."""
+        return self.quantile(0.50)
+
+    @property
+    def p90_ms(self) -> float:
+        """The 90th percentile of latency."""
+        return self.quantile(0.90)
+
+    @property
+    def p99_ms(self) -> float:
+        """The 99th percentile of latency."""
+        return self.quantile(0.99)
+
+    @property
+    def max_ms(self) -> float:
+        """The longest latency."""
+        return self.quantile(1.0)
+
+
+@dataclass(frozen=True)
+class Tally(Figures):
+    """Some answers: how many, how many of them failed, and their latencies.
+
+    Latency counts from the planned time of the request, in ms; a failed request counts with the time until it
+    failed. Figures without answers are NaN.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    latency: Histogram = field(default_factory=Histogram, repr=False)
+
+    @property
+    def tally(self) -> "Tally":
+        """Itself."""
+        return self
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.requests + other.requests, self.failed + other.failed, self.latency + other.latency)
+
+    def __sub__(self, earlier: "Tally") -> "Tally":
+        return Tally(
+            self.requests - earlier.requests, self.failed - earlier.failed, self.latency - earlier.latency
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as plain data; what has no value is None."""
+        figures = {name: getattr(self, name) for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms")}
+        told = {name: None if math.isnan(value) else round(value, 3) for name, value in figures.items()}
+        return {"requests": self.requests, "failed": self.failed, **told}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failed request, kept as an example of its cause; at_s is its planned time since the start."""
+
+    at_s: float
+    request: str
+    cause: str
+    version: str
+    detail: str
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    requests, failed, counts = 0, 0, dict[int, int]()
+    for tally in tallies:
+        requests, failed = requests + tally.requests, failed + tally.failed
+        for edge, count in tally.latency.counts.items():
+            counts[edge] = counts.get(edge, 0) + count
+    return Tally(requests, failed, Histogram(counts))
+
+
+@dataclass(frozen=True)
+class Measurement(Figures):
+    """The state of a load at one moment, or its result.
+
+    seconds counts since the first planned request; sent is the number of requests that left, of which
+    `sent - requests` are still unanswered. errors counts the failures by cause; examples keeps a few of each.
+    late holds how long after its planned time each request left: when its p99 nears the latencies, the
+    generator was the limit, not the server.
+    """
+
+    seconds: float = 0.0
+    sent: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)
+    examples: tuple[Failure, ...] = ()
+    late: Histogram = field(default_factory=Histogram, repr=False)
+    cells: Mapping[Key, Tally] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """All answers together."""
+        return _sum(self.cells.values())
+
+    @property
+    def requests(self) -> int:
+        """Requests that were answered or failed."""
+        return self.tally.requests
+
+    @property
+    def failed(self) -> int:
+        """Requests that failed: a status of 400 or more, a broken connection, a time-out."""
+        return self.tally.failed
+
+    @property
+    def late_p99_ms(self) -> float:
+        """The 99th percentile of how late requests left; NaN before the first."""
+        return self.late.quantile(0.99)
+
+    @cached_property
+    def by_second(self) -> tuple[Tally, ...]:
+        """One tally a second since the start, by planned time."""
+        last = max((key.second for key in self.cells), default=-1)
+        seconds: list[list[Tally]] = [[] for _ in range(last + 1)]
+        for key, tally in self.cells.items():
+            seconds[key.second].append(tally)
+        return tuple(map(_sum, seconds))
+
+    @cached_property
+    def by_version(self) -> dict[str, Tally]:
+        """One tally a version by the X-Labkit-Version header; "" holds what came without it."""
+        return {name: _sum(t for k, t in self.cells.items() if k.version == name) for name in self._names(1)}
+
+    @cached_property
+    def by_request(self) -> dict[str, Tally]:
+        """One tally a request of the mix, named "METHOD /path"."""
+        return {name: _sum(t for k, t in self.cells.items() if k.request == name) for name in self._names(2)}
+
+    def _names(self, place: int) -> list[str]:
+        return sorted({str(key[place]) for key in self.cells})
+
+    def since(self, earlier: "Measurement") -> "Measurement":
+        """Return what was added after an earlier snapshot of the same load."""
+        cells = {key: tally - earlier.cells.get(key, Tally()) for key, tally in self.cells.items()}
+        errors = {cause: count - earlier.errors.get(cause, 0) for cause, count in self.errors.items()}
+        return replace(
+            self,
+            seconds=self.seconds - earlier.seconds,
+            sent=self.sent - earlier.sent,
+            errors={cause: count for cause, count in errors.items() if count},
+            examples=tuple(e for e in self.examples if e not in earlier.examples),
+            late=self.late - earlier.late,
+            cells={key: tally for key, tally in cells.items() if tally.requests},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every figure as plain data for the artifact database and the widgets."""
+        late = self.late_p99_ms
+        return {
+            **self.tally.to_json(),
+            "seconds": round(self.seconds, 3),
+            "sent": self.sent,
+            "late_p99_ms": None if math.isnan(late) else round(late, 3),
+            "errors": dict(self.errors),
+            "examples": [asdict(failure) for failure in self.examples],
+            "by_second": [tally.to_json() for tally in self.by_second],
+            "by_version": {name: tally.to_json() for name, tally in self.by_version.items()},
+            "by_request": {name: tally.to_json() for name, tally in self.by_request.items()},
+        }
+
+    def __repr__(self) -> str:
+        """Return the line that a learner reads first."""
+        versions = ", ".join(
+            f"{name or 'unknown'} {tally.requests}" for name, tally in self.by_version.items()
+        )
+        return (
+            f"{self.requests} requests, {self.failed} failed, p50 {self.p50_ms:.1f} p99 {self.p99_ms:.1f} "
+            f"max {self.max_ms:.1f} ms, late p99 {self.late_p99_ms:.1f} ms; versions: {versions or 'none'}"
+        )

@@ -1,0 +1,101 @@
+"""The locust user that sends a plan: an open model, one greenlet a request. Imported in the child only."""
+
+from time import perf_counter
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from httptools import HttpParserError
+from locust import User, task
+from locust.exception import StopUser
+
+from labkit.load._alarm import Alarm
+from labkit.load._define import Load, Request
+from labkit.load._ledger import Ledger
+from labkit.load._measurement import Failure, Key
+from labkit.load._wire import Answer, Wire
+
+_UNDER_WAY = 2000  # more unanswered requests than this hold up the next ones, which then show as late
+_LEAD_S = 0.2  # the first requests are ready before they are due
+_FAILED = 400
+
+
+class Player(User):
+    """Sends each request of the plan at its time and fires locust's `request` event for each answer."""
+
+    abstract = True
+    fixed_count = 1
+    load: Load
+    ledger: Ledger
+    stop_sending: Event
+    finished: Event
+    start_s: float | None = None
+    is_complete = False
+
+    @task
+    def play(self) -> None:
+        """Play once; locust would otherwise run a task for ever."""
+        try:
+            self._play()
+        finally:
+            self.finished.set()
+        raise StopUser
+
+    def _play(self) -> None:
+        """Send until the plan ends or `stop_sending` is set, then wait for the answers under way."""
+        self._wire, self._pool = Wire(self.host or ""), Pool(_UNDER_WAY)
+        self._messages = [(request, request.message(self._wire.host)) for request in self.load.requests]
+        type(self).start_s = self._start_s = perf_counter() + _LEAD_S
+        sending = gevent.spawn(self._send_plan)
+        gevent.wait([sending, self.stop_sending], count=1)
+        sending.kill()
+        sending.get()
+        self._pool.join()
+        type(self).is_complete = True
+
+    def _send_plan(self) -> None:
+        alarm = Alarm()
+        for at_s, place in self.load.plan():
+            due = self._start_s + at_s
+            if (early := due - perf_counter()) > 0:
+                alarm.sleep(early)
+            self._pool.spawn(self._send, at_s, due, *self._messages[place])
+
+    def _send(self, at_s: float, due: float, request: Request, message: bytes) -> None:
+        self.ledger.leave(max(0.0, perf_counter() - due))
+        answer, cause = Answer(0, "", b""), ""
+        try:
+            answer = self._wire.call(message, self.load.timeout_s)
+        except (OSError, HttpParserError) as error:
+            cause = self._cause(error)
+        latency_ms = (perf_counter() - due) * 1e3
+        if answer.status >= _FAILED:
+            cause = f"status {answer.status}"
+        detail = answer.start.decode(errors="replace")
+        failure = Failure(at_s, request.name, cause, answer.version, detail) if cause else None
+        self.environment.events.request.fire(
+            request_type=request.method,
+            name=request.path.partition("?")[0],
+            response_time=latency_ms,
+            response_length=0,
+            exception=cause or None,
+            context={"key": Key(int(at_s), answer.version, request.name), "failure": failure},
+        )
+
+    def _cause(self, error: OSError | HttpParserError) -> str:
+        """Return a short text that is the same for failures of the same cause."""
+        if isinstance(error, TimeoutError):
+            return f"no answer in {self.load.timeout_s:g} s"
+        if isinstance(error, OSError):
+            return f"connection: {(error.strerror or str(error)).lower()}"
+        return "no valid HTTP in the answer"
+
+
+def enter(ledger: Ledger) -> Any:  # noqa: ANN401 - a listener as locust wants it
+    """Return a listener for locust's `request` event that enters answers into the ledger."""
+
+    def request(response_time: float, context: dict[str, Any], **_: object) -> None:
+        ledger.answer(context["key"], response_time, context["failure"])
+
+    return request

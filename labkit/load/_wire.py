@@ -1,0 +1,136 @@
+"""A small fast HTTP/1.1 client: gevent sockets and httptools (llhttp). Imported in the child process only.
+
+It costs a fifth of locust's FastHttpUser a request, so that the generator is not what is measured. It never
+sends a request twice: a client that retries hides the failures that a deployment causes.
+"""
+
+import select
+from collections import deque
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import gevent
+import httptools
+from gevent import monkey, socket
+
+_DETAIL_BYTES = 200
+_INFORMATIONAL = 200  # statuses below it come before the answer proper (RFC 9110, 15.2)
+_poll = monkey.get_original("select", "poll") if hasattr(select, "poll") else None
+
+
+class Answer(NamedTuple):
+    """What came back: the status, the version header ("" without it) and the first bytes of the body."""
+
+    status: int
+    version: str
+    start: bytes
+
+
+class Connection:
+    """One connection, which carries one request at a time."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._socket = socket.create_connection(address)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._parser = httptools.HttpResponseParser(self)
+        self._begin()
+        if _poll:
+            self._quiet = _poll()
+            self._quiet.register(self._socket.fileno(), select.POLLIN)
+
+    def _begin(self) -> None:
+        self._done = self.reusable = self._has_length = False
+        self._status, self._version, self._start = 0, "", b""
+
+    def is_usable(self) -> bool:
+        """Tell whether a kept connection still stands: a closed one is readable before anything was asked."""
+        return not _poll or not self._quiet.poll(0)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note the headers that matter (called by the parser)."""
+        name = name.lower()
+        if name == b"x-labkit-version":
+            self._version = value.decode("latin-1")
+        elif name in {b"content-length", b"transfer-encoding"}:
+            self._has_length = True
+
+    def on_body(self, body: bytes) -> None:
+        """Keep the first bytes for failure examples (called by the parser)."""
+        if not self._start:
+            self._start = body[:_DETAIL_BYTES]
+
+    def on_message_complete(self) -> None:
+        """End the exchange (called by the parser)."""
+        self._status = self._parser.get_status_code()
+        # Read here, since the parser resets it right after this call.
+        self.reusable = self._parser.should_keep_alive()
+        self._done = self._status >= _INFORMATIONAL
+
+    def exchange(self, message: bytes) -> Answer:
+        """Send a request and return its answer; raise OSError or httptools.HttpParserError when it fails."""
+        self._begin()
+        self._socket.sendall(message)
+        heard = False
+        while not self._done:
+            data = self._socket.recv(65536)
+            if not data:
+                self._end_by_closing(heard=heard)
+                break
+            heard = True
+            self._parser.feed_data(data)
+        return Answer(self._status, self._version, self._start)
+
+    def _end_by_closing(self, *, heard: bool) -> None:
+        """Accept the end of the connection as the end of a body without a length (RFC 9112, 6.3)."""
+        self._status = self._parser.get_status_code() if heard else 0
+        if not self._status or self._has_length:
+            message = "cut off in the answer" if heard else "closed before the answer"
+            raise ConnectionError(message)
+        self.reusable = False
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+
+class Wire:
+    """A pool of kept connections to one server; the last used one is taken first."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.host = parts.netloc
+        self._address = _resolve(parts.hostname or "", parts.port or 80)
+        self._idle: deque[Connection] = deque()
+
+    def call(self, message: bytes, timeout_s: float) -> Answer:
+        """Return the answer; raise TimeoutError, another OSError or HttpParserError when there is none."""
+        connection = None
+        with gevent.Timeout(timeout_s, TimeoutError):
+            try:
+                connection = self._kept() or Connection(self._address)
+                return connection.exchange(message)
+            finally:
+                if connection and connection.reusable:
+                    self._idle.append(connection)
+                elif connection:
+                    connection.close()
+
+    def _kept(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable():
+                return connection
+            connection.close()
+        return None
+
+
+def _resolve(host: str, port: int) -> tuple[str, int]:
+    """Return the first address of a name that takes connections, so that names cost nothing later."""
+    found = [(str(entry[4][0]), port) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    for address in found[:-1]:
+        try:
+            socket.create_connection(address, timeout=1).close()
+        except OSError:
+            continue
+        return address
+    return found[-1]
