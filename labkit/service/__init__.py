@@ -1,0 +1,11 @@
+"""What a service of the system needs inside its container; free of engine and notebook.
+
+A service makes its ASGI application with `application(routes, …)` and calls others with `client(name)`. It is
+run by `python3 -m labkit.service MODULE:NAME`. `labkit.service.stub` stands in for an external service.
+"""
+
+from labkit.service._application import Check, Lifespan, application
+from labkit.service._client import Client, Unavailable, client
+from labkit.service._identity import Identity
+
+__all__ = ["Check", "Client", "Identity", "Lifespan", "Unavailable", "application", "client"]

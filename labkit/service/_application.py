@@ -1,0 +1,105 @@
+"""Makes a service's ASGI application: its own routes and what every service of the system answers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from labkit.service._client import Client, Unavailable
+from labkit.service._identity import Identity
+from labkit.service._passage import Passage
+
+CHECK_WAIT_S = 2.0
+
+Check = Callable[[], Awaitable[object]]
+"""Returns when this service can do its work, raises when it cannot (yet)."""
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+"""Opens what the application needs while it runs, and closes it."""
+
+
+def application(
+    routes: Sequence[BaseRoute],
+    *,
+    openapi: Path | None = None,
+    checks: Sequence[Check] = (),
+    clients: Iterable[Client] = (),
+    lifespan: Lifespan | None = None,
+) -> Starlette:
+    """Return an application that answers `routes` and /healthz, /readyz, /version and /openapi.json.
+
+    openapi is the file with the service's contract; without it /openapi.json answers 404. /readyz answers 200
+    when no check raises within two seconds and the process is not draining (`app.state.draining`), else 503 with
+    the reasons. clients are closed when the application ends, after `lifespan`. Every error answer is a JSON
+    object with the key "error".
+    """
+    identity = Identity.read()
+
+    async def version(_: Request) -> Response:
+        return JSONResponse(vars(identity))
+
+    async def ready(request: Request) -> Response:
+        if request.app.state.draining:
+            return JSONResponse({"ready": False, "reasons": ["draining"]}, 503)
+        reasons = [reason for reason in await asyncio.gather(*map(_reason, checks)) if reason]
+        return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    async def contract(_: Request) -> Response:
+        if openapi is None:
+            raise HTTPException(404, "this service has no OpenAPI file")
+        return FileResponse(openapi, media_type="application/json")
+
+    own = [Route("/healthz", _alive), Route("/readyz", ready), Route("/version", version)]
+    app = Starlette(
+        routes=[*own, Route("/openapi.json", contract), *routes],
+        middleware=[Middleware(Passage, identity=identity)],
+        exception_handlers={HTTPException: _refused, Unavailable: _unavailable},
+        lifespan=_closing(tuple(clients), lifespan),
+    )
+    app.state.draining = False
+    return app
+
+
+async def _alive(_: Request) -> Response:
+    return JSONResponse({"alive": True})
+
+
+async def _reason(check: Check) -> str:
+    """Return why a check does not pass, "" when it does."""
+    try:
+        await asyncio.wait_for(check(), CHECK_WAIT_S)
+    except Exception as fault:  # noqa: BLE001 - whatever stops the check is the reason
+        return f"{getattr(check, '__name__', 'check')}: {type(fault).__name__} {fault}".strip()
+    return ""
+
+
+async def _refused(_: Request, fault: Exception) -> Response:
+    assert isinstance(fault, HTTPException)  # noqa: S101 - Starlette's own promise, told to the type checker
+    return JSONResponse({"error": fault.detail}, fault.status_code, headers=fault.headers)
+
+
+async def _unavailable(_: Request, fault: Exception) -> Response:
+    return JSONResponse({"error": str(fault)}, 503)
+
+
+def _closing(clients: Sequence[Client], lifespan: Lifespan | None) -> Lifespan:
+    @asynccontextmanager
+    async def both(app: Starlette) -> AsyncIterator[None]:
+        try:
+            if lifespan is None:
+                yield
+            else:
+                async with lifespan(app):
+                    yield
+        finally:
+            for client in clients:
+                await client.close()
+
+    return both

@@ -1,0 +1,78 @@
+"""Calls another service by its name, passing on the id of the request that is being answered."""
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+from labkit.service._log import REQUEST_ID
+
+if TYPE_CHECKING:
+    import httpx
+
+WAIT_S = 5.0
+
+
+class Unavailable(Exception):  # noqa: N818 - the text says who does not answer
+    """Another service could not be reached or did not answer in time."""
+
+
+class Client:
+    """A pool of connections to one service at $NAME_URL, opened when first used."""
+
+    def __init__(self, name: str, timeout_s: float = WAIT_S) -> None:
+        self.name = name
+        self._timeout_s = timeout_s
+        self._opening: asyncio.Task[httpx.AsyncClient] | None = None
+
+    async def request(
+        self, method: str, path: str, *, json: object = None, params: dict[str, str] | None = None
+    ) -> "httpx.Response":
+        """Send a request and return whatever is answered; raise Unavailable when nothing is.
+
+        Nothing is sent twice: whether a repetition is safe is the caller's to know.
+        """
+        pool = await self._pool()
+        headers = {"x-request-id": REQUEST_ID.get()} if REQUEST_ID.get() else {}
+        try:
+            return await pool.request(method, path, json=json, params=params, headers=headers)
+        except _transport_error() as fault:
+            message = f"{self.name} does not answer: {type(fault).__name__}"
+            raise Unavailable(message) from fault
+
+    async def get(self, path: str, params: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON data
+        """Return the JSON of a GET that has to succeed; any other answer is Unavailable."""
+        answer = await self.request("GET", path, params=params)
+        if answer.status_code != 200:  # noqa: PLR2004 - HTTP's own word for success
+            message = f"{self.name} answers {answer.status_code} to GET {path}"
+            raise Unavailable(message)
+        return answer.json()
+
+    async def close(self) -> None:
+        """Close the connections; the client opens new ones when it is used again."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            await (await opening).aclose()
+
+    async def _pool(self) -> "httpx.AsyncClient":
+        if self._opening is None:
+            self._opening = asyncio.create_task(asyncio.to_thread(self._open))
+        return await asyncio.shield(self._opening)
+
+    def _open(self) -> "httpx.AsyncClient":
+        """Load httpx here, beside the event loop: it takes as long as the rest of a service's start."""
+        import httpx  # noqa: PLC0415 - as the docstring says
+
+        variable = f"{self.name.upper().replace('-', '_')}_URL"
+        address = os.environ.get(variable, f"http://{self.name}")
+        return httpx.AsyncClient(base_url=address, timeout=self._timeout_s, trust_env=False)
+
+
+def client(name: str, timeout_s: float = WAIT_S) -> Client:
+    """Return a client of the service that the environment knows as `name`; timeout_s is its patience."""
+    return Client(name, timeout_s)
+
+
+def _transport_error() -> type[Exception]:
+    import httpx  # noqa: PLC0415 - loaded already when a request fails
+
+    return httpx.TransportError

@@ -1,0 +1,26 @@
+"""Who this process is: the answers to "which service, which version, which instance, which stage?"."""
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A service instance as its environment names it; "unknown" and the host's name where it does not."""
+
+    service: str
+    version: str
+    instance: str
+    stage: str
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the variables that every environment gives to every container."""
+        return cls(
+            service=os.environ.get("LABKIT_SERVICE", "unknown"),
+            version=os.environ.get("LABKIT_VERSION", "unknown"),
+            instance=os.environ.get("LABKIT_INSTANCE") or socket.gethostname(),
+            stage=os.environ.get("LABKIT_STAGE", "unknown"),
+        )

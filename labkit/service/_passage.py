@@ -1,0 +1,71 @@
+"""What happens to every request on its way in and out: its id, who answered, one line in the log."""
+
+import logging
+import re
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from labkit.service._identity import Identity
+from labkit.service._log import REQUEST_ID
+
+LOG = logging.getLogger("labkit.service")
+ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+PROBES = frozenset({"/healthz", "/readyz"})
+
+
+class Passage:
+    """ASGI middleware. An id that comes in is kept when it is safe to log, else a new one is made."""
+
+    def __init__(self, app: ASGIApp, identity: Identity) -> None:
+        self._app = app
+        self._identity = identity
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request pass; an exception becomes a logged answer 500."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        before = REQUEST_ID.set(given if ACCEPTED_ID.fullmatch(given) else uuid4().hex[:16])
+        status, started = 0, time.perf_counter()
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._mark(message)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        except Exception:
+            LOG.exception("the request broke this service")
+            if status:
+                raise
+            await JSONResponse({"error": "this service broke; its log has the request id"}, 500)(
+                scope, receive, send_marked
+            )
+        finally:
+            if scope["path"] not in PROBES:
+                _log(scope, status, time.perf_counter() - started)
+            REQUEST_ID.reset(before)
+
+    def _mark(self, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        headers["x-request-id"] = REQUEST_ID.get()
+        headers["x-labkit-version"] = self._identity.version
+        headers["x-labkit-instance"] = self._identity.instance
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    fields = {
+        "method": scope["method"],
+        "path": scope["path"],
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+    }
+    LOG.info("%(method)s %(path)s %(status)s", fields, extra={"fields": fields})

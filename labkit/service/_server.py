@@ -1,0 +1,70 @@
+"""Runs an application with uvicorn and drains it: not ready first, then no new connections, then the end."""
+
+import asyncio
+import signal
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from labkit.service._identity import Identity
+from labkit.service._log import log_json_lines
+from labkit.service._passage import LOG
+
+NOTICE_S = 0.3
+"""How long /readyz answers 503 before the port closes: two of the balancer's checks and a bit."""
+
+IN_FLIGHT_S = 20
+KEEP_ALIVE_S = 75
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that on SIGTERM says so at /readyz, answers what is in flight, and ends with code 0."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain on the first SIGTERM; any other signal, or a second one, is uvicorn's to handle."""
+        state = self._state()
+        if sig != signal.SIGTERM or state is None or state.draining:
+            super().handle_exit(sig, frame)
+            return
+        state.draining = True
+        self._loop.call_soon_threadsafe(self._loop.call_later, NOTICE_S, self._stop)
+
+    async def startup(self, sockets: Any = None) -> None:  # noqa: ANN401 - uvicorn's own signature
+        """Remember the loop that the signal handler has to wake."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets=sockets)
+        LOG.info("started", extra={"fields": {"message": "started", "port": self.config.port}})
+
+    async def shutdown(self, sockets: Any = None) -> None:  # noqa: ANN401 - as above
+        """Answer what is in flight, and say that it is done."""
+        await super().shutdown(sockets=sockets)
+        LOG.info("stopped")
+
+    def _state(self) -> Any:  # noqa: ANN401 - Starlette's State holds anything
+        return getattr(self.config.loaded_app, "state", None)
+
+    def _stop(self) -> None:
+        LOG.info("draining")
+        self.should_exit = True
+
+
+def serve(application: str, port: int) -> None:
+    """Run an application, named MODULE:NAME, on a port of all addresses until it is told to end."""
+    log_json_lines(Identity.read())
+    config = uvicorn.Config(
+        application,
+        host="0.0.0.0",  # noqa: S104 - a container's own address space; the balancer is its only neighbour
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=IN_FLIGHT_S,
+    )
+    DrainingServer(config).run()
