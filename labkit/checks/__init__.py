@@ -1,0 +1,29 @@
+"""Checks: each runs a real tool and answers pass, fail, accepted or not run, with findings.
+
+Each check is one module: `unit`, `functional`, `bill_of_materials`, `configuration`, `load_smoke`.
+"""
+
+from labkit.checks._bill_of_materials import bill_of_materials, cyclonedx
+from labkit.checks._configuration import configuration, settings
+from labkit.checks._functional import functional
+from labkit.checks._junit import TestResults, read_junit
+from labkit.checks._load_smoke import judge, load_smoke
+from labkit.checks._report import Finding, Outcome, Report, version_of
+from labkit.checks._unit import unit
+
+__all__ = [
+    "Finding",
+    "Outcome",
+    "Report",
+    "TestResults",
+    "bill_of_materials",
+    "configuration",
+    "cyclonedx",
+    "functional",
+    "judge",
+    "load_smoke",
+    "read_junit",
+    "settings",
+    "unit",
+    "version_of",
+]

@@ -1,0 +1,153 @@
+"""The checks: four outcomes, findings that say where, and documents that other tools read."""
+
+import pytest
+
+from labkit.checks import (
+    Finding,
+    Outcome,
+    Report,
+    TestResults,
+    configuration,
+    cyclonedx,
+    read_junit,
+)
+from labkit.engine import Part
+
+JUNIT = """<?xml version="1.0" encoding="utf-8"?>
+<testsuites><testsuite name="pytest" errors="1" failures="1" skipped="1" tests="4" time="0.2">
+<testcase classname="tests.test_cart" name="test_total" time="0.05"/>
+<testcase classname="tests.test_cart.TestDiscount" name="test_whole[a b]" time="0.05">
+<failure message="AssertionError: assert 90 == 91&#10;  where">def test_whole(self):
+&gt;       assert total() == 91
+E       assert 90 == 91
+
+tests/test_cart.py:17: AssertionError</failure></testcase>
+<testcase classname="tests.test_cart" name="test_setup" time="0.0">
+<error message="failed on setup"/></testcase>
+<testcase classname="tests.test_cart" name="test_later" time="0.0"><skipped message="not yet"/></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.fixture
+def results() -> TestResults:
+    """Give the results of a run with one test of each kind."""
+    return read_junit(JUNIT)
+
+
+def test_junit_counts_passed_and_skipped_tests_by_id(results: TestResults) -> None:
+    """A test that passed or was skipped is named as pytest names it."""
+    assert results.passed == ("tests/test_cart.py::test_total",)
+    assert results.skipped == ("tests/test_cart.py::test_later",)
+    assert results.seconds == pytest.approx(0.1)
+
+
+def test_junit_turns_a_red_test_into_a_finding_with_its_line(results: TestResults) -> None:
+    """A red test's finding carries its id, its message on one line, its file and the line that failed."""
+    assert results.findings[0] == Finding(
+        rule="tests/test_cart.py::TestDiscount::test_whole[a b]",
+        message="AssertionError: assert 90 == 91   where",
+        path="tests/test_cart.py",
+        line=17,
+    )
+
+
+def test_junit_takes_a_test_that_broke_in_set_up_for_red(results: TestResults) -> None:
+    """A test that could not be set up is a finding like one that failed."""
+    assert results.findings[1].message == "failed on setup"
+    assert results.outcome is Outcome.FAIL
+
+
+def test_junit_of_no_tests_is_no_pass() -> None:
+    """Where nothing ran, nothing passed."""
+    assert read_junit("<testsuites><testsuite/></testsuites>").outcome is Outcome.NOT_RUN
+
+
+@pytest.mark.parametrize("document", ["", "Segmentation fault", "<testsuites>"])
+def test_junit_that_is_none_is_refused(document: str) -> None:
+    """What a crashed tool leaves behind is an error, not a result."""
+    with pytest.raises(ValueError, match="no JUnit XML"):
+        read_junit(document)
+
+
+def test_only_pass_and_accepted_let_a_run_through() -> None:
+    """A check that could not run stops the run as a red one does."""
+    assert [outcome.lets_through for outcome in Outcome] == [True, False, True, False]
+
+
+def test_a_report_comes_back_from_json_as_it_was() -> None:
+    """What the artifact database keeps of a report rebuilds the same report."""
+    report = Report(
+        "unit", Outcome.FAIL, (Finding("r", "m", "warning", "p.py", 3),), "pytest", "9.1", 1.5, {"n": [1]}
+    )
+    assert Report.from_json(report.to_json()) == report
+
+
+def test_the_reason_of_a_report_is_its_first_findings_and_how_many_more() -> None:
+    """A reason stays short and says what it leaves out."""
+    report = Report("unit", Outcome.FAIL, tuple(Finding(f"r{n}", "m") for n in range(5)))
+    assert report.reason() == "r0: m; r1: m; r2: m; and 2 more"
+
+
+def test_a_finding_prints_its_place_once() -> None:
+    """A test's id holds its file already; another rule gets the file in front."""
+    assert (
+        str(Finding("tests/t.py::test_a", "bad", path="tests/t.py", line=4))
+        == "tests/t.py::test_a (line 4): bad"
+    )
+    assert str(Finding("S602", "shell", path="a.py", line=4)) == "a.py: S602 (line 4): shell"
+
+
+PRODUCTION = {"DISCOUNT_PERCENT": "10", "external.payments": "real", "instances.cart": "3"}
+
+
+def test_the_same_settings_as_production_pass() -> None:
+    """Nothing differs, nothing is declared: pass."""
+    assert configuration(PRODUCTION, PRODUCTION, {}).outcome is Outcome.PASS
+
+
+def test_a_declared_difference_to_production_is_accepted_with_its_reason() -> None:
+    """An exception is printed with both values and the reason on record."""
+    report = configuration(
+        PRODUCTION | {"external.payments": "stub"}, PRODUCTION, {"external.payments": "moves money"}
+    )
+    assert report.outcome is Outcome.ACCEPTED
+    assert "is stub in here and real in production: moves money" in report.reason()
+
+
+@pytest.mark.parametrize("here", [PRODUCTION | {"DISCOUNT_PERCENT": "5"}, PRODUCTION | {"NEW": "1"}, {}])
+def test_an_undeclared_difference_to_production_fails(here: dict[str, str]) -> None:
+    """A changed, an added and a missing setting are refused alike."""
+    report = configuration(here, PRODUCTION, {"external.payments": "moves money"})
+    assert report.outcome is Outcome.FAIL
+    assert report.findings[0].rule == "undeclared difference"
+
+
+def test_an_exception_that_is_not_needed_is_a_warning() -> None:
+    """A stale exception is told, and stops nothing."""
+    report = configuration(PRODUCTION, PRODUCTION, {"database": "its own"})
+    assert report.outcome is Outcome.PASS
+    assert [finding.severity for finding in report.findings] == ["warning"]
+
+
+PARTS = [
+    Part("starlette", "0.46.0", "pkg:pypi/starlette@0.46.0", "pypi"),
+    Part("libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9", "deb"),
+    Part("libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9", "deb"),
+]
+
+
+def test_a_bill_of_materials_lists_each_part_once_by_its_package_url() -> None:
+    """The document is CycloneDX 1.6 and its references resolve."""
+    document = cyclonedx("labkit/shop-cart:1", "sha256:" + "a" * 64, PARTS)
+    references = [component["bom-ref"] for component in document["components"]]
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    assert references == ["pkg:deb/debian/libc6@2.36-9", "pkg:pypi/starlette@0.46.0"]
+    assert document["dependencies"] == [
+        {"ref": document["metadata"]["component"]["bom-ref"], "dependsOn": references}
+    ]
+
+
+def test_the_same_image_has_the_same_bill_of_materials() -> None:
+    """Two documents of one image are equal, whatever order its parts were read in."""
+    digest = "sha256:" + "a" * 64
+    assert cyclonedx("x", digest, PARTS) == cyclonedx("x", digest, PARTS[::-1])
