@@ -1,0 +1,191 @@
+"""The container engine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from labkit.engine import _inspect, _owned, _reaper, _run
+from labkit.engine._errors import NoEngine, NoPermission, answering
+from labkit.engine._events import Events
+from labkit.engine._inspect import Image
+from labkit.engine._labels import Label
+from labkit.engine._locate import Address, knock, locate
+from labkit.engine._owned import Owned
+from labkit.engine._owner import Owner
+from labkit.engine._parts import Part, parts
+from labkit.engine._run import Completed, Files
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+CALL_TIMEOUT_S = 120
+POOL = 32
+"""Connections kept open, because environments are created by many threads at once."""
+
+
+class Engine:
+    """A container engine that speaks the Docker API. Made by Engine.find or Engine.ensure; safe to share by threads."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+
+    @classmethod
+    def find(cls) -> Self:
+        """Return the engine that DOCKER_HOST, the current docker context or the default socket names.
+
+        Cheap: one connection is opened and closed.
+
+        :raises NoPermission: when it is there, but this user may not use it.
+        :raises NoEngine: when nothing listens.
+        """
+        address = locate()
+        knock(address)
+        return cls(address)
+
+    @property
+    def address(self) -> str:
+        """Return where the engine is, as DOCKER_HOST would say it."""
+        return self._address.url
+
+    @property
+    def local(self) -> bool:
+        """Tell whether the engine is reached by a socket file of this machine."""
+        return self._address.local
+
+    @property
+    def host(self) -> str:
+        """Return the host where published ports are reached: loopback when the engine is local."""
+        return self._address.host
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables by which another docker client finds this engine."""
+        return self._address.variables()
+
+    @cached_property
+    def client(self) -> "DockerClient":
+        """Return the engine's client, made on first use (only the rooms engine and environment use it)."""
+        import docker  # noqa: PLC0415 - half a second that finding the engine does not need
+
+        with self._answering():
+            return docker.from_env(
+                environment=self.variables,
+                timeout=CALL_TIMEOUT_S,
+                max_pool_size=POOL,
+                use_ssh_client=self.address.startswith("ssh:"),
+            )
+
+    @cached_property
+    def architecture(self) -> str:
+        """Return the processor architecture of its containers in Debian's words: amd64, arm64 …"""
+        return str(self._told("version")["Arch"])
+
+    def info(self) -> dict[str, Any]:
+        """Return what the engine tells about itself and its machine (the API's /info)."""
+        return self._told("info")
+
+    def _told(self, what: str) -> dict[str, Any]:
+        with self._answering():
+            told: dict[str, Any] = getattr(self.client, what)()
+            return told
+
+    def _answering(self) -> AbstractContextManager[None]:
+        return answering(self.address)
+
+    def run(
+        self,
+        image: str,
+        command: Sequence[str] | str,
+        *,
+        files: Files | None = None,
+        collect: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        network: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        timeout_s: float = 60.0,
+        workdir: str | None = None,
+        user: str | None = None,
+    ) -> Completed:
+        """Run one container to its end and return what came of it; it is always removed.
+
+        files are copied in before the start: absolute path in the container → content, file or folder. collect names
+        files or folders to bring back. network None cuts the container off but for its own loopback. timeout_s is for
+        the command; when it is over the container is killed and the answer says timed_out. The container is owned by
+        this process unless labels name another owner.
+
+        :raises ImageMissing: when the engine does not have the image; none is pulled.
+        """
+        marks = {str(name): value for name, value in (labels or {}).items()}
+        if Label.OWNER not in marks:
+            marks[Label.OWNER] = str(Owner.process())
+        with self._answering():
+            return _run.run(
+                self.client,
+                image,
+                command,
+                files=files or {},
+                collect=collect,
+                timeout_s=timeout_s,
+                environment=dict(environment or {}),
+                labels=marks,
+                working_dir=workdir,
+                user=user,
+                **({"network": network} if network else {"network_mode": "none"}),
+            )
+
+    def events(self, labels: Mapping[str, str | None], since: datetime | int | None = None) -> Events:
+        """Return an endless iterator of what happens to containers, networks and volumes with these labels.
+
+        since is a time, or nanoseconds since 1970; the engine then tells first what it remembers (a bounded number of
+        events). None means from now on. Another thread ends the iteration with close().
+        """
+        since_ns = int(since.timestamp() * 10**9) if isinstance(since, datetime) else since
+        with self._answering():
+            return Events(self.client, labels, since_ns)
+
+    def image(self, ref: str) -> Image:
+        """Return what the engine tells about an image.
+
+        :raises ImageMissing: when it does not have it.
+        """
+        with self._answering():
+            return _inspect.image(self.client, ref)
+
+    def parts(self, image: str) -> list[Part]:
+        """Return the Debian and Python packages in an image, read from the image's own files, sorted by kind and name.
+
+        :raises ImageMissing: when the engine does not have the image.
+        """
+        with self._answering(), self._unstarted(image) as container:
+            return parts(container)
+
+    def export(self, image: str, paths: Sequence[str]) -> dict[str, bytes]:
+        """Return the files of an image at absolute paths; a folder gives every file in it; what is not there is left out.
+
+        :raises ImageMissing: when the engine does not have the image.
+        """
+        with self._answering(), self._unstarted(image) as container:
+            return dict(found for path in paths for found in _run.collect_from(container, path))
+
+    def _unstarted(self, image: str) -> AbstractContextManager[Any]:
+        return _inspect.unstarted(self.client, image, {Label.OWNER: str(Owner.process())})
+
+    def owned(self, labels: Mapping[str, str | None]) -> list[Owned]:
+        """Return every container, network and volume with all these labels; None asks only that the label is there."""
+        with self._answering():
+            return _owned.owned(self.client, labels)
+
+    def remove(self, labels: Mapping[str, str | None]) -> int:
+        """Remove by force every container, network and volume with all these labels; return how many went.
+
+        It goes on until nothing with the labels is found.
+
+        :raises ValueError: when labels is empty, because that would mean everything in the engine.
+        """
+        if not labels:
+            message = "labels must name what to remove"
+            raise ValueError(message)
+        with self._answering():
+            return _reaper.remove_all(self.client, _owned.filters(labels))

@@ -1,0 +1,22 @@
+"""The labels that everything of labkit carries in the engine, and the images that it stands on."""
+
+from enum import StrEnum
+
+BASE = "debian:bookworm-slim"
+SERVERS = "labkit/servers:1"
+PYTHON = "labkit/python:1"
+BUILD = "labkit/build:1"
+
+
+class Label(StrEnum):
+    """What a container, network, volume or image of labkit says about itself."""
+
+    WORKSPACE = "labkit.workspace"
+    ENVIRONMENT = "labkit.environment"
+    OWNER = "labkit.owner"
+    STAGE = "labkit.stage"
+    ROLE = "labkit.role"
+    SERVICE = "labkit.service"
+    VERSION = "labkit.version"
+    SOURCE = "labkit.source"
+    RECIPE = "labkit.recipe"

@@ -1,0 +1,154 @@
+"""Run one container to its end: files in, output out, nothing left."""
+
+import io
+import tarfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labkit.engine._inspect import image_missing, members
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+Files = Mapping[str, bytes | Path]
+TIMED_OUT = 124
+"""The exit code of a command that ran into its deadline, as in timeout(1)."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What came of a container that ran to its end.
+
+    exit_code is the command's, 124 when the deadline ended it (timed_out tells the two apart). output is standard
+    output and standard error as they came, errors only the latter. files are the ones asked for by `collect`, by
+    absolute path; what was not there is not in it. seconds is the wall time from start to end.
+    """
+
+    exit_code: int
+    output: str
+    errors: str
+    seconds: float
+    timed_out: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the command ended by itself with exit code 0."""
+        return self.exit_code == 0 and not self.timed_out
+
+
+def archive(files: Files) -> bytes:
+    """Return a tar of files by their absolute path in the container; a folder is taken whole.
+
+    Only files and inner folders are written, so that existing folders keep their mode and owner.
+    """
+    store = io.BytesIO()
+    with tarfile.open(fileobj=store, mode="w") as tar:
+        for target, content in sorted(files.items()):
+            if isinstance(content, bytes):
+                _add(tar, target, content, mode=0o644)
+            elif content.is_dir():
+                _add_folder(tar, target, content)
+            else:
+                _add(tar, target, content.read_bytes(), mode=_mode(content))
+    return store.getvalue()
+
+
+def _add_folder(tar: tarfile.TarFile, target: str, folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        inside = f"{target.rstrip('/')}/{path.relative_to(folder).as_posix()}"
+        if path.is_dir():
+            entry = tarfile.TarInfo(inside.lstrip("/"))
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        else:
+            _add(tar, inside, path.read_bytes(), mode=_mode(path))
+
+
+def _mode(path: Path) -> int:
+    return 0o755 if path.stat().st_mode & 0o100 else 0o644
+
+
+def _add(tar: tarfile.TarFile, target: str, content: bytes, *, mode: int) -> None:
+    entry = tarfile.TarInfo(target.lstrip("/"))
+    entry.size, entry.mode, entry.mtime = len(content), mode, int(time.time())
+    tar.addfile(entry, io.BytesIO(content))
+
+
+def run(
+    client: "DockerClient",
+    image: str,
+    command: Sequence[str] | str,
+    *,
+    files: Files,
+    collect: Sequence[str],
+    timeout_s: float,
+    **settings: Any,  # noqa: ANN401 - as the engine's library takes them
+) -> Completed:
+    """Create, fill, start, await and remove one container; see Engine.run."""
+    with _created(client, image, command, settings) as container:
+        if files:
+            container.put_archive("/", archive(files))
+        started = time.monotonic()
+        container.start()
+        code = _wait(client, container, timeout_s)
+        seconds = time.monotonic() - started
+        output, errors = (container.logs(stdout=out, stderr=True).decode(errors="replace") for out in (True, False))
+        found = {path: content for path in collect for path, content in collect_from(container, path)}
+        return Completed(
+            TIMED_OUT if code is None else code, output, errors, seconds, timed_out=code is None, files=found
+        )
+
+
+@contextmanager
+def _created(client: "DockerClient", image: str, command: Sequence[str] | str, settings: dict[str, Any]) -> Iterator[Any]:
+    import docker.errors  # noqa: PLC0415 - loaded with the client
+
+    try:
+        container = client.containers.create(image, command, **settings)
+    except docker.errors.ImageNotFound as problem:
+        raise image_missing(image) from problem
+    try:
+        yield container
+    finally:
+        try:
+            container.remove(force=True, v=True)
+        except docker.errors.NotFound:
+            pass
+
+
+def _wait(client: "DockerClient", container: Any, timeout_s: float) -> int | None:  # noqa: ANN401 - untyped library
+    """Wait for the container's end; None when the deadline came first, then the container is killed."""
+    import docker.errors  # noqa: PLC0415 - loaded with the client
+    import requests.exceptions  # noqa: PLC0415 - as above
+
+    try:
+        return int(container.wait(timeout=timeout_s)["StatusCode"])
+    except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError) as problem:
+        if not client.ping():
+            raise
+        if "timed out" not in str(problem).lower():
+            raise
+    try:
+        container.kill()
+    except docker.errors.APIError:  # it ended by itself in this moment
+        pass
+    return None
+
+
+def collect_from(container: Any, path: str) -> Iterator[tuple[str, bytes]]:  # noqa: ANN401 - untyped library
+    """Yield (absolute path, content) of a file, or of every file under a folder."""
+    import docker.errors  # noqa: PLC0415 - loaded with the client
+
+    try:
+        chunks, _ = container.get_archive(path)
+    except docker.errors.NotFound:
+        return
+    above = path.rstrip("/").rpartition("/")[0]
+    for member, tar in members(chunks):
+        if member.isfile() and (file := tar.extractfile(member)):
+            yield f"{above}/{member.name}", file.read()

@@ -1,0 +1,46 @@
+"""Build the image of a service from its folder: two stages, no network, the wheelhouse of labkit/build."""
+
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labkit.engine._build import build
+from labkit.engine._inspect import Image
+
+if TYPE_CHECKING:
+    from labkit.engine._engine import Engine
+
+LEFT_OUT = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".venv", ".ipynb_checkpoints"}
+
+
+def build_service_image(
+    engine: "Engine", source: Path | bytes, tag: str, labels: Mapping[str, str] | None = None
+) -> Image:
+    """Build a service's image by the Dockerfile in its folder and return it.
+
+    source is the folder, or a tar of it (as `git archive` makes). The build has no network. The stage before the
+    last keeps the tag `<name>:stage`, so that a build after a change of code alone takes its dependencies from there.
+
+    :raises BuildFailed: with the last lines of what the build said.
+    :raises ImageMissing: when labkit/build:1 or labkit/python:1 is not there.
+    """
+    context = source if isinstance(source, bytes) else _tar(source)
+    return build(engine, context, tag, labels or {}, network="none")
+
+
+def _tar(folder: Path) -> bytes:
+    """Return a tar of a folder without what tools leave there; times and owners are left out, order is fixed."""
+    store = io.BytesIO()
+
+    def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        if LEFT_OUT & set(Path(entry.name).parts):
+            return None
+        entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
+        return entry
+
+    with tarfile.open(fileobj=store, mode="w") as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, path.name, filter=kept)
+    return store.getvalue()
