@@ -76,6 +76,7 @@ class Running:
         self._lock = Lock()
         self._socket, theirs = socket.socketpair()
         # A file, not a pipe: nobody has to read it for the child to go on.
+        self._last_words: list[str] = []
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         with theirs:
             self._process = subprocess.Popen(
@@ -112,9 +113,8 @@ class Running:
             message = f"the load still runs after {timeout_s} s"
             raise TimeoutError(message)
         if not self._done and not self._killed:
-            raise LabError(
-                expected="a load that runs to its end", seen=self._last_words(), next_step="apply it again"
-            )
+            seen = f"it ended by itself (exit code {self._process.returncode}) {''.join(self._last_words)}"
+            raise LabError(expected="a load that runs to its end", seen=seen, next_step="apply it again")
         return self.snapshot()
 
     def stop(self) -> Measurement:
@@ -161,13 +161,9 @@ class Running:
                 with self._lock:
                     self._measurement = merged
         self._process.wait()
-
-    def _last_words(self) -> str:
-        size = self._words.seek(0, os.SEEK_END)
-        self._words.seek(max(0, size - _LAST_WORDS_BYTES))
-        lines = self._words.read().decode(errors="replace").strip().splitlines()
-        ending = f"it ended by itself (exit code {self._process.returncode})"
-        return f"{ending}: {lines[-1]}" if lines else ending
+        with self._words as words:
+            words.seek(max(0, words.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+            self._last_words = words.read().decode(errors="replace").strip().splitlines()[-1:]
 
 
 def _environment() -> dict[str, str]:
