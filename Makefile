@@ -26,25 +26,30 @@ format: install
 
 # Python part: a virtual environment with the locked dependencies, then labkit itself with its JupyterLab panel.
 .venv/bin/uv: requirements.lock
-	@command -v $(PYTHON) >/dev/null || { echo "labkit needs Python 3.11 or newer: apt-get install python3 python3-venv"; exit 1; }
 	@command -v git >/dev/null || { echo "labkit needs git: apt-get install git"; exit 1; }
-	$(PYTHON) -m venv .venv || { echo "labkit needs Python's venv module: apt-get install python3-venv"; exit 1; }
-	awk '/^[a-z]/{wanted=/^uv==/} wanted' requirements.lock > .venv/uv.lock
-	$(BIN)/pip install --quiet --require-hashes --requirement .venv/uv.lock
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "labkit needs Python 3.11 or newer: apt-get install python3, or make PYTHON=/path/to/it"; exit 1; }
+	@echo "[python] making .venv"
+	@$(PYTHON) -m venv .venv || { echo "labkit needs Python's venv module: apt-get install python3-venv"; exit 1; }
+	@awk '/^[a-z]/{wanted=/^uv==/} wanted' requirements.lock > .venv/uv.lock
+	@$(BIN)/pip install --quiet --require-hashes --requirement .venv/uv.lock
+	@touch $@
 
 .venv/locked: .venv/bin/uv
-	uv pip sync --quiet --require-hashes requirements.lock
-	touch $@
+	@echo "[python] installing the locked dependencies"
+	@uv pip sync --quiet --require-hashes requirements.lock
+	@touch $@
 
 install: .venv/installed
 .venv/installed: .venv/locked pyproject.toml $(shell find extension/src extension/style extension/schema extension/package.json -type f 2>/dev/null)
-	uv pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "[python] installing labkit and building its panel"
+	@uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
 # Engine part: the container engine and the images.
 engine: .venv/locked
-	python -m labkit doctor --fix
+	@echo "[engine] checking this machine, building what is missing"
+	@python -m labkit doctor --fix
 
 browser:
 	@python tests/browser.py
