@@ -1,0 +1,178 @@
+"""A fact, in memory and as the in-toto statement that is signed (https://in-toto.io/Statement/v1)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from labkit.errors import LabError
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+
+ROLES = ("code", "dependency", "test", "tool", "config", "base", "image", "environment")
+
+
+class Kind(StrEnum):
+    """What a fact says: its predicate type, by the names of CDEvents, SLSA, CycloneDX and in-toto."""
+
+    ENVIRONMENT_CREATED = "dev.cdevents.environment.created"
+    ENVIRONMENT_USED = "dev.cdevents.environment.modified"
+    ENVIRONMENT_DELETED = "dev.cdevents.environment.deleted"
+    SERVICE_DEPLOYED = "dev.cdevents.service.deployed"
+    SERVICE_UPGRADED = "dev.cdevents.service.upgraded"
+    SERVICE_REMOVED = "dev.cdevents.service.removed"
+    RUN_STARTED = "dev.cdevents.pipelinerun.started"
+    RUN_FINISHED = "dev.cdevents.pipelinerun.finished"
+    STAGE_STARTED = "dev.cdevents.taskrun.started"
+    STAGE_FINISHED = "dev.cdevents.taskrun.finished"
+    BUILT = "https://slsa.dev/provenance/v1"
+    BILL_OF_MATERIALS = "https://cyclonedx.org/bom"
+    TESTED = "https://in-toto.io/attestation/test-result/v0.1"
+    APPROVED = "https://labkit.dev/approved/v1"
+    PREDICTED = "https://labkit.dev/predicted/v1"
+    CHECKED = "https://labkit.dev/checked/v1"
+    REFLECTED = "https://labkit.dev/reflected/v1"
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """Return the kind of this name; a LabError lists all kinds when there is none."""
+        try:
+            return cls(name)
+        except ValueError:
+            known = ", ".join(kind.name for kind in cls)
+            raise LabError(
+                f"a kind of fact: {known}", repr(name), "take one of labkit.artifacts.Kind"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a fact is about. digest is `algorithm:value` (a bare value is a SHA-256), or "" when the thing has none."""
+
+    name: str
+    digest: str
+
+    def __post_init__(self) -> None:
+        """Write the digest in its one form, so that equal things meet in a join."""
+        object.__setattr__(self, "digest", _one_form(self.digest))
+
+    def to_json(self) -> dict[str, str]:
+        """Return the subject as JSON data."""
+        return {"name": self.name, "digest": self.digest}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One thing that went into a subject.
+
+    role is code, dependency, test, tool, config, base, image or environment; another one is a LabError. uri names the
+    thing, best as a package URL (pkg:pypi/starlette@1.0.0). digest is as in Subject, or "" when it is not known.
+    """
+
+    role: str
+    uri: str
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown role and write the digest in its one form."""
+        if self.role not in ROLES:
+            raise LabError(f"a role: {', '.join(ROLES)}", repr(self.role), f"correct the role of {self.uri}")
+        object.__setattr__(self, "digest", _one_form(self.digest))
+
+    def to_json(self) -> dict[str, str]:
+        """Return the reference as JSON data."""
+        return {"role": self.role, "uri": self.uri, "digest": self.digest}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that happened.
+
+    id counts from 1 without gaps. at is in UTC. stage, service, environment and run are None where the fact belongs to
+    none. by is the user. predicate is the JSON data that the kind asks for.
+    """
+
+    id: int
+    at: datetime
+    kind: Kind
+    subject: Subject
+    stage: str | None
+    service: str | None
+    environment: str | None
+    run: str | None
+    by: str
+    references: tuple[Reference, ...]
+    predicate: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fact as JSON data, its time as ISO 8601 in UTC."""
+        return vars(self) | {
+            "at": self.at.isoformat(),
+            "subject": self.subject.to_json(),
+            "references": [reference.to_json() for reference in self.references],
+        }
+
+    def payload(self) -> str:
+        """Return the in-toto statement that is signed, in one canonical form.
+
+        What the statement's own fields have no place for stands in `labkit`, beside the predicate and not in it, so
+        that a predicate stays the document that its type names (in-toto lets a statement carry more fields).
+        """
+        statement = {
+            "_type": STATEMENT,
+            "subject": [{"name": self.subject.name, "digest": _digest_set(self.subject.digest)}],
+            "predicateType": self.kind,
+            "predicate": dict(self.predicate),
+            "labkit": {
+                "id": self.id,
+                "at": self.at.astimezone(UTC).isoformat(),
+                "stage": self.stage,
+                "service": self.service,
+                "environment": self.environment,
+                "run": self.run,
+                "by": self.by,
+                "references": [
+                    {"annotations": {"role": r.role}, "uri": r.uri, "digest": _digest_set(r.digest)}
+                    for r in self.references
+                ],
+            },
+        }
+        return json.dumps(statement, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def read(cls, payload: str) -> Self:
+        """Return the fact that a payload states: the reverse of `payload`."""
+        statement = json.loads(payload)
+        said, subject = statement["labkit"], statement["subject"][0]
+        return cls(
+            id=said["id"],
+            at=datetime.fromisoformat(said["at"]),
+            kind=Kind.of(statement["predicateType"]),
+            subject=Subject(subject["name"], _digest_text(subject["digest"])),
+            stage=said["stage"],
+            service=said["service"],
+            environment=said["environment"],
+            run=said["run"],
+            by=said["by"],
+            references=tuple(
+                Reference(r["annotations"]["role"], r["uri"], _digest_text(r["digest"]))
+                for r in said["references"]
+            ),
+            predicate=statement["predicate"],
+        )
+
+
+def _one_form(digest: str) -> str:
+    return digest if ":" in digest or not digest else f"sha256:{digest}"
+
+
+def _digest_set(digest: str) -> dict[str, str]:
+    """Return a digest as in-toto writes it: {algorithm: value}."""
+    algorithm, _, value = digest.partition(":")
+    return {algorithm: value} if digest else {}
+
+
+def _digest_text(digest_set: Mapping[str, str]) -> str:
+    return next((f"{algorithm}:{value}" for algorithm, value in digest_set.items()), "")

@@ -1,0 +1,62 @@
+"""Signing: DSSE envelopes (https://github.com/secure-systems-lab/dsse) with one ed25519 key (RFC 8032)."""
+
+import contextlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import UnverifiedSignatureError
+from securesystemslib.signer import CryptoSigner, Signature
+
+from labkit.errors import LabError
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """The key of one artifact database."""
+
+    signer: CryptoSigner
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the key; a LabError when the file holds none."""
+        try:
+            return cls(CryptoSigner(load_pem_private_key(path.read_bytes(), None)))
+        except (OSError, ValueError, TypeError) as fault:
+            raise LabError(
+                f"an ed25519 key in {path}", str(fault), "put back the key that signed the facts"
+            ) from fault
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make the key, readable by its owner only. Of several processes that do so at once, one wins for all."""
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(CryptoSigner.generate_ed25519().private_bytes)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+        return cls.load(path)
+
+    def sign(self, payload: str) -> str:
+        """Return the signature of a payload, as hex."""
+        return str(_envelope(payload).sign(self.signer).signature)
+
+    def signed(self, payload: str, signature: str) -> bool:
+        """Return whether the signature is this key's own over this payload."""
+        key = self.signer.public_key
+        try:
+            key.verify_signature(Signature(key.keyid, signature), _envelope(payload).pae())
+        except UnverifiedSignatureError:
+            return False
+        return True
+
+
+def _envelope(payload: str) -> Envelope:
+    return Envelope(payload.encode(), PAYLOAD_TYPE, {})
