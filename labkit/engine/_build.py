@@ -25,14 +25,19 @@ def build(
     labels: Mapping[str, str],
     *,
     network: str | None = None,
+    arguments: Mapping[str, str] | None = None,
+    cached: bool = True,
     said: Callable[[str], object] = lambda _line: None,
 ) -> Image:
     """Build an image from a tar with a Dockerfile, and remove the image that had this tag before.
 
-    network "none" cuts the build off; None gives it the engine's usual one. said gets each line of the build.
+    network "none" cuts the build off; None gives it the engine's usual one. arguments are the Dockerfile's ARGs; cached False
+    does every step anew. said gets each line of the build.
+
+    :raises BuildFailed: with the last lines of what the build said.
+    :raises ImageMissing: when an image of labkit that it starts from is not there.
     """
     before = _digest(engine, tag)
-    stages: list[str] = []
     lines: list[str] = []
     answer = engine.client.api.build(
         fileobj=io.BytesIO(context),
@@ -40,7 +45,8 @@ def build(
         tag=tag,
         labels=dict(labels),
         network_mode=network,
-        buildargs={name: os.environ[name] for name in PROXIES if os.environ.get(name)},
+        buildargs={name: os.environ[name] for name in PROXIES if os.environ.get(name)} | dict(arguments or {}),
+        nocache=not cached,
         rm=True,
         forcerm=True,
         decode=True,

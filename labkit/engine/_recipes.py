@@ -1,0 +1,114 @@
+"""What each image is made from, and the digest of that, which tells when an image is out of date."""
+
+import hashlib
+import io
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from labkit.engine._labels import BUILD, PYTHON, SERVERS
+from labkit.engine._wheelhouse import unpack, wheelhouse
+
+HERE = Path(__file__).parent / "recipes"
+LABKIT = Path(__file__).parents[1]
+CARRIED = ("__init__.py", "errors.py", "service", "toggles", "skew")
+"""What of labkit runs inside the system's containers."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An image's recipe.
+
+    inputs are all files that decide what the image is (name → content). context makes the tar that the build gets, for
+    an architecture.
+    """
+
+    image: str
+    inputs: dict[str, bytes]
+    context: Callable[[str], bytes]
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 over the inputs, in hexadecimal."""
+        total = hashlib.sha256()
+        for name, content in sorted(self.inputs.items()):
+            total.update(f"{name}\0{len(content)}\0".encode())
+            total.update(content)
+        return total.hexdigest()
+
+
+def recipes() -> dict[str, Recipe]:
+    """Return the recipes of labkit's images by image, in the order of building."""
+    python = _python()
+    return {recipe.image: recipe for recipe in (_servers(), python, _build(python))}
+
+
+def lock() -> Path:
+    """Return the lock file of the wheelhouse: in the installed package's course, else in the checkout."""
+    places = (LABKIT / "course", LABKIT.parent)
+    return next(p for place in places if (p := place / "labs" / "shop" / "wheelhouse.lock").exists())
+
+
+def dockerfile(name: str) -> bytes:
+    """Return the Dockerfile of one recipe: servers, python or build."""
+    return (HERE / name / "Dockerfile").read_bytes()
+
+
+def _servers() -> Recipe:
+    inputs = {"Dockerfile": dockerfile("servers")}
+    return Recipe(SERVERS, inputs, lambda _architecture: tar(inputs))
+
+
+def _python() -> Recipe:
+    requirements = HERE / "python" / "requirements.lock"
+    files = {"Dockerfile": dockerfile("python"), **carried()}
+
+    def context(architecture: str) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            unpack(requirements, architecture, wheelhouse(lock(), architecture), Path(folder))
+            return tar(files | dict(_under(Path(folder), "modules")))
+
+    return Recipe(PYTHON, files | {"requirements.lock": requirements.read_bytes()}, context)
+
+
+def _build(python: Recipe) -> Recipe:
+    files = {"Dockerfile": dockerfile("build")}
+
+    def context(architecture: str) -> bytes:
+        return tar(files | dict(_under(wheelhouse(lock(), architecture), "wheelhouse")))
+
+    return Recipe(BUILD, files | {"wheelhouse.lock": lock().read_bytes(), "parent": python.digest.encode()}, context)
+
+
+def carried() -> dict[str, bytes]:
+    """Return labkit's own files for labkit/python, with the metadata by which Python knows the package's version."""
+    files = {}
+    for name in CARRIED:
+        path = LABKIT / name
+        if path.is_file():
+            files[f"labkit/labkit/{name}"] = path.read_bytes()
+        elif path.is_dir():
+            files |= dict(_under(path, f"labkit/labkit/{name}"))
+    version = metadata.version("pipeline-labkit")
+    told = f"Metadata-Version: 2.1\nName: pipeline-labkit\nVersion: {version}\n"
+    return files | {f"labkit/pipeline_labkit-{version}.dist-info/METADATA": told.encode()}
+
+
+def _under(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield f"{name}/{path.relative_to(folder).as_posix()}", path.read_bytes()
+
+
+def tar(files: dict[str, bytes]) -> bytes:
+    """Return a tar of files by name; times and owners are left out, so that the builder's cache sees only changes."""
+    store = io.BytesIO()
+    with tarfile.open(fileobj=store, mode="w") as archive:
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return store.getvalue()
