@@ -5,7 +5,8 @@ run by `python3 -m labkit.service MODULE:NAME`. `labkit.service.stub` stands in 
 """
 
 from labkit.service._application import Check, Lifespan, application
+from labkit.service._body import json_object
 from labkit.service._client import Client, Unavailable, client
 from labkit.service._identity import Identity
 
-__all__ = ["Check", "Client", "Identity", "Lifespan", "Unavailable", "application", "client"]
+__all__ = ["Check", "Client", "Identity", "Lifespan", "Unavailable", "application", "client", "json_object"]

@@ -36,8 +36,8 @@ def application(
     """Return an application that answers `routes` and /healthz, /readyz, /version and /openapi.json.
 
     openapi is the file with the service's contract; without it /openapi.json answers 404. /readyz answers 200
-    when no check raises within two seconds and the process is not draining (`app.state.draining`), else 503 with
-    the reasons. clients are closed when the application ends, after `lifespan`. Every error answer is a JSON
+    when no check raises within two seconds and the process is not draining (`app.state.draining`), else 503
+    with the reasons. clients are closed when the application ends, after `lifespan`. Every error answer is a JSON
     object with the key "error".
     """
     identity = Identity.read()

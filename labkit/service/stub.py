@@ -1,8 +1,8 @@
 """Stands in for any external service: gives the answers it was told and records every call.
 
-$STUB holds the answers as JSON, as `system.toml` writes them: {"METHOD /path": {"status": 200, "body": …}}. A part
-of a path in braces stands for anything: "GET /rates/{base}". GET /__calls__ returns the recorded calls, oldest
-first; DELETE /__calls__ forgets them.
+$STUB holds the answers as JSON, as `system.toml` writes them: {"METHOD /path": {"status": 200, "body": …}}. A
+part of a path in braces stands for anything: "GET /rates/{base}". GET /__calls__ returns the recorded calls,
+oldest first; DELETE /__calls__ forgets them.
 """
 
 import json

@@ -1,1 +1,0 @@
--- the tables of the catalog

@@ -1,0 +1,20 @@
+-- The products that the shop starts with.
+INSERT INTO products (sku, name, description, price_cents, stock, prescription_only) VALUES
+    ('A100', 'Adhesive plasters', '40 pieces, four sizes, waterproof', 390, 500, false),
+    ('A200', 'Antihistamine tablets', 'Cetirizine 10 mg, 20 tablets, against hay fever', 745, 240, false),
+    ('B100', 'Bandage, elastic', '8 cm wide, 4 m long, washable', 520, 180, false),
+    ('B200', 'Blood pressure monitor', 'For the upper arm, with memory for two people', 4990, 35, false),
+    ('C100', 'Cough syrup', 'Thyme and primrose, 200 ml, no sugar', 895, 160, false),
+    ('D100', 'Disinfectant spray', 'For small wounds, 50 ml, does not sting', 640, 210, false),
+    ('E100', 'Eye drops', 'Hyaluronate 0.2 %, 10 ml, without preservatives', 1190, 140, false),
+    ('F100', 'First aid kit', 'Everything for a household, with a booklet', 2450, 60, false),
+    ('I100', 'Ibuprofen tablets', '400 mg, 20 tablets, against pain and fever', 480, 400, false),
+    ('I200', 'Insulin pens', 'Five pens of 3 ml; only on prescription', 6890, 40, true),
+    ('L100', 'Lip balm', 'With sun protection factor 30', 295, 320, false),
+    ('N100', 'Nasal spray', 'Sea water, 20 ml, for every day', 560, 260, false),
+    ('O100', 'Oral rehydration salts', '12 sachets, for adults and children', 715, 130, false),
+    ('P100', 'Paracetamol tablets', '500 mg, 20 tablets, against pain and fever', 350, 450, false),
+    ('P200', 'Penicillin tablets', '1 million units, 30 tablets; only on prescription', 1680, 75, true),
+    ('S100', 'Sun lotion', 'Factor 50, 200 ml, for sensitive skin', 1590, 150, false),
+    ('T100', 'Thermometer', 'Digital, measures in ten seconds', 1090, 90, false),
+    ('V100', 'Vitamin D drops', '10 ml, 1000 units in a drop', 985, 5, false);
