@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from labkit.engine._bundle import load_images, save_images
     from labkit.engine._doctor import Check, doctor
     from labkit.engine._engine import Engine
     from labkit.engine._errors import BuildFailed, ImageMissing, NoEngine, NoPermission
     from labkit.engine._events import Event, Events
-    from labkit.engine._images import build_images, images_missing, load_images, save_images
+    from labkit.engine._images import build_images, images_missing
     from labkit.engine._inspect import Image
     from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS, Label
     from labkit.engine._owned import Owned, sweep
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from labkit.engine._service_image import build_service_image
 
 _HOMES = {
+    "_bundle": ("load_images", "save_images"),
     "_doctor": ("Check", "doctor"),
     "_engine": ("Engine",),
     "_errors": ("BuildFailed", "ImageMissing", "NoEngine", "NoPermission"),
     "_events": ("Event", "Events"),
-    "_images": ("build_images", "images_missing", "load_images", "save_images"),
+    "_images": ("build_images", "images_missing"),
     "_inspect": ("Image",),
     "_labels": ("BASE", "BUILD", "PYTHON", "SERVERS", "Label"),
     "_owned": ("Owned", "sweep"),

@@ -62,9 +62,18 @@ def bootstrap(engine: "Engine", ref: str) -> None:
     _ensure_mmdebstrap()
     excluded = [f"--dpkgopt=path-exclude={path}" for path in EXCLUDED]
     keyring = [f"--keyring={KEYRING}"] if KEYRING.exists() else []
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", *excluded, *keyring, "--aptopt=Acquire::Retries=3"]
+    command = [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        *excluded,
+        *keyring,
+        "--aptopt=Acquire::Retries=3",
+    ]
     name, _, tag = ref.partition(":")
-    with subprocess.Popen([*command, "bookworm", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as making:
+    with subprocess.Popen(
+        [*command, "bookworm", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as making:
         try:
             _import(engine, making, name, tag)
             problem = making.stderr.read().decode(errors="replace") if making.stderr else ""
@@ -75,12 +84,16 @@ def bootstrap(engine: "Engine", ref: str) -> None:
             engine.client.api.remove_image(ref)
         last = " / ".join(problem.strip().splitlines()[-3:])
         raise LabError(
-            f"the base image {ref}, made with mmdebstrap", last, "connect to the network, or labkit images load FILE"
+            f"the base image {ref}, made with mmdebstrap",
+            last,
+            "connect to the network, or labkit images load FILE",
         )
 
 
 def _import(engine: "Engine", making: "subprocess.Popen[bytes]", name: str, tag: str) -> None:
-    engine.client.api.import_image_from_stream(making.stdout, repository=name, tag=tag, changes=['CMD ["bash"]'])
+    engine.client.api.import_image_from_stream(
+        making.stdout, repository=name, tag=tag, changes=['CMD ["bash"]']
+    )
     making.wait()
 
 
@@ -89,9 +102,19 @@ def _ensure_mmdebstrap() -> None:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
         variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "-qq", "install", "--yes", "--no-install-recommends", "mmdebstrap", "debian-archive-keyring"]
+        install = [
+            "apt-get",
+            "-qq",
+            "install",
+            "--yes",
+            "--no-install-recommends",
+            "mmdebstrap",
+            "debian-archive-keyring",
+        ]
         for command in (["apt-get", "-qq", "update"], install):
-            subprocess.run(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+            subprocess.run(
+                command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+            )
     if not shutil.which("mmdebstrap"):
         raise LabError(
             f"a registry that answers, or mmdebstrap to make {BASE}",

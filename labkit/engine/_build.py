@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LAST_LINES = 12
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-STEP = re.compile(r"^Step \d+/\d+ : (\w+)")
+STEP = re.compile(r"^Step \d+/\d+ : (\w+) (.*)")
 LAYER = re.compile(r"^ ---> ([0-9a-f]{12,})$")
 
 
@@ -37,61 +37,96 @@ def build(
     :raises BuildFailed: with the last lines of what the build said.
     :raises ImageMissing: when an image of labkit that it starts from is not there.
     """
-    before = _digest(engine, tag)
-    lines: list[str] = []
-    answer = engine.client.api.build(
-        fileobj=io.BytesIO(context),
-        custom_context=True,
-        tag=tag,
-        labels=dict(labels),
-        network_mode=network,
-        buildargs={name: os.environ[name] for name in PROXIES if os.environ.get(name)} | dict(arguments or {}),
-        nocache=not cached,
-        rm=True,
-        forcerm=True,
-        decode=True,
-    )
-    for line in _lines(answer, tag, lines):
-        said(line)
-    stages = _stages(lines)
-    if stages:
-        _keep(engine, stages[-1], f"{tag.rpartition(':')[0]}:stage")
+    before, lines = _digest(engine, tag), list[str]()
+    try:
+        for line in _say(engine, context, tag, labels, network, arguments, cached=cached):
+            lines.append(line)
+            said(line)
+    except _Said as problem:
+        _drop_rest(engine, lines)
+        raise _failed(tag, str(problem), lines) from None
+    for number, stage in enumerate(_stages(lines), 1):
+        _keep(engine, stage, f"{tag.rpartition(':')[0]}:stage-{number}")
     made = engine.image(tag)
     if before and before != made.digest:
         discard(engine, before)
     return made
 
 
-def _lines(answer: Iterator[dict[str, Any]], tag: str, lines: list[str]) -> Iterator[str]:
-    """Yield the lines of a build, kept in `lines` too; an error among them ends it."""
-    for told in answer:
-        if "error" in told:
-            raise _failed(tag, str(told["error"]).strip(), lines)
-        for line in str(told.get("stream", "")).splitlines():
-            if line.strip():
-                lines.append(line)
-                yield line
+class _Said(Exception):  # noqa: N818 - not raised to anyone outside
+    """What the builder said when it gave up."""
+
+
+def _say(
+    engine: "Engine",
+    context: bytes,
+    tag: str,
+    labels: Mapping[str, str],
+    network: str | None,
+    arguments: Mapping[str, str] | None,
+    *,
+    cached: bool,
+) -> Iterator[str]:
+    """Build, and yield what the builder says line by line."""
+    import docker.errors  # noqa: PLC0415 - loaded with the client
+
+    proxies = {name: os.environ[name] for name in PROXIES if os.environ.get(name)}
+    try:
+        answer = engine.client.api.build(
+            fileobj=io.BytesIO(context),
+            custom_context=True,
+            tag=tag,
+            labels=dict(labels),
+            network_mode=network,
+            buildargs=proxies | dict(arguments or {}),
+            nocache=not cached,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        for told in answer:
+            if "error" in told:
+                raise _Said(str(told["error"]).strip())
+            yield from (line for line in str(told.get("stream", "")).splitlines() if line.strip())
+    except docker.errors.APIError as problem:
+        raise _Said(problem.explanation or str(problem)) from problem
 
 
 def _failed(tag: str, error: str, lines: list[str]) -> Exception:
-    """Return the error of a build; a missing parent image is told apart."""
-    if missing := re.search(r"(?:pull access denied for|No such image:?|manifest for) ?(labkit/[\w.-]+(?::\w+)?)", error):
-        return image_missing(missing[1])
+    """Return the error of a build; a missing image of labkit to start from is told apart."""
+    step = STEP.match(lines[-1]) if lines else None
+    if step and step[1] == "FROM" and step[2].startswith("labkit/"):
+        return image_missing(step[2].split()[0])
     last = "\n".join(["", *lines[-LAST_LINES:], error]).replace("\n", "\n          ")
-    return BuildFailed(f"the image {tag} can be built", f"the build ended with an error; its last lines:{last}", "mend what the last lines name, then try again")
+    return BuildFailed(
+        f"the image {tag} can be built",
+        f"the build ended with an error; its last lines:{last}",
+        "mend what the last lines name, then try again",
+    )
+
+
+def _layers(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield ("FROM", "") for each stage's begin and ("", image) for each image that the builder names."""
+    for line in lines:
+        if (step := STEP.match(line)) and step[1] == "FROM":
+            yield "FROM", ""
+        elif layer := LAYER.match(line):
+            yield "", layer[1]
 
 
 def _stages(lines: list[str]) -> list[str]:
     """Return the image of each stage but the last: the one that the builder named before a later FROM."""
-    found, newest, first = [], "", True
-    for line in lines:
-        if (step := STEP.match(line)) and step[1] == "FROM":
-            if not first:
-                found.append(newest)
-            first = False
-        elif layer := LAYER.match(line):
-            newest = layer[1]
-    return [stage for stage in found if stage]
+    told = list(_layers(lines))
+    begins = [at for at, (word, _) in enumerate(told) if word]
+    return [told[at - 1][1] for at in begins[1:] if told[at - 1][1]]
+
+
+def _drop_rest(engine: "Engine", lines: list[str]) -> None:
+    """Remove what a failed build made; what another image stands on stays."""
+    for word, layer in reversed(list(_layers(lines))):
+        if not word:
+            discard(engine, layer)
+            return
 
 
 def _keep(engine: "Engine", stage: str, ref: str) -> None:

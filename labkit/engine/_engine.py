@@ -1,6 +1,6 @@
 """The container engine."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
@@ -14,8 +14,9 @@ from labkit.engine._labels import Label
 from labkit.engine._locate import Address, knock, locate
 from labkit.engine._owned import Owned
 from labkit.engine._owner import Owner
-from labkit.engine._parts import Part, parts
+from labkit.engine._parts import Part, parts, remembered
 from labkit.engine._run import Completed, Files
+from labkit.engine._start import start
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -43,6 +44,28 @@ class Engine:
         address = locate()
         knock(address)
         return cls(address)
+
+    @classmethod
+    def ensure(cls, progress: Callable[..., Any] = lambda *_: None) -> Self:
+        """Return the engine, after starting (as root on Debian or Ubuntu: installing) it when nothing listens.
+
+        progress is called with one line before each thing that is done.
+
+        :raises NoPermission: as Engine.find.
+        :raises NoEngine: when it cannot be started from here, with the one step that helps.
+        """
+        try:
+            return cls.find()
+        except NoPermission:
+            raise
+        except NoEngine:
+            cls.start(progress)
+            return cls.find()
+
+    @classmethod
+    def start(cls, progress: Callable[..., Any] = lambda *_: None) -> None:
+        """Start the engine of this machine, install it first if need be; see Engine.ensure."""
+        start(locate(), progress)
 
     @property
     def address(self) -> str:
@@ -81,6 +104,11 @@ class Engine:
     def architecture(self) -> str:
         """Return the processor architecture of its containers in Debian's words: amd64, arm64 …"""
         return str(self._told("version")["Arch"])
+
+    @cached_property
+    def version(self) -> str:
+        """Return the engine's own version."""
+        return str(self._told("version")["Version"])
 
     def info(self) -> dict[str, Any]:
         """Return what the engine tells about itself and its machine (the API's /info)."""
@@ -156,10 +184,17 @@ class Engine:
     def parts(self, image: str) -> list[Part]:
         """Return the Debian and Python packages in an image, read from the image's own files, sorted by kind and name.
 
+        An image is read once (a second or two); what was found is kept by the image's digest.
+
         :raises ImageMissing: when the engine does not have the image.
         """
-        with self._answering(), self._unstarted(image) as container:
-            return parts(container)
+        digest = self.image(image).digest
+
+        def read() -> list[Part]:
+            with self._answering(), self._unstarted(image) as container:
+                return parts(container)
+
+        return remembered(digest, read)
 
     def export(self, image: str, paths: Sequence[str]) -> dict[str, bytes]:
         """Return the files of an image at absolute paths; a folder gives every file in it; what is not there is left out.

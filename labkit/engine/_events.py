@@ -39,7 +39,9 @@ class Events:
     When the connection is lost, it is made anew and goes on after the last event, so that none is lost or doubled.
     """
 
-    def __init__(self, client: "DockerClient", labels: Mapping[str, str | None], since_ns: int | None) -> None:
+    def __init__(
+        self, client: "DockerClient", labels: Mapping[str, str | None], since_ns: int | None
+    ) -> None:
         self._client, self._labels = client, filters(labels)
         self._since_ns = time.time_ns() if since_ns is None else since_ns
         self._seen: set[tuple[int, str, str]] = set()

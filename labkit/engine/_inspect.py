@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from io import RawIOBase
+from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, Any
 
 from labkit.engine._errors import ImageMissing
@@ -13,7 +13,7 @@ from labkit.engine._errors import ImageMissing
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from labkit.engine._labels import Label  # noqa: F401 - named in a docstring
+BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ def image(client: "DockerClient", ref: str) -> Image:
 def image_missing(ref: str) -> ImageMissing:
     """Return the error for an image that the engine does not have, with the step that brings it."""
     ours = ref.startswith(("labkit/", "debian:"))
-    step = "labkit images build, or labkit images load FILE" if ours else f"docker pull {ref}, or check its name"
+    step = (
+        "labkit images build, or labkit images load FILE" if ours else f"docker pull {ref}, or check its name"
+    )
     return ImageMissing(f"the image {ref} in the container engine", "no such image", step)
 
 
@@ -90,15 +92,9 @@ class _Chunks(RawIOBase):
 
 def members(chunks: Iterator[bytes]) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     """Yield each member of a tar stream with the open archive; read a member before asking for the next."""
-    with tarfile.open(fileobj=_buffered(chunks), mode="r|") as archive:
+    with tarfile.open(fileobj=BufferedReader(_Chunks(chunks), BUFFER_BYTES), mode="r|") as archive:
         for member in archive:
             yield member, archive
-
-
-def _buffered(chunks: Iterator[bytes]) -> Any:  # noqa: ANN401 - a file object
-    from io import BufferedReader  # noqa: PLC0415
-
-    return BufferedReader(_Chunks(chunks), 1 << 20)
 
 
 @contextmanager

@@ -33,7 +33,9 @@ class Owner:
     @classmethod
     def process(cls) -> Self:
         """Return this process as an owner, and start the reaper that cleans up after it, however it ends."""
-        owner = cls(":".join([PROCESS, machine(), namespace(), str(os.getpid()), started_at(os.getpid()) or "0"]))
+        owner = cls(
+            ":".join([PROCESS, machine(), namespace(), str(os.getpid()), started_at(os.getpid()) or "0"])
+        )
         _watch(owner.text, locate())
         return owner
 
@@ -101,7 +103,9 @@ def started_at(pid: int) -> str | None:
         except OSError:
             return None
         return None if fields[0] in "ZX" else fields[19]
-    told = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     with suppress(ValueError):
         return str(int(time.mktime(time.strptime(told.stdout.strip()))))
     return None

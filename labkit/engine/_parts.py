@@ -1,8 +1,12 @@
 """What an image is made of, read from the image itself: Debian's and Python's own records of what is installed."""
 
+import json
+import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from email import message_from_string
 from email.message import Message
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from packageurl import PackageURL
 
 from labkit.engine._inspect import members
+from labkit.engine._wheelhouse import cache
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -43,6 +48,20 @@ def parts(container: "Container") -> list[Part]:
     return sorted(found)
 
 
+def remembered(digest: str, read: Callable[[], list[Part]]) -> list[Part]:
+    """Return an image's parts as kept from an earlier reading, else read and keep them; a digest names one content."""
+    kept = cache() / "parts" / f"{digest.rpartition(':')[2]}.json"
+    with suppress(OSError, ValueError, TypeError):
+        return [Part(*told) for told in json.loads(kept.read_text())]
+    found = read()
+    with suppress(OSError):  # a full or read-only home only costs the time of another reading
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        part.write_text(json.dumps([astuple(part) for part in found]))
+        part.replace(kept)
+    return found
+
+
 def _debian(text: str) -> Iterator[Part]:
     """Read dpkg's status file: paragraphs in the form of RFC 822; a package may be known and yet not installed."""
     for paragraph in text.split("\n\n"):
@@ -53,7 +72,9 @@ def _debian(text: str) -> Iterator[Part]:
 
 def _deb(told: Message) -> Part:
     name, version, architecture = (told.get(key, "") for key in ("Package", "Version", "Architecture"))
-    purl = PackageURL("deb", "debian", name, version or None, {"arch": architecture} if architecture else None)
+    purl = PackageURL(
+        "deb", "debian", name, version or None, {"arch": architecture} if architecture else None
+    )
     return Part("deb", name, version, purl.to_string())
 
 

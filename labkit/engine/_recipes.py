@@ -80,7 +80,9 @@ def _build(python: Recipe) -> Recipe:
     def context(architecture: str) -> bytes:
         return tar(files | dict(_under(wheelhouse(lock(), architecture), "wheelhouse")))
 
-    return Recipe(BUILD, files | {"wheelhouse.lock": lock().read_bytes(), "parent": python.digest.encode()}, context)
+    return Recipe(
+        BUILD, files | {"wheelhouse.lock": lock().read_bytes(), "parent": python.digest.encode()}, context
+    )
 
 
 def carried() -> dict[str, bytes]:

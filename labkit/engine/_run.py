@@ -97,7 +97,9 @@ def run(
         container.start()
         code = _wait(client, container, timeout_s)
         seconds = time.monotonic() - started
-        output, errors = (container.logs(stdout=out, stderr=True).decode(errors="replace") for out in (True, False))
+        output, errors = (
+            container.logs(stdout=out, stderr=True).decode(errors="replace") for out in (True, False)
+        )
         found = {path: content for path in collect for path, content in collect_from(container, path)}
         return Completed(
             TIMED_OUT if code is None else code, output, errors, seconds, timed_out=code is None, files=found
@@ -105,7 +107,9 @@ def run(
 
 
 @contextmanager
-def _created(client: "DockerClient", image: str, command: Sequence[str] | str, settings: dict[str, Any]) -> Iterator[Any]:
+def _created(
+    client: "DockerClient", image: str, command: Sequence[str] | str, settings: dict[str, Any]
+) -> Iterator[Any]:
     import docker.errors  # noqa: PLC0415 - loaded with the client
 
     try:

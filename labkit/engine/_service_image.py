@@ -12,7 +12,15 @@ from labkit.engine._inspect import Image
 if TYPE_CHECKING:
     from labkit.engine._engine import Engine
 
-LEFT_OUT = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".venv", ".ipynb_checkpoints"}
+LEFT_OUT = {
+    "__pycache__",
+    ".git",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".venv",
+    ".ipynb_checkpoints",
+}
 
 
 def build_service_image(
@@ -20,8 +28,8 @@ def build_service_image(
 ) -> Image:
     """Build a service's image by the Dockerfile in its folder and return it.
 
-    source is the folder, or a tar of it (as `git archive` makes). The build has no network. The stage before the
-    last keeps the tag `<name>:stage`, so that a build after a change of code alone takes its dependencies from there.
+    source is the folder, or a tar of it (as `git archive` makes). The build has no network. Its first
+    stage keeps the tag `<name>:stage-1`, so that a build after a change of code alone takes its dependencies from there.
 
     :raises BuildFailed: with the last lines of what the build said.
     :raises ImageMissing: when labkit/build:1 or labkit/python:1 is not there.

@@ -56,7 +56,15 @@ def _download(lock: Path, architecture: str, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
         part = Path(beside) / "wheels"
-        _pip("download", "--require-hashes", "--dest", str(part), *_target(architecture), "--requirement", str(lock))
+        _pip(
+            "download",
+            "--require-hashes",
+            "--dest",
+            str(part),
+            *_target(architecture),
+            "--requirement",
+            str(lock),
+        )
         shutil.rmtree(folder, ignore_errors=True)
         try:
             part.rename(folder)
@@ -79,12 +87,22 @@ def _target(architecture: str) -> Sequence[str]:
 
 
 def _pip(*arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        *arguments,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return
     if "No module named pip" in done.stderr:
-        raise LabError("pip beside labkit, for the wheelhouse", f"{sys.executable} has no pip", "python -m ensurepip")
+        raise LabError(
+            "pip beside labkit, for the wheelhouse", f"{sys.executable} has no pip", "python -m ensurepip"
+        )
     last = [line for line in done.stderr.splitlines() if line.strip()][-3:]
     raise LabError(
         "the locked modules of the services, as wheels",
