@@ -37,8 +37,8 @@ def application(
 
     openapi is the file with the service's contract; without it /openapi.json answers 404. /readyz answers 200
     when no check raises within two seconds and the process is not draining (`app.state.draining`), else 503
-    with the reasons. clients are closed when the application ends, after `lifespan`. Every error answer is a JSON
-    object with the key "error".
+    with the reasons. clients are closed when the application ends, after `lifespan`. An error is answered as
+    a JSON object with the key "error".
     """
     identity = Identity.read()
 

@@ -1,0 +1,9 @@
+"""The learner's folder: notebooks, the shop's git repository, settings, the artifact database, and the lock.
+
+Everything that labkit keeps of its own in a workspace lies in its folder `.labkit`.
+"""
+
+from labkit.workspace._course import course
+from labkit.workspace._workspace import Workspace
+
+__all__ = ["Workspace", "course"]

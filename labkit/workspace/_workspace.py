@@ -1,0 +1,165 @@
+"""The workspace: made once, opened often, never overwritten."""
+
+import json
+import os
+import secrets
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from labkit.artifacts import ArtifactDatabase
+from labkit.errors import LabError
+from labkit.system import System
+from labkit.workspace._course import course
+from labkit.workspace._lock import hold
+from labkit.workspace._repository import make_repository
+
+OWN = ".labkit"
+SETTINGS = """\
+# Settings of this workspace.
+# artifacts = "postgresql+psycopg://user@host/name"   # the artifact database; without it .labkit/artifacts.db
+"""
+
+
+class Workspace:
+    """A learner's folder. root is absolute; id is 12 hexadecimal digits, made with the workspace."""
+
+    def __init__(self, root: Path, identity: str) -> None:
+        self.root = root
+        self.id = identity
+
+    @classmethod
+    def create(cls, root: Path | str, *, notebooks: Mapping[str, bytes] | None = None) -> Self:
+        """Make a workspace, or complete one: what is there already stays as it is.
+
+        notebooks maps a path in the workspace to a notebook's content. Raises a LabError when the folder cannot
+        be written, lies inside the course's own, or has a folder `shop` that is no git repository.
+        """
+        folder = Path(root).expanduser().absolute()
+        if folder.resolve().is_relative_to(course().resolve()):
+            mend = "name another folder, for example: labkit start ~/pipeline"
+            raise LabError("a folder outside of the course's own", str(folder), mend)
+        try:
+            return cls._complete(folder, notebooks or {})
+        except OSError as fault:
+            mend = "make the folder writable, or name another one: labkit start DIR"
+            seen = f"{fault.strerror}: {fault.filename}"
+            raise LabError(f"a workspace can be made in {folder}", seen, mend) from fault
+
+    @classmethod
+    def _complete(cls, folder: Path, notebooks: Mapping[str, bytes]) -> Self:
+        (folder / OWN).mkdir(parents=True, exist_ok=True)
+        with hold(folder / OWN / "locks", "start"):
+            _write_new(folder / OWN / ".gitignore", b"*\n")
+            _write_new(folder / OWN / "settings.toml", SETTINGS.encode())
+            _make_shop(folder)
+            for name, content in notebooks.items():
+                _write_new(folder / name, content)
+            _write_new(folder / OWN / "id", f"{secrets.token_hex(6)}\n".encode())
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, root: Path | str | None = None) -> Self:
+        """Open a workspace; None takes $LABKIT_WORKSPACE, else the nearest folder upwards that is one."""
+        named = root or os.environ.get("LABKIT_WORKSPACE") or None
+        start = Path(named or Path.cwd()).expanduser().absolute()
+        for folder in (start,) if named else (start, *start.parents):
+            file = folder / OWN / "id"
+            if file.is_file():
+                return cls(folder, file.read_text().strip())
+        where = f"{start} is none" if named else f"neither {start} nor a folder above it is one"
+        mend = f"make one: labkit start {start if named else '~/labkit'}"
+        raise LabError("a workspace", where, mend)
+
+    @property
+    def shop(self) -> Path:
+        """The git repository of the system under deployment."""
+        return self.root / "shop"
+
+    @property
+    def system(self) -> System:
+        """The system as the repository's working tree declares it now."""
+        return System.load(self.shop)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The workspace's settings as .labkit/settings.toml says them now."""
+        try:
+            return tomllib.loads((self.root / OWN / "settings.toml").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+            mend = "mend that line of .labkit/settings.toml, or remove the file"
+            raise LabError(".labkit/settings.toml is TOML in UTF-8", str(fault), mend) from fault
+
+    @cached_property
+    def artifacts(self) -> ArtifactDatabase:
+        """The artifact database, opened when first used; its head hash is kept as a note in `shop`."""
+        own = self.root / OWN
+        place = self.settings.get("artifacts") or own / "artifacts.db"
+        return ArtifactDatabase.open(place, key=own / "artifacts.key", notes=self.shop)
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        """Hold a lock of this workspace for one block; a LabError when somebody holds it, also this process.
+
+        The lock goes with its process, however that ends.
+        """
+        return hold(self.root / OWN / "locks", name)
+
+    def reset(self, lab: str, *, notebooks: Mapping[str, bytes]) -> Path | None:
+        """Put one lab's notebook back as it was; the shop's git history stays as it is.
+
+        lab is its slug. Returns where the learner's copy is kept, a dated file beside the notebook, or None
+        when there was none or it was as new.
+        """
+        labs = {_slug(name, content): name for name, content in notebooks.items()}
+        if lab not in labs:
+            raise LabError(f"one of the labs {', '.join(sorted(labs))}", repr(lab), "name one of them")
+        path, content = self.root / labs[lab], notebooks[labs[lab]]
+        kept = None
+        if path.exists() and path.read_bytes() != content:
+            kept = _beside(path)
+            path.rename(kept)
+        _write_new(path, content)
+        return kept
+
+
+def _make_shop(folder: Path) -> None:
+    shop = folder / "shop"
+    if (shop / ".git").exists():
+        return
+    if shop.exists() and any(shop.iterdir()):
+        mend = "move that folder away, then try again"
+        raise LabError("an empty place for the shop's git repository", f"{shop} holds something else", mend)
+    make_repository(shop, folder / OWN / "hooks")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet, all or nothing; one that is there stays."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _slug(name: str, content: bytes) -> str:
+    """Return a lab's identity from its notebook's metadata; the file's name where there is none."""
+    try:
+        return str(json.loads(content)["metadata"]["labkit"]["id"])
+    except (ValueError, KeyError, TypeError):
+        return Path(name).stem
+
+
+def _beside(path: Path) -> Path:
+    """Return a name beside a file that tells the moment and is not taken."""
+    moment = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
+    names: Iterator[str] = (
+        f"{path.stem}.{moment}{more}{path.suffix}" for more in ("", *(f"-{n}" for n in range(2, 100)))
+    )
+    return next(free for name in names if not (free := path.with_name(name)).exists())
