@@ -1,4 +1,4 @@
-"""Build hook: puts the course into the wheel as labkit/course, the notebooks as learner copies without solutions."""
+"""Build hook: puts the course into the wheel as labkit/course, its notebooks without their solutions."""
 
 import shutil
 import sys
@@ -12,7 +12,7 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*_cache", ".venv", "*.pyc")
 
 
 class Course(BuildHookInterface[Any]):
-    """Collects the course in a temporary folder while the wheel is built; an editable install reads the checkout."""
+    """Collects the course in a temporary folder for a wheel; an editable install reads the checkout."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Write the course and tell hatch to include it."""

@@ -63,7 +63,9 @@ function Environment(props: IProps & { environment: IEnvironment }): JSX.Element
       <div className="labkit-Facts">
         <span>{trans._n('%1 container', '%1 containers', containers)}</span>
         <span>{trans.__('%1 old', age(environment.age_s))}</span>
-        <span title={owner.notebook ?? undefined}>{trans.__('held by %1', holder(owner, here, trans))}</span>
+      </div>
+      <div className="labkit-Facts" title={owner.notebook ?? undefined}>
+        {holder(owner, here, trans)}
       </div>
     </li>
   );
@@ -79,7 +81,7 @@ async function isMeant(environment: IEnvironment, here: string, trans: Translati
   const why =
     stage === 'production'
       ? trans.__('Its containers, its database and its network are removed, and customers get no answer.')
-      : trans.__('It is held by %1, which may be using it now.', holder(owner, here, trans));
+      : trans.__('It is %1, which may be using it now.', holder(owner, here, trans));
   const { button } = await showDialog({
     title: trans.__('Clean up %1?', name),
     body: why,

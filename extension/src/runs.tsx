@@ -45,9 +45,12 @@ function Run({
   heading
 }: IProps & { run: IRun; isNewest: boolean }): JSX.Element {
   return (
-    <details className="labkit-Run" open={isNewest || run.state === 'waiting'}>
+    <details className="labkit-Run" open={isNewest || run.state === 'running' || run.state === 'waiting'}>
       <summary>
-        <State state={run.state} trans={trans} />
+        <State
+          state={run.state}
+          word={run.state === 'waiting' ? trans.__('waiting for approval') : stateWord(run.state, trans)}
+        />
         <span className="labkit-Subject">
           <code>{run.commit.slice(0, 7)}</code> {run.subject_line}
         </span>
@@ -71,19 +74,19 @@ function Run({
 function Stage({ stage, trans }: { stage: IStage; trans: TranslationBundle }): JSX.Element {
   return (
     <li data-state={stage.state}>
-      <State state={stage.state} trans={trans} />
-      <span className="labkit-StageName">{stage.name}</span>
+      <span>{stage.name}</span>
+      <State state={stage.state} word={stateWord(stage.state, trans)} />
       <span className="labkit-Seconds">{stage.seconds === null ? '' : duration(stage.seconds)}</span>
     </li>
   );
 }
 
-function State({ state, trans }: { state: string; trans: TranslationBundle }): JSX.Element {
+function State({ state, word }: { state: string; word: string }): JSX.Element {
   const Icon = stateIcon(state);
   return (
     <span className="labkit-State" data-state={state}>
       <Icon.react tag="span" className="labkit-Icon" aria-hidden="true" />
-      {stateWord(state, trans)}
+      {word}
     </span>
   );
 }

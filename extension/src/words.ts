@@ -19,8 +19,11 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / MINUTE)} min${rest ? ` ${rest} s` : ''}`;
 }
 
-/** An age in one unit, so coarse that it stays true until the next read: "20 s", "3 min", "2 h", "4 d". */
+/** An age in one unit, so coarse that it stays true until the next read: "< 10 s", "20 s", "3 min", "2 h", "4 d". */
 export function age(seconds: number): string {
+  if (seconds < 10) {
+    return '< 10 s';
+  }
   if (seconds < MINUTE) {
     return `${Math.floor(seconds / 10) * 10} s`;
   }
@@ -30,18 +33,20 @@ export function age(seconds: number): string {
   return seconds < DAY ? `${Math.floor(seconds / HOUR)} h` : `${Math.floor(seconds / DAY)} d`;
 }
 
-/** Who holds an environment, seen from the document at `here`. */
+/** Who holds an environment, seen from the document at `here`: one phrase. */
 export function holder(owner: IOwner, here: string, trans: TranslationBundle): string {
   if (owner.kind === 'workspace') {
-    return trans.__('this workspace');
+    return trans.__('held by this workspace');
   }
   if (!owner.alive) {
     return trans.__('its process has ended');
   }
   if (owner.notebook === null) {
-    return trans.__('another process');
+    return trans.__('held by another process');
   }
-  return owner.notebook === here ? trans.__('this notebook') : baseName(owner.notebook);
+  return owner.notebook === here
+    ? trans.__('held by this notebook')
+    : trans.__('held by %1', baseName(owner.notebook));
 }
 
 function baseName(path: string): string {
@@ -57,7 +62,7 @@ export function stateWord(state: string, trans: TranslationBundle): string {
     passed: trans.__('passed'),
     running: trans.__('running'),
     stopped: trans.__('stopped'),
-    waiting: trans.__('waiting for approval')
+    waiting: trans.__('waiting')
   };
   return words[state] ?? state;
 }

@@ -52,7 +52,7 @@ class State(PanelHandler):
         await self.answer(partial(self.desk.read, await self._notebooks()))
 
     async def _notebooks(self) -> dict[int, str]:
-        """Return which process serves which notebook: kernel's process id to path below the server's folder."""
+        """Return which process serves which notebook: kernel's process id to path in the server's folder."""
         notebooks = {}
         for session in await self.session_manager.list_sessions():
             kernel: Any = self.kernel_manager.get_kernel(session["kernel"]["id"])

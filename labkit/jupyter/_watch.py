@@ -1,4 +1,4 @@
-"""Notices that something of the workspace changed, and says so on Jupyter's event bus a few times a second at most."""
+"""Notices that something of the workspace changed, and says so a few times a second at most."""
 
 import logging
 import threading
@@ -25,10 +25,10 @@ log = logging.getLogger("labkit.jupyter")
 
 
 class Watch:
-    """Follows the engine's events and the artifact database in threads, and calls `tell` when either has news.
+    """Follows the engine's events and the artifact database, and calls `tell` when either has news.
 
-    tell is called in a thread of the watch, at most once in PAUSE_S. What ends, because the engine stops or the
-    workspace is not made yet, is taken up again after RETRY_S. The threads are daemons: a source that is silent for
+    tell is called in a thread of the watch, at most once in PAUSE_S. What ends, because the engine stops or there
+    is no workspace yet, is taken up again after RETRY_S. The threads are daemons: a source that is silent for
     good does not keep the server from ending.
     """
 
@@ -40,8 +40,9 @@ class Watch:
 
     def start(self) -> None:
         """Begin to follow both sources."""
-        for work in (self._tell_news, lambda: self._follow(self._engine), lambda: self._follow(self._artifacts)):
-            threading.Thread(target=work, name="labkit-watch", daemon=True).start()
+        for source in (self._engine, self._artifacts):
+            threading.Thread(target=self._follow, args=(source,), name="labkit-watch", daemon=True).start()
+        threading.Thread(target=self._tell_news, name="labkit-watch", daemon=True).start()
 
     def stop(self) -> None:
         """Tell nothing more; threads end with the next news of their source, or with the server."""
@@ -78,5 +79,4 @@ class Watch:
     def _artifacts(self) -> Iterator[object]:
         artifacts = self._desk.workspace().artifacts
         newest = artifacts.history(limit=1)
-        with closing(artifacts.subscribe(after=newest[-1].id if newest else 0, poll_s=POLL_S)) as facts:
-            yield from facts
+        yield from artifacts.subscribe(after=newest[0].id if newest else 0, poll_s=POLL_S)
