@@ -42,7 +42,7 @@ def ensure_base(engine: "Engine", said: Callable[[str], object]) -> None:
 
 
 def _registry_answers(engine: "Engine") -> bool:
-    """Tell whether a pull can be tried: the registry, or a mirror that the engine is set to use, answers soon."""
+    """Tell whether a pull can be tried: the registry answers soon, or the engine is set to use a mirror."""
     if (engine.info().get("RegistryConfig") or {}).get("Mirrors"):
         return True
     try:
@@ -84,9 +84,9 @@ def bootstrap(engine: "Engine", ref: str) -> None:
             engine.client.api.remove_image(ref)
         last = " / ".join(problem.strip().splitlines()[-3:])
         raise LabError(
-            f"the base image {ref}, made with mmdebstrap",
-            last,
-            "connect to the network, or labkit images load FILE",
+            expected=f"the base image {ref}, made with mmdebstrap",
+            seen=last,
+            next_step="connect to the network, or labkit images load FILE",
         )
 
 
@@ -117,7 +117,7 @@ def _ensure_mmdebstrap() -> None:
             )
     if not shutil.which("mmdebstrap"):
         raise LabError(
-            f"a registry that answers, or mmdebstrap to make {BASE}",
-            "no registry answers, and there is no mmdebstrap",
-            "sudo apt-get install mmdebstrap; without apt: labkit images load FILE",
+            expected=f"a registry that answers, or mmdebstrap to make {BASE}",
+            seen="no registry answers, and there is no mmdebstrap",
+            next_step="sudo apt-get install mmdebstrap; without apt: labkit images load FILE",
         )

@@ -4,7 +4,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.engine._errors import BuildFailed
 from labkit.engine._inspect import Image, image_missing
@@ -31,8 +31,8 @@ def build(
 ) -> Image:
     """Build an image from a tar with a Dockerfile, and remove the image that had this tag before.
 
-    network "none" cuts the build off; None gives it the engine's usual one. arguments are the Dockerfile's ARGs; cached False
-    does every step anew. said gets each line of the build.
+    network "none" cuts the build off; None gives it the engine's usual one. arguments are the Dockerfile's
+    ARGs; cached False does every step anew. said gets each line of the build.
 
     :raises BuildFailed: with the last lines of what the build said.
     :raises ImageMissing: when an image of labkit that it starts from is not there.

@@ -10,6 +10,7 @@ from labkit.engine._build import discard
 from labkit.engine._engine import Engine
 from labkit.engine._errors import ImageMissing
 from labkit.engine._images import images_missing
+from labkit.engine._inspect import image_missing
 from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS
 from labkit.errors import LabError
 
@@ -18,13 +19,15 @@ CHUNK_BYTES = 1 << 20
 
 
 def save_images(file: Path | str, engine: Engine | None = None) -> None:
-    """Save the base and labkit's images, the wheelhouse in them, into one compressed tar that `docker load` reads too.
+    """Save the base and labkit's images, wheelhouse included, into one file that `docker load` reads too.
 
-    :raises LabError: when an image is missing, or the file cannot be written; then no half file is left.
+    :raises ImageMissing: when an image is missing or out of date.
+    :raises LabError: when the file cannot be written; then no half file is left.
     """
     engine, file = engine or Engine.find(), Path(file)
-    for image in ALL:
-        engine.image(image)
+    engine.image(BASE)
+    if missing := images_missing(engine):
+        raise image_missing(missing[0])
     part = file.with_name(file.name + ".part")
     try:
         with gzip.open(part, "wb", compresslevel=1) as bundle:
@@ -32,13 +35,15 @@ def save_images(file: Path | str, engine: Engine | None = None) -> None:
                 bundle.write(chunk)
         part.replace(file)
     except OSError as problem:
-        raise LabError(f"{file} can be written", str(problem), "choose a folder with 1 GB free") from problem
+        raise LabError(
+            expected=f"{file} can be written", seen=str(problem), next_step="choose a folder with 1 GB free"
+        ) from problem
     finally:
         part.unlink(missing_ok=True)
 
 
 def _saved(engine: Engine) -> Iterator[bytes]:
-    """Stream all images in one tar, shared layers once; the library offers only one image a tar, the API many."""
+    """Stream all images in one tar, shared layers once; the API offers that, the library one image a tar."""
     api = engine.client.api
     answer = api._get(api._url("/images/get"), params={"names": list(ALL)}, stream=True)  # noqa: SLF001 - see above
     api._raise_for_status(answer)  # noqa: SLF001 - as above
@@ -61,11 +66,13 @@ def load_images(file: Path | str, engine: Engine | None = None) -> None:
     for digest in before - _digests(engine):
         discard(engine, digest)
     if missing := images_missing(engine):
-        seen = f"{', '.join(missing)} differ from this version's recipes" if names else "no image in the file"
+        other = f"{', '.join(missing)} differ from this version's recipes"
         raise LabError(
-            f"{file} holds the images of this version of labkit",
-            seen,
-            "labkit images build where there is a network, or take the bundle of this version",
+            expected=f"{file} holds the images of this version of labkit",
+            seen=f"{', '.join(missing)} differ from this version's recipes"
+            if names
+            else "no image in the file",
+            next_step="labkit images build where there is a network, or take the bundle of this version",
         )
 
 

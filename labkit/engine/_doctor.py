@@ -1,4 +1,4 @@
-"""Is this machine ready for the labs? One check a line, with its threshold, what was seen, and its one mend."""
+"""Is this machine ready for the labs? Each check with its threshold, what was seen, and its one mend."""
 
 import platform
 import re
@@ -37,9 +37,9 @@ class Check:
 def doctor(*, fix: bool = False, progress: Callable[..., Any] | None = None) -> list[Check]:
     """Check this machine: python, git, engine, images, disk, memory, ports; in this order.
 
-    fix starts the engine (and installs it, as root on Debian or Ubuntu) and builds the images where that is needed.
-    progress is called with words about what is done now. What depends on an engine that is not there fails too and
-    says so.
+    fix starts the engine (and installs it, as root on Debian or Ubuntu) and builds the images where that is
+    needed. progress is called with words about what is done now. What depends on an engine that is not there
+    fails too and says so.
     """
     say = progress or (lambda *_: None)
     checks = [_python(), _git()]
@@ -110,7 +110,8 @@ def _disk(engine: Engine | None) -> Check:
 def free_bytes(engine: Engine) -> int | None:
     """Return the free bytes where the engine keeps its images and containers; None when that cannot be known.
 
-    The folder is on this machine when the engine is local; elsewhere a container looks, if the base image is there.
+    The folder is on this machine when the engine is local; elsewhere a container looks, if the base image is
+    there.
     """
     root = engine.info().get("DockerRootDir", "")
     try:

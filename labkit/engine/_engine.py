@@ -27,7 +27,7 @@ POOL = 32
 
 
 class Engine:
-    """A container engine that speaks the Docker API. Made by Engine.find or Engine.ensure; safe to share by threads."""
+    """A container engine that speaks the Docker API, from Engine.find or ensure. Threads may share it."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -47,7 +47,7 @@ class Engine:
 
     @classmethod
     def ensure(cls, progress: Callable[..., Any] = lambda *_: None) -> Self:
-        """Return the engine, after starting (as root on Debian or Ubuntu: installing) it when nothing listens.
+        """Return the engine; when nothing listens, start it, on Debian or Ubuntu as root also install it.
 
         progress is called with one line before each thing that is done.
 
@@ -102,7 +102,7 @@ class Engine:
 
     @cached_property
     def architecture(self) -> str:
-        """Return the processor architecture of its containers in Debian's words: amd64, arm64 …"""
+        """Return the processor architecture of its containers in Debian's words: amd64 or arm64."""
         return str(self._told("version")["Arch"])
 
     @cached_property
@@ -122,7 +122,7 @@ class Engine:
     def _answering(self) -> AbstractContextManager[None]:
         return answering(self.address)
 
-    def run(
+    def run(  # noqa: PLR0913 - all but two have defaults and are named
         self,
         image: str,
         command: Sequence[str] | str,
@@ -138,10 +138,10 @@ class Engine:
     ) -> Completed:
         """Run one container to its end and return what came of it; it is always removed.
 
-        files are copied in before the start: absolute path in the container → content, file or folder. collect names
-        files or folders to bring back. network None cuts the container off but for its own loopback. timeout_s is for
-        the command; when it is over the container is killed and the answer says timed_out. The container is owned by
-        this process unless labels name another owner.
+        files are copied in before the start: absolute path in the container → content, file or folder.
+        collect names files or folders to bring back. network None cuts the container off but for its own
+        loopback. timeout_s is for the command; when it is over the container is killed and the answer says
+        timed_out. The container is owned by this process unless labels name another owner.
 
         :raises ImageMissing: when the engine does not have the image; none is pulled.
         """
@@ -166,8 +166,8 @@ class Engine:
     def events(self, labels: Mapping[str, str | None], since: datetime | int | None = None) -> Events:
         """Return an endless iterator of what happens to containers, networks and volumes with these labels.
 
-        since is a time, or nanoseconds since 1970; the engine then tells first what it remembers (a bounded number of
-        events). None means from now on. Another thread ends the iteration with close().
+        since is a time, or nanoseconds since 1970; the engine then tells first what it remembers (a bounded
+        number of events). None means from now on. Another thread ends the iteration with close().
         """
         since_ns = int(since.timestamp() * 10**9) if isinstance(since, datetime) else since
         with self._answering():
@@ -182,7 +182,7 @@ class Engine:
             return _inspect.image(self.client, ref)
 
     def parts(self, image: str) -> list[Part]:
-        """Return the Debian and Python packages in an image, read from the image's own files, sorted by kind and name.
+        """Return the Debian and Python packages in an image, read from its files, sorted by kind and name.
 
         An image is read once (a second or two); what was found is kept by the image's digest.
 
@@ -197,7 +197,9 @@ class Engine:
         return remembered(digest, read)
 
     def export(self, image: str, paths: Sequence[str]) -> dict[str, bytes]:
-        """Return the files of an image at absolute paths; a folder gives every file in it; what is not there is left out.
+        """Return the files of an image at absolute paths.
+
+        A folder gives every file in it; what is not there is left out.
 
         :raises ImageMissing: when the engine does not have the image.
         """
@@ -208,7 +210,7 @@ class Engine:
         return _inspect.unstarted(self.client, image, {Label.OWNER: str(Owner.process())})
 
     def owned(self, labels: Mapping[str, str | None]) -> list[Owned]:
-        """Return every container, network and volume with all these labels; None asks only that the label is there."""
+        """Return every container, network and volume with all these labels (None: with any value)."""
         with self._answering():
             return _owned.owned(self.client, labels)
 

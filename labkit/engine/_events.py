@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -20,8 +21,9 @@ KINDS = ("container", "network", "volume")
 class Event:
     """Something that happened to a container, network or volume.
 
-    action is the engine's word: create, start, die, destroy, connect … at is to the microsecond; time_ns is exact
-    (nanoseconds since 1970). id and name are of the thing itself; labels are a container's, or a network's own.
+    action is the engine's word: create, start, die, destroy, connect … at is to the microsecond; time_ns is
+    exact (nanoseconds since 1970). id and name are of the thing itself; labels are a container's, or a
+    network's own.
     """
 
     kind: str
@@ -36,7 +38,8 @@ class Event:
 class Events:
     """An endless iterator of events, which another thread may end with close().
 
-    When the connection is lost, it is made anew and goes on after the last event, so that none is lost or doubled.
+    When the connection is lost, it is made anew and goes on after the last event, so that none is lost or
+    doubled.
     """
 
     def __init__(
@@ -84,10 +87,8 @@ class Events:
         """End the iteration, wherever it waits; calling it again does nothing."""
         if not self._closed.is_set():
             self._closed.set()
-            try:
+            with suppress(OSError):  # the other side was quicker
                 self._stream.close()
-            except OSError:  # the other side was quicker
-                pass
 
     def __enter__(self) -> Self:
         """Return the events."""

@@ -18,7 +18,7 @@ Progress = Callable[..., Any]
 
 
 def images_missing(engine: Engine | None = None) -> list[str]:
-    """Return which of labkit's images the engine does not have, or has from an older recipe; [] means all is well."""
+    """Return which of labkit's images the engine lacks or has from an older recipe; [] means all is well."""
     engine = engine or Engine.find()
     return [name for name, recipe in recipes().items() if not _current(engine, recipe)]
 

@@ -20,7 +20,8 @@ BUFFER_BYTES = 1 << 20
 class Image:
     """An image in the engine.
 
-    digest is the engine's own, "sha256:…", over the image's configuration and layers; size_bytes counts all layers.
+    digest is the engine's own, "sha256:…", over the image's configuration and layers; size_bytes counts all
+    layers.
     """
 
     ref: str

@@ -70,13 +70,14 @@ def locate(environment: Mapping[str, str] | None = None, settings: Path | None =
 
 
 def _context(name: str, settings: Path) -> Address:
-    """Read a docker context as the docker command stores it: folders named by the SHA-256 of the context's name."""
+    """Read a docker context as the docker command stores it: by the SHA-256 of the context's name."""
     folder = hashlib.sha256(name.encode()).hexdigest()
     endpoint = (
         _json(settings / "contexts" / "meta" / folder / "meta.json").get("Endpoints", {}).get("docker", {})
     )
     if not endpoint.get("Host"):
-        raise no_engine(f"the docker context {name!r}", "this context is not in ~/.docker/contexts")
+        where, seen = f"the docker context {name!r}", f"it is not in {settings / 'contexts'}"
+        raise no_engine(where, seen)
     certificates = settings / "contexts" / "tls" / folder / "docker"
     found = certificates if certificates.is_dir() else None
     return Address(endpoint["Host"], found, not endpoint.get("SkipTLSVerify", False))

@@ -61,8 +61,8 @@ class Owner:
     def alive(self) -> bool:
         """Tell whether the owner may still need its things.
 
-        A process is judged only on its own machine and in its own PID namespace, because elsewhere its number means
-        another process or none; whoever cannot be judged counts as alive. A workspace is always alive.
+        A process is judged only on its own machine and in its own PID namespace, because elsewhere its number
+        means another process or none; whoever cannot be judged counts as alive. A workspace is always alive.
         """
         parts = self.text.split(":")
         if len(parts) != PARTS or parts[0] != PROCESS or not parts[3].isdigit():
@@ -75,7 +75,7 @@ class Owner:
 
 @cache
 def machine() -> str:
-    """Return what tells this machine from others: systemd's machine id, else the boot id, else the network card's."""
+    """Return what tells this machine from others: machine id, else boot id, else the network card's."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/random/boot_id"):
         with suppress(OSError):
             if found := Path(path).read_text().strip().replace("-", ""):
@@ -87,22 +87,29 @@ def machine() -> str:
 def namespace() -> str:
     """Return the number of this process's PID namespace, "0" where the system has none."""
     try:
-        return "".join(filter(str.isdigit, os.readlink("/proc/self/ns/pid"))) or "0"
+        return "".join(filter(str.isdigit, str(Path("/proc/self/ns/pid").readlink()))) or "0"
     except OSError:
         return "0"
 
 
 def started_at(pid: int) -> str | None:
-    """Return when a process started, in the system's own unit (Linux: clock ticks since boot); None when it is gone.
+    """Return when a process started, in the system's own unit; None when it is gone.
 
-    A zombie is gone: nothing of it can still use a container. Source: proc_pid_stat(5), fields 3 and 22.
+    The unit is clock ticks since boot on Linux, else seconds. A zombie is gone: nothing of it can still use a
+    container. Source: proc_pid_stat(5), fields 3 and 22.
     """
-    if sys.platform == "linux":
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] in "ZX" else fields[19]
+    return _started_by_proc(pid) if Path("/proc/self/stat").exists() else _started_by_ps(pid)
+
+
+def _started_by_proc(pid: int) -> str | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _started_by_ps(pid: int) -> str | None:
     told = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -137,7 +144,7 @@ def _start_reaper(owner: str, address: Address) -> subprocess.Popen[bytes]:
 
 
 def _let_go() -> None:
-    """Close this process's ends of the pipes: in a forked child, they would keep the parent's reaper waiting."""
+    """Close this process's ends of the pipes: in a forked child they would keep the reaper waiting."""
     for reaper in _reapers.values():
         if reaper.stdin:
             reaper.stdin.close()

@@ -1,4 +1,4 @@
-"""What an image is made of, read from the image itself: Debian's and Python's own records of what is installed."""
+"""What an image is made of, read from the image: Debian's and Python's own records of what is installed."""
 
 import json
 import os
@@ -37,7 +37,8 @@ class Part:
 def parts(container: "Container") -> list[Part]:
     """Return every Debian and Python package in a container's files, sorted, each once.
 
-    The whole file system is read, because a package may be installed anywhere (in a virtual environment, for one).
+    The whole file system is read, because a package may be installed anywhere (in a virtual environment, for
+    one).
     """
     found: set[Part] = set()
     for member, archive in members(container.export()):
@@ -49,7 +50,7 @@ def parts(container: "Container") -> list[Part]:
 
 
 def remembered(digest: str, read: Callable[[], list[Part]]) -> list[Part]:
-    """Return an image's parts as kept from an earlier reading, else read and keep them; a digest names one content."""
+    """Return an image's parts as kept from an earlier reading, else read and keep them by the digest."""
     kept = cache() / "parts" / f"{digest.rpartition(':')[2]}.json"
     with suppress(OSError, ValueError, TypeError):
         return [Part(*told) for told in json.loads(kept.read_text())]
@@ -63,7 +64,7 @@ def remembered(digest: str, read: Callable[[], list[Part]]) -> list[Part]:
 
 
 def _debian(text: str) -> Iterator[Part]:
-    """Read dpkg's status file: paragraphs in the form of RFC 822; a package may be known and yet not installed."""
+    """Read dpkg's status file, paragraphs in the form of RFC 822; not all that it knows is installed."""
     for paragraph in text.split("\n\n"):
         told = message_from_string(paragraph.strip("\n"))
         if told["Package"] and told.get("Status", INSTALLED) == INSTALLED:

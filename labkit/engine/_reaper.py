@@ -1,7 +1,7 @@
 """Remove everything that carries given labels once standard input closes: its owner is gone.
 
-This file is run by its path as a child process, so it imports nothing of labkit. Standard input is a pipe whose other
-end only the owner holds; the kernel closes it however the owner ends.
+This file is run by its path as a child process, so it imports nothing of labkit. Standard input is a pipe
+whose other end only the owner holds; the kernel closes it however the owner ends.
 """
 
 import sys
@@ -20,7 +20,7 @@ CONFLICT = 409
 
 
 def find(client: docker.DockerClient, labels: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield (kind, object) of every container, network and volume with all the labels ("name" or "name=value")."""
+    """Yield (kind, object) of every container, network and volume with all labels: "name" or "name=value"."""
     wanted = {"label": list(labels)}
     for container in client.containers.list(all=True, filters=wanted, sparse=True):
         yield "container", container
@@ -49,7 +49,7 @@ def remove(kind: str, thing: Any) -> bool:  # noqa: ANN401 - three classes of an
 
 
 def sweep_once(client: docker.DockerClient, labels: Sequence[str]) -> tuple[int, int]:
-    """Remove what is found now, containers in parallel; return how many things were found and how many went."""
+    """Remove what is found now, containers in parallel; return (how many were found, how many went)."""
     found = list(find(client, labels))
     containers = [thing for kind, thing in found if kind == "container"]
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -58,7 +58,7 @@ def sweep_once(client: docker.DockerClient, labels: Sequence[str]) -> tuple[int,
 
 
 def remove_all(client: docker.DockerClient, labels: Sequence[str], give_up_s: float = GIVE_UP_S) -> int:
-    """Remove until a pass finds nothing; return how many things went. Stops quietly after give_up_s seconds."""
+    """Remove until a pass finds nothing, or give_up_s seconds are over; return how many things went."""
     end, gone = time.monotonic() + give_up_s, 0
     while time.monotonic() < end:
         found, went = sweep_once(client, labels)
@@ -77,8 +77,9 @@ def reap(labels: Sequence[str]) -> None:
     """
     client = docker.from_env(use_ssh_client=True)
     remove_all(client, labels)
-    while time.sleep(GRACE_S) or remove_all(client, labels):
-        pass
+    time.sleep(GRACE_S)
+    while remove_all(client, labels):
+        time.sleep(GRACE_S)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ CARRIED = ("__init__.py", "errors.py", "service", "toggles", "skew")
 class Recipe:
     """An image's recipe.
 
-    inputs are all files that decide what the image is (name → content). context makes the tar that the build gets, for
-    an architecture.
+    inputs are all files that decide what the image is (name → content). context makes the tar that the build
+    gets, for an architecture.
     """
 
     image: str
@@ -86,7 +86,7 @@ def _build(python: Recipe) -> Recipe:
 
 
 def carried() -> dict[str, bytes]:
-    """Return labkit's own files for labkit/python, with the metadata by which Python knows the package's version."""
+    """Return labkit's own files for labkit/python, with the metadata that tells the package's version."""
     files = {}
     for name in CARRIED:
         path = LABKIT / name
@@ -106,7 +106,7 @@ def _under(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def tar(files: dict[str, bytes]) -> bytes:
-    """Return a tar of files by name; times and owners are left out, so that the builder's cache sees only changes."""
+    """Return a tar of files by name, without times and owners: the builder's cache sees only changes."""
     store = io.BytesIO()
     with tarfile.open(fileobj=store, mode="w") as archive:
         for name, content in sorted(files.items()):

@@ -4,7 +4,7 @@ import io
 import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,9 @@ TIMED_OUT = 124
 class Completed:
     """What came of a container that ran to its end.
 
-    exit_code is the command's, 124 when the deadline ended it (timed_out tells the two apart). output is standard
-    output and standard error as they came, errors only the latter. files are the ones asked for by `collect`, by
-    absolute path; what was not there is not in it. seconds is the wall time from start to end.
+    exit_code is the command's, 124 when the deadline ended it (timed_out tells the two apart). output is
+    standard output and standard error as they came, errors only the latter. files are the ones asked for by
+    `collect`, by absolute path; what was not there is not in it. seconds is the wall time from start to end.
     """
 
     exit_code: int
@@ -119,10 +119,8 @@ def _created(
     try:
         yield container
     finally:
-        try:
+        with suppress(docker.errors.NotFound):
             container.remove(force=True, v=True)
-        except docker.errors.NotFound:
-            pass
 
 
 def _wait(client: "DockerClient", container: Any, timeout_s: float) -> int | None:  # noqa: ANN401 - untyped library
@@ -137,10 +135,8 @@ def _wait(client: "DockerClient", container: Any, timeout_s: float) -> int | Non
             raise
         if "timed out" not in str(problem).lower():
             raise
-    try:
+    with suppress(docker.errors.APIError):  # it ended by itself in this moment
         container.kill()
-    except docker.errors.APIError:  # it ended by itself in this moment
-        pass
     return None
 
 

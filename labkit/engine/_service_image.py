@@ -29,7 +29,8 @@ def build_service_image(
     """Build a service's image by the Dockerfile in its folder and return it.
 
     source is the folder, or a tar of it (as `git archive` makes). The build has no network. Its first
-    stage keeps the tag `<name>:stage-1`, so that a build after a change of code alone takes its dependencies from there.
+    stage keeps the tag `<name>:stage-1`, so that a build after a change of code alone takes its dependencies
+    from there.
 
     :raises BuildFailed: with the last lines of what the build said.
     :raises ImageMissing: when labkit/build:1 or labkit/python:1 is not there.
@@ -39,7 +40,7 @@ def build_service_image(
 
 
 def _tar(folder: Path) -> bytes:
-    """Return a tar of a folder without what tools leave there; times and owners are left out, order is fixed."""
+    """Return a tar of a folder without times, owners and what tools leave there, in a fixed order."""
     store = io.BytesIO()
 
     def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -1,4 +1,4 @@
-"""Bring an engine to a machine that has none: install it from Debian's packages, start it, wait until it answers."""
+"""Bring an engine to a machine that has none: install it, start it, wait until it answers."""
 
 import os
 import shutil
@@ -21,20 +21,20 @@ PIDS = {
     Path("/var/run/docker.pid"): "dockerd",
     Path("/var/run/docker/containerd/containerd.pid"): "containerd",
 }
-"""The files in which the engine's two processes keep their numbers. A number that is left over stops the next start."""
+"""Where the engine's two processes keep their numbers; a number that is left over stops the next start."""
 
 
 def start(address: Address, progress: Callable[..., Any]) -> None:
-    """Install the engine if need be, and start it; progress is called with one line before each thing that is done.
+    """Install the engine if need be, and start it; progress gets one line before each thing that is done.
 
-    :raises NoEngine: when this machine's engine is not ours to start: not Linux, not root, not the default socket, or
-        no apt to install it with; and when it does not answer, with the last lines of its log.
+    :raises NoEngine: when this machine's engine is not ours to start: not Linux, not root, not the default
+        socket, or no apt to install it with; and when it does not answer, with the last lines of its log.
     """
     if (obstacle := _obstacle(address)) is not None:
         raise no_engine(address.url, obstacle)
     if not shutil.which("dockerd"):
         progress("installing the container engine: apt-get install docker.io iptables")
-        _install(address)
+        _install()
     if _answers(address):  # the package starts it where systemd runs
         return
     if Path("/run/systemd/system").is_dir():
@@ -63,19 +63,21 @@ def _obstacle(address: Address) -> str | None:
     return None
 
 
-def _install(address: Address) -> None:
+def _install() -> None:
     variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for command in (("apt-get", "update"), INSTALL):
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if done.returncode or not shutil.which("dockerd"):
         last = " / ".join(done.stderr.strip().splitlines()[-LAST_LINES:])
         raise NoEngine(
-            "the container engine, installed from Debian's packages", last, "mend apt, then try again"
+            expected="the container engine, installed from Debian's packages",
+            seen=last,
+            next_step="mend apt, then try again",
         )
 
 
 def stale(file: Path, name: str) -> bool:
-    """Tell whether a file holds the number of a process that is gone, or that is another program than `name`."""
+    """Tell whether a file holds the number of a process that is gone, or is another program than `name`."""
     try:
         pid = int(file.read_text().strip())
     except FileNotFoundError:

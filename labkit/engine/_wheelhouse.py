@@ -1,4 +1,4 @@
-"""The wheelhouse: every Python module that services and their tests need, as files, checked against their hashes."""
+"""The wheelhouse: every Python module that services and their tests need, checked against its hash."""
 
 import hashlib
 import os
@@ -42,7 +42,7 @@ def cache() -> Path:
 
 
 def complete(folder: Path, lock: Path) -> bool:
-    """Tell whether a folder has one wheel for each line of the lock file, each with a locked hash, and nothing else."""
+    """Tell whether a folder has one wheel for each locked module, with a locked hash, and no other."""
     text = lock.read_text()
     locked = set(HASH.findall(text))
     wheels = list(folder.glob("*.whl"))
@@ -52,7 +52,7 @@ def complete(folder: Path, lock: Path) -> bool:
 
 
 def _download(lock: Path, architecture: str, folder: Path) -> None:
-    """Download into a folder beside the wanted one and rename it, so that a half-filled one is never taken for whole."""
+    """Download into a folder beside the wanted one and rename it, so that it is never there half-filled."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
         part = Path(beside) / "wheels"
@@ -74,7 +74,7 @@ def _download(lock: Path, architecture: str, folder: Path) -> None:
 
 
 def unpack(lock: Path, architecture: str, wheels: Path, folder: Path) -> None:
-    """Install a lock file's modules from a wheelhouse into a folder, for the containers' Python, not for this one."""
+    """Install a lock file's modules from a wheelhouse into a folder, for the containers' Python."""
     offline = ("--no-index", "--find-links", str(wheels), "--no-compile", "--no-deps", "--require-hashes")
     _pip("install", *offline, "--target", str(folder), *_target(architecture), "--requirement", str(lock))
     shutil.rmtree(folder / "bin", ignore_errors=True)  # scripts that start this machine's Python
@@ -101,11 +101,13 @@ def _pip(*arguments: str) -> None:
         return
     if "No module named pip" in done.stderr:
         raise LabError(
-            "pip beside labkit, for the wheelhouse", f"{sys.executable} has no pip", "python -m ensurepip"
+            expected="pip beside labkit, for the wheelhouse",
+            seen=f"{sys.executable} has no pip",
+            next_step=f"{sys.executable} -m ensurepip",
         )
     last = [line for line in done.stderr.splitlines() if line.strip()][-3:]
     raise LabError(
-        "the locked modules of the services, as wheels",
-        "pip said: " + " / ".join(last),
-        "connect to the network and try again, or labkit images load FILE",
+        expected="the locked modules of the services, as wheels",
+        seen="pip said: " + " / ".join(last),
+        next_step="connect to the network and try again, or labkit images load FILE",
     )
