@@ -69,9 +69,7 @@ def load_images(file: Path | str, engine: Engine | None = None) -> None:
         other = f"{', '.join(missing)} differ from this version's recipes"
         raise LabError(
             expected=f"{file} holds the images of this version of labkit",
-            seen=f"{', '.join(missing)} differ from this version's recipes"
-            if names
-            else "no image in the file",
+            seen=other if names else "no image in the file",
             next_step="labkit images build where there is a network, or take the bundle of this version",
         )
 

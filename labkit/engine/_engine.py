@@ -17,6 +17,7 @@ from labkit.engine._owner import Owner
 from labkit.engine._parts import Part, parts, remembered
 from labkit.engine._run import Completed, Files
 from labkit.engine._start import start
+from labkit.errors import LabError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -220,9 +221,18 @@ class Engine:
         It goes on until nothing with the labels is found.
 
         :raises ValueError: when labels is empty, because that would mean everything in the engine.
+        :raises LabError: when something cannot be removed within a minute.
         """
         if not labels:
             message = "labels must name what to remove"
             raise ValueError(message)
         with self._answering():
-            return _reaper.remove_all(self.client, _owned.filters(labels))
+            try:
+                return _reaper.remove_all(self.client, _owned.filters(labels))
+            except TimeoutError as problem:
+                left = ", ".join(thing.name for thing in self.owned(labels))
+                raise LabError(
+                    expected="everything with these labels removed",
+                    seen=f"still there after a minute: {left}",
+                    next_step="restart the container engine, then clean up again",
+                ) from problem

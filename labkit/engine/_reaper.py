@@ -6,8 +6,9 @@ whose other end only the owner holds; the kernel closes it however the owner end
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import docker
@@ -15,8 +16,8 @@ from docker.errors import APIError, NotFound
 
 PARALLEL = 6
 GRACE_S = 0.5
-GIVE_UP_S = 120.0
-CONFLICT = 409
+GIVE_UP_S = 60.0
+PAUSE_S = 0.1
 
 
 def find(client: docker.DockerClient, labels: Sequence[str]) -> Iterator[tuple[str, Any]]:
@@ -31,21 +32,29 @@ def find(client: docker.DockerClient, labels: Sequence[str]) -> Iterator[tuple[s
 
 
 def remove(kind: str, thing: Any) -> bool:  # noqa: ANN401 - three classes of an untyped library
-    """Remove one thing by force; answer whether it went now. What is gone or still busy is no error."""
-    how: dict[str, Callable[[], None]] = {
-        "container": lambda: thing.remove(force=True, v=True),
-        "network": thing.remove,
-        "volume": lambda: thing.remove(force=True),
-    }
+    """Remove one thing by force; answer whether it went now. What is gone, or not yet free, is no error."""
     try:
-        how[kind]()
+        if kind == "container":
+            thing.remove(force=True, v=True)
+        elif kind == "network":
+            thing.remove()
+        else:
+            thing.remove(force=True)
     except NotFound:
         return False
-    except APIError as problem:
-        if problem.status_code == CONFLICT or kind == "network":  # being removed already, or still in use
-            return False
-        raise
+    except APIError:  # being removed already, or still in use: the next pass sees to it
+        if kind == "network":
+            detach(thing)
+        return False
     return True
+
+
+def detach(network: Any) -> None:  # noqa: ANN401 - as above
+    """Take every container off a network, those of other owners too: a network in use cannot be removed."""
+    with suppress(APIError):
+        network.reload()
+        for container in network.attrs.get("Containers") or {}:
+            network.disconnect(container, force=True)
 
 
 def sweep_once(client: docker.DockerClient, labels: Sequence[str]) -> tuple[int, int]:
@@ -58,16 +67,20 @@ def sweep_once(client: docker.DockerClient, labels: Sequence[str]) -> tuple[int,
 
 
 def remove_all(client: docker.DockerClient, labels: Sequence[str], give_up_s: float = GIVE_UP_S) -> int:
-    """Remove until a pass finds nothing, or give_up_s seconds are over; return how many things went."""
+    """Remove until a pass finds nothing; return how many things went.
+
+    :raises TimeoutError: when something is still there after give_up_s seconds.
+    """
     end, gone = time.monotonic() + give_up_s, 0
-    while time.monotonic() < end:
+    while True:
         found, went = sweep_once(client, labels)
         gone += went
         if not found:
-            break
+            return gone
         if not went:
-            time.sleep(0.1)
-    return gone
+            if time.monotonic() > end:
+                raise TimeoutError(found)
+            time.sleep(PAUSE_S)
 
 
 def reap(labels: Sequence[str]) -> None:
@@ -82,6 +95,16 @@ def reap(labels: Sequence[str]) -> None:
         time.sleep(GRACE_S)
 
 
+def insist(labels: Sequence[str]) -> None:
+    """Reap; when the engine does not answer, try again for GIVE_UP_S seconds."""
+    end = time.monotonic() + GIVE_UP_S
+    while time.monotonic() < end:
+        with suppress(docker.errors.DockerException, OSError):  # OSError: requests' errors and time-outs too
+            reap(labels)
+            return
+        time.sleep(1.0)
+
+
 if __name__ == "__main__":
     sys.stdin.buffer.read()
-    reap(sys.argv[1:])
+    insist(sys.argv[1:])

@@ -4,6 +4,7 @@ import hashlib
 import io
 import tarfile
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -47,9 +48,10 @@ def recipes() -> dict[str, Recipe]:
 
 
 def lock() -> Path:
-    """Return the lock file of the wheelhouse: in the installed package's course, else in the checkout."""
-    places = (LABKIT / "course", LABKIT.parent)
-    return next(p for place in places if (p := place / "labs" / "shop" / "wheelhouse.lock").exists())
+    """Return the lock file of the wheelhouse."""
+    from labkit.workspace import course  # noqa: PLC0415 - the workspace brings the artifact database's libraries
+
+    return course() / "labs" / "shop" / "wheelhouse.lock"
 
 
 def dockerfile(name: str) -> bytes:
@@ -94,9 +96,17 @@ def carried() -> dict[str, bytes]:
             files[f"labkit/labkit/{name}"] = path.read_bytes()
         elif path.is_dir():
             files |= dict(_under(path, f"labkit/labkit/{name}"))
-    version = metadata.version("pipeline-labkit")
+    version = _version()
     told = f"Metadata-Version: 2.1\nName: pipeline-labkit\nVersion: {version}\n"
     return files | {f"labkit/pipeline_labkit-{version}.dist-info/METADATA": told.encode()}
+
+
+def _version() -> str:
+    """Return labkit's version: from the checkout, which is used before it is installed, else as installed."""
+    checkout = LABKIT.parent / "pyproject.toml"
+    if checkout.is_file():
+        return str(tomllib.loads(checkout.read_text())["project"]["version"])
+    return metadata.version("pipeline-labkit")
 
 
 def _under(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
