@@ -130,9 +130,9 @@ def test_an_exception_that_is_not_needed_is_a_warning() -> None:
 
 
 PARTS = [
-    Part("starlette", "0.46.0", "pkg:pypi/starlette@0.46.0", "pypi"),
-    Part("libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9", "deb"),
-    Part("libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9", "deb"),
+    Part("pypi", "starlette", "0.46.0", "pkg:pypi/starlette@0.46.0"),
+    Part("deb", "libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9"),
+    Part("deb", "libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9"),
 ]
 
 

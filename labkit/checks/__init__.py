@@ -7,7 +7,7 @@ from labkit.checks._bill_of_materials import bill_of_materials, cyclonedx
 from labkit.checks._configuration import configuration, settings
 from labkit.checks._functional import functional
 from labkit.checks._junit import TestResults, read_junit
-from labkit.checks._load_smoke import judge, load_smoke
+from labkit.checks._load_smoke import load_smoke
 from labkit.checks._report import Finding, Outcome, Report, version_of
 from labkit.checks._unit import unit
 
@@ -20,7 +20,6 @@ __all__ = [
     "configuration",
     "cyclonedx",
     "functional",
-    "judge",
     "load_smoke",
     "read_junit",
     "settings",

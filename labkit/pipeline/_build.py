@@ -1,0 +1,90 @@
+"""Builds the image of each service once from the commit's tree, and reads from it what is in it."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from labkit.artifacts import Reference
+from labkit.checks import version_of
+from labkit.engine import BASE, BUILD, PYTHON, Engine, ImageMissing, Label, Part, build_service_image
+from labkit.system import Service, System
+
+BUILDERS = 2
+VERSIONS = ["sh", "-c", "python3 --version; python3 -m pip --version"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """One service's image: its reference and digest, what is in it, and whether it was there already.
+
+    source is the digest of the folder that it was built from. seconds is the wall time of building it and
+    reading it.
+    """
+
+    service: str
+    image: str
+    digest: str
+    source: str
+    parts: Sequence[Part]
+    reused: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Builds:
+    """All images of a commit by service, and what they share: the base image and the tools that built them."""
+
+    images: Mapping[str, Built]
+    shared: Sequence[Reference]
+
+
+def build(engine: Engine, system: System, commit: str, stop: threading.Event) -> Builds:
+    """Build every service's image from a commit's tree; a service with the same source keeps its image.
+
+    stop ends the work before the next service.
+    """
+
+    def one(service: Service) -> Built | None:
+        return None if stop.is_set() else _one(engine, system, service, commit)
+
+    with ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool:
+        shared = pool.submit(_shared, engine)
+        done = pool.map(one, system.services.values())
+        return Builds({built.service: built for built in done if built is not None}, shared.result())
+
+
+def _one(engine: Engine, system: System, service: Service, commit: str) -> Built:
+    started = time.monotonic()
+    folder = system.root / service.path
+    source = source_digest(folder)
+    tag = f"labkit/{system.name}-{service.name}:{source[:12]}"
+    try:
+        image, reused = engine.image(tag), True
+    except ImageMissing:
+        labels = {Label.SOURCE: source, "org.opencontainers.image.revision": commit}
+        image, reused = build_service_image(engine, folder, tag, labels), False
+    parts = engine.parts(tag)
+    return Built(service.name, tag, image.digest, source, parts, reused, time.monotonic() - started)
+
+
+def _shared(engine: Engine) -> list[Reference]:
+    """Return the base image and what builds images here, each with the version that it tells itself."""
+    words = engine.run(BUILD, VERSIONS).output.split()
+    versions = dict(zip(words, words[1:], strict=False))
+    return [
+        *_base(engine),
+        Reference("tool", f"pkg:generic/python@{versions.get('Python', '')}"),
+        Reference("tool", f"pkg:pypi/pip@{versions.get('pip', '')}"),
+        Reference("tool", f"pkg:generic/docker@{engine.info()['ServerVersion']}"),
+        Reference("tool", f"pkg:pypi/pipeline-labkit@{version_of('pipeline-labkit')}"),
+    ]
+
+
+def _base(engine: Engine) -> Iterator[Reference]:
+    """Yield the images that service images stand on; the lowest may be missing where images came in a bundle."""
+    for ref in (BASE, BUILD, PYTHON):
+        with suppress(ImageMissing):
+            yield Reference("base", ref, engine.image(ref).digest)

@@ -1,0 +1,167 @@
+"""The pipeline as data: pipeline.toml names the stages, what triggers each, and the gates in each."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from labkit.errors import LabError
+from labkit.load import Request
+from labkit.pipeline._reader import Table
+from labkit.system import STAGES
+
+GATES: Mapping[str, frozenset[str]] = {
+    "unit": frozenset({"development"}),
+    "bill_of_materials": frozenset({"integration", "staging"}),
+    "functional": frozenset({"integration", "staging"}),
+    "configuration": frozenset({"integration", "staging"}),
+    "load_smoke": frozenset({"integration", "staging"}),
+    "watch": frozenset({"production"}),
+}
+"""Every gate with the kinds of environment that it can run in."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: name, the kind of environment it makes (one of `STAGES`), trigger and gates in order."""
+
+    name: str
+    environment: str
+    trigger: str
+    gates: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The requests of simulated customers to the system's entry: how many a second, and each kind's weight."""
+
+    rate_per_s: float
+    mix: Mapping[Request | str, float]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What traffic has to keep for duration_s: the share of failed requests (0 to 1), the 99th percentile."""
+
+    duration_s: float
+    error_share: float
+    p99_ms: float
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline as its pipeline.toml says it."""
+
+    stages: tuple[Stage, ...]
+    approval: bool
+    approval_timeout_s: float
+    traffic: Traffic
+    functional: str
+    load_smoke: Limits
+    watch: Limits
+    exceptions: Mapping[str, str]
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read pipeline.toml (or the one in a folder); a mistake is a LabError with file, key and mend."""
+        file = Path(path)
+        file = file / "pipeline.toml" if file.is_dir() else file
+        return cls._from(Table(_read(file), file.name))
+
+    @classmethod
+    def _from(cls, top: Table) -> Self:
+        gates = top.table("gates")
+        functional, configuration = gates.table("functional"), gates.table("configuration")
+        pipeline = cls(
+            stages=_stages(top),
+            approval=top.boolean("approval", default=False),
+            approval_timeout_s=top.number("approval_timeout_s", default=86400.0),
+            traffic=_traffic(top.table("traffic")),
+            functional=functional.text("folder", default="functional"),
+            load_smoke=_limits(gates.table("load_smoke")),
+            watch=_limits(gates.table("watch")),
+            exceptions=configuration.texts("exceptions"),
+        )
+        for table in (functional, configuration, gates, top):
+            table.refuse_unknown()
+        return pipeline
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as fault:
+        raise LabError(
+            "a pipeline.toml beside system.toml in the commit",
+            f"no {file.name} in the folder {file.parent.name}",
+            "copy the course's labs/shop/pipeline.toml and commit it",
+        ) from fault
+    except tomllib.TOMLDecodeError as fault:
+        raise LabError(
+            f"{file.name} is TOML", str(fault), f"mend that line of {file.name} and commit"
+        ) from fault
+
+
+def _limits(table: Table) -> Limits:
+    limits = Limits(
+        duration_s=table.number("duration_s", default=5.0),
+        error_share=table.number("error_share", default=0.0, zero=True),
+        p99_ms=table.number("p99_ms", default=2000.0),
+    )
+    table.refuse_unknown()
+    return limits
+
+
+def _traffic(table: Table) -> Traffic:
+    mix: dict[Request | str, float] = {}
+    for kind in table.tables("requests") if table.has("requests") else []:
+        sent = kind.text("send")
+        try:
+            request = replace(Request.parse(sent), body=kind.value("body"))
+        except LabError as fault:
+            raise kind.error("send", fault.expected, sent, fault.next_step) from fault
+        mix[request] = kind.number("weight", default=1.0)
+        kind.refuse_unknown()
+    traffic = Traffic(table.number("rate_per_s", default=10.0), mix or {Request("GET", "/"): 1.0})
+    table.value("requests")
+    table.refuse_unknown()
+    return traffic
+
+
+def _stages(top: Table) -> tuple[Stage, ...]:
+    tables = top.tables("stages")
+    stages: list[Stage] = []
+    for table in tables:
+        stage = _stage(table)
+        _check_place(table, stage, stages)
+        table.refuse_unknown()
+        stages.append(stage)
+    return tuple(stages)
+
+
+def _stage(table: Table) -> Stage:
+    name = table.text("name")
+    kind = table.text("environment", default=name)
+    if kind not in STAGES:
+        key = "environment" if table.has("environment") else "name"
+        mend = f'write environment = "…" with one of {", ".join(STAGES)}, or name the stage so'
+        raise table.error(key, f"a kind of environment, one of {', '.join(STAGES)}", kind, mend)
+    gates = table.words("gates")
+    for gate in gates:
+        if kind not in GATES.get(gate, ()):
+            possible = sorted(name for name, kinds in GATES.items() if kind in kinds)
+            expected = f"gates that can run in a {kind} environment: {', '.join(possible)}"
+            raise table.error("gates", expected, gate, f"take {gate!r} out or correct it")
+    return Stage(name, kind, table.text("trigger"), tuple(gates))
+
+
+def _check_place(table: Table, stage: Stage, before: list[Stage]) -> None:
+    trigger = f"{before[-1].name}.cleaned-up" if before else "commit"
+    if stage.trigger != trigger:
+        what = f"the clean-up of the stage before, {trigger!r}" if before else "'commit' for the first stage"
+        raise table.error("trigger", what, stage.trigger, f'write trigger = "{trigger}"')
+    if stage.name in {other.name for other in before}:
+        raise table.error("name", "a name that no other stage has", stage.name, "give the stage another name")
+    if any(other.environment == "production" for other in before):
+        raise table.error("name", "production as the last stage", stage.name, "move it before production")

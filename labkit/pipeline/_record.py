@@ -1,0 +1,138 @@
+"""A run as the artifact database tells it, rebuilt from facts so that a reopened notebook is right."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from labkit.artifacts import ArtifactDatabase, Fact, Kind
+from labkit.checks import Report
+from labkit.engine import Owner
+from labkit.errors import LabError
+
+Alive = Callable[[str], bool]
+
+
+def owner_lives(owner: str) -> bool:
+    """Return whether the process that an owner string names still runs."""
+    return Owner.parse(owner).alive()
+
+
+@dataclass
+class StageRun:
+    """One stage of one run.
+
+    state is "not started", "running", "waiting" (for approval), "passed" or "failed". seconds is None until
+    the stage is finished. steps holds the wall seconds of the stage's parts. reports are the answers of its
+    gates in order.
+    """
+
+    name: str
+    state: str = "not started"
+    trigger: str = ""
+    seconds: float | None = None
+    reason: str = ""
+    reports: list[Report] = field(default_factory=list)
+    steps: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stage as JSON data."""
+        return vars(self) | {"reports": [report.to_json() for report in self.reports]}
+
+
+@dataclass
+class Run:
+    """One commit's way through the pipeline.
+
+    state is "running", "waiting" (for approval), "passed", "failed", "stopped" (by its user) or "lost" (its
+    process is gone). stopped_because is "" while nothing stopped it. seconds is None until the run is
+    finished.
+    """
+
+    id: str
+    system: str
+    commit: str
+    subject_line: str
+    started_at: datetime
+    by: str
+    state: str
+    stages: list[StageRun]
+    seconds: float | None = None
+    stopped_because: str = ""
+
+    @classmethod
+    def read(cls, artifacts: ArtifactDatabase, run_id: str) -> Self:
+        """Rebuild one run from the artifact database; a LabError when there is no such run."""
+        facts = artifacts.history(run=run_id)
+        if not any(fact.kind == Kind.RUN_STARTED for fact in facts):
+            known = ", ".join(run.id for run in runs(artifacts, limit=5)) or "none yet"
+            raise LabError(
+                "the id of a run of this workspace", repr(run_id), f"take one of the newest runs: {known}"
+            )
+        return cls.from_facts(facts)
+
+    @classmethod
+    def from_facts(cls, facts: Sequence[Fact], alive: Alive = owner_lives) -> Self:
+        """Rebuild one run from its facts, oldest first; alive tells whether an owner's process still runs."""
+        start = next(fact for fact in facts if fact.kind == Kind.RUN_STARTED)
+        run = cls(
+            id=start.run or "",
+            system=start.subject.name,
+            commit=start.predicate["commit"],
+            subject_line=start.predicate.get("subject_line", ""),
+            started_at=start.at,
+            by=start.by,
+            state="running",
+            stages=[StageRun(name) for name in start.predicate.get("stages", ())],
+        )
+        for fact in facts:
+            run._add(fact)
+        if run.state in {"running", "waiting"} and not alive(start.predicate["owner"]):
+            run._lose()
+        return run
+
+    def stage(self, name: str) -> StageRun:
+        """Return the stage of this name; KeyError when the run has none."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as JSON data, times as ISO 8601 in UTC."""
+        started = self.started_at.astimezone(UTC).isoformat()
+        return vars(self) | {"started_at": started, "stages": [stage.to_json() for stage in self.stages]}
+
+    def _add(self, fact: Fact) -> None:
+        said = fact.predicate
+        if fact.kind == Kind.RUN_FINISHED:
+            self.state, self.seconds = said["state"], said["seconds"]
+            self.stopped_because = said.get("reason", "")
+            return
+        stage = next((stage for stage in self.stages if stage.name == fact.stage), None)
+        if stage is None:
+            return
+        if fact.kind == Kind.STAGE_STARTED:
+            stage.state, stage.trigger = said.get("state", "running"), said.get("trigger", stage.trigger)
+            self.state = stage.state
+        elif fact.kind == Kind.STAGE_FINISHED:
+            stage.state, stage.seconds = said["state"], said["seconds"]
+            stage.reason, stage.steps = said.get("reason", ""), dict(said.get("steps", {}))
+        elif fact.kind == Kind.TESTED:
+            report = Report.from_json(said)
+            if report not in stage.reports:  # a gate over the whole system is recorded once for each image
+                stage.reports.append(report)
+
+    def _lose(self) -> None:
+        self.state = "lost"
+        self.stopped_because = "the process that ran it ended before it recorded an end"
+        for stage in self.stages:
+            if stage.state in {"running", "waiting"}:
+                stage.state = "failed"
+                stage.reason = self.stopped_because
+
+
+def runs(artifacts: ArtifactDatabase, limit: int | None = 10) -> list[Run]:
+    """Return the newest runs, newest first; limit None returns all."""
+    started = [fact.run for fact in reversed(artifacts.history(kind=Kind.RUN_STARTED)) if fact.run]
+    return [Run.from_facts(artifacts.history(run=run)) for run in started[:limit]]

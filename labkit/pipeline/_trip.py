@@ -1,0 +1,126 @@
+"""What one run carries from stage to stage: its commit, its images, and where all is written down."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labkit.artifacts import ArtifactDatabase, Reference, Subject
+from labkit.checks import Report
+from labkit.engine import Engine, Owner
+from labkit.environment import Environment
+from labkit.errors import LabError
+from labkit.pipeline._build import Builds, Built
+from labkit.pipeline._definition import Pipeline, Stage
+from labkit.pipeline._journal import About, Journal
+from labkit.pipeline._source import Revision, Source, digest_of
+from labkit.system import Service, System
+from labkit.workspace import Workspace
+
+
+class Stopped(Exception):  # noqa: N818 - it says what happened to the run; a red gate is no error of labkit
+    """A gate did not let the run through; the text says which and why."""
+
+
+def why(fault: BaseException) -> str:
+    """Return in one line why a run stopped."""
+    if isinstance(fault, Stopped):
+        return str(fault)
+    if isinstance(fault, KeyboardInterrupt):
+        return "interrupted by its user"
+    if isinstance(fault, LabError):
+        return f"expected {fault.expected}; seen {fault.seen}; next: {fault.next_step}"
+    return f"{type(fault).__name__}: {fault}"
+
+
+@dataclass
+class Trip:
+    """One commit on its way through the pipeline.
+
+    images are being built while the modules are tested; `images()` waits for them. stop tells the threads
+    that nobody waits for them any more. unit_answers keeps what the modules' gates answered until the images
+    exist.
+    """
+
+    workspace: Workspace
+    engine: Engine
+    source: Source
+    revision: Revision
+    folder: Path
+    system: System
+    pipeline: Pipeline
+    journal: Journal
+    building: "Future[Builds]" = field(default_factory=Future)
+    stop: threading.Event = field(default_factory=threading.Event)
+    module_answers: list[tuple[Stage, Report, About]] = field(default_factory=list)
+
+    @property
+    def artifacts(self) -> ArtifactDatabase:
+        """The artifact database of the workspace."""
+        return self.workspace.artifacts
+
+    @property
+    def images(self) -> Mapping[str, Built]:
+        """The built images by service; waits until all are there."""
+        return self.building.result().images
+
+    def changed(self, service: Service) -> bool:
+        """Return whether a service's folder differs from what its production image was built from."""
+        running = self.artifacts.what_runs(service.name)
+        code = running.references.get("code", []) if running else []
+        before = [reference.digest.removeprefix("gitCommit:") for reference in code if reference.digest]
+        now = self.source.digest(self.revision.commit, str(service.path))
+        return now not in [self.source.digest(commit, str(service.path)) for commit in before]
+
+    def create(self, stage: Stage, *, module: str | None = None, owner: Owner | None = None) -> Environment:
+        """Create the environment of a stage, or of one module in it, by the stage's trigger."""
+        with self.journal.step(stage, f"create the environment of {module or 'all services'}"):
+            return Environment.create(
+                self.system,
+                stage.environment,
+                images=None if module else {name: built.image for name, built in self.images.items()},
+                module=module,
+                owner=owner,
+                workspace=self.workspace,
+                because=stage.trigger,
+            )
+
+    @contextmanager
+    def environment(self, stage: Stage, module: str | None = None) -> Iterator[Environment]:
+        """Give the environment of a stage, or of one module; it is cleaned up whatever happens in it."""
+        environment = self.create(stage, module=module)
+        try:
+            yield environment
+        finally:
+            with self.journal.step(stage, f"clean up {module or 'all services'}"):
+                environment.clean_up()
+
+    def code(self, path: str) -> Reference:
+        """Return the reference to a folder of this commit."""
+        return Reference(
+            "code", f"git:{self.system.name}@{self.revision.commit}#{path}", self.revision.digest
+        )
+
+    def tests(self, path: str) -> list[Reference]:
+        """Return the reference to the tests in a folder of this commit by git's id of it; [] if none."""
+        tree = self.source.digest(self.revision.commit, path)
+        return [Reference("test", f"git:{self.system.name}#{path}", f"gitTree:{tree}")] if tree else []
+
+    def about(self, service: str, environment: str | None, references: list[Reference]) -> About:
+        """Return what an answer about one service's image is about."""
+        return About(Subject(service, self.images[service].digest), service, environment, references)
+
+
+def configured(values: Mapping[str, str]) -> list[Reference]:
+    """Return one reference for each configuration parameter, with its value."""
+    return [
+        Reference("config", f"{name}={value}", digest_of(value)) for name, value in sorted(values.items())
+    ]
+
+
+def tool(report: Report) -> Reference:
+    """Return the reference to the tool that made a report, as a package URL."""
+    name = "pipeline-labkit" if report.tool == "labkit" else report.tool
+    return Reference("tool", f"pkg:pypi/{name}@{report.tool_version}", "")
