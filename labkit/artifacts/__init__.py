@@ -1,8 +1,9 @@
 """The artifact database: what happened, signed, chained, and never changed.
 
-Every event of the pipeline is one fact: a signed in-toto statement about one thing (its subject), with references to
-all that went into it. A thing is known by its digest, so each question of the chapter is one join on digests:
-what runs, where something is, what happened. `verify` tells whether anybody changed the record since.
+Every event of the pipeline is one fact: a signed in-toto statement about one thing, its subject, with
+references to all that went into it. A thing is known by its digest, so each question of the chapter is a
+join on digests: what runs, where something runs, what happened. `verify` tells whether anybody changed the
+record since.
 """
 
 from labkit.artifacts._database import ArtifactDatabase

@@ -16,46 +16,54 @@ from labkit.artifacts._fact import Fact, Kind, Reference, Subject
 from labkit.artifacts._key import SigningKey
 from labkit.artifacts._note import Head, Note
 from labkit.artifacts._questions import Place, Running, deployed, places_of, went_into
-from labkit.artifacts._tables import claim, columns, connect, facts, reference_rows, references, url_of
+from labkit.artifacts._tables import (
+    appending,
+    columns,
+    connect,
+    fact_table,
+    reading,
+    reference_rows,
+    reference_table,
+    url_of,
+)
 from labkit.artifacts._verify import START, Verification, chained, check
 from labkit.errors import LabError
 
 
 class ArtifactDatabase:
-    """All facts of one workspace. Several threads and processes may record and ask at once."""
+    """All facts of one workspace. Threads and processes may record and ask at once.
 
-    def __init__(self, engine: Engine, key: SigningKey, notes: Path | None) -> None:
-        """Take a connected engine, the signing key and the git repository for the note; `open` finds them."""
+    It lives until `close`, or until the program ends; nothing is lost when it is never closed.
+    """
+
+    def __init__(self, engine: Engine, key: SigningKey, notes: Path | None = None) -> None:
+        """Take a connected engine, the signing key and the repository for the note; `open` finds them."""
         self._engine = engine
         self._key = key
         self._note = Note(notes, self._has) if notes else None
 
     @classmethod
     def open(cls, location: Path | str, *, key: Path | None = None, notes: Path | None = None) -> Self:
-        """Open a database, making it when it is not there.
+        """Open a database; make it when it is not there.
 
-        location is the path of a SQLite file or a database URL. key is where the signing key is kept; None keeps it
-        beside the SQLite file, as `.key`. It is made with the database, and never again. notes is a git repository
-        that gets the chain's head as a note; None writes none, and then a cut-off tail is not found.
+        location is the path of a SQLite file or a database URL. key is the file of the signing key; None is
+        beside the SQLite file, named `.key`. The key is made with the database and never again. notes is a
+        git repository that gets the chain's head as the note `labkit`; with None a cut-off tail is not
+        found.
 
-        Raises a LabError when the file is no database, or when its key is missing although it has facts.
+        Raises a LabError when there is no such database, or when it has facts but its key is missing.
         """
         url = url_of(location)
         if key is None:
             if url.get_backend_name() != "sqlite" or not url.database:
-                raise LabError(
-                    "key=, the path of the signing key", "none", "name a file that all writers share"
-                )
+                raise LabError("the signing key's file as key=", "none", "name a file that all writers share")
             key = Path(url.database).with_suffix(".key")
         engine = connect(url)
-        if not key.exists():
-            with engine.connect() as connection:
-                if _head(connection).id:
-                    raise LabError(
-                        f"the signing key {key}", "facts, but no key", "put the key back where it was"
-                    )
-            return cls(engine, SigningKey.create(key), notes)
-        return cls(engine, SigningKey.load(key), notes)
+        try:
+            return cls(engine, _key_of(engine, key), notes)
+        except LabError:
+            engine.dispose()
+            raise
 
     def close(self) -> None:
         """Write what is due into the git note and let go of the connections."""
@@ -85,49 +93,43 @@ class ArtifactDatabase:
         references: Iterable[Reference] = (),
         **predicate: Any,  # noqa: ANN401 - JSON data
     ) -> Fact:
-        """Append one fact and return it. It is on the disk when this returns.
+        """Append one fact and return it as it was written; it is on the disk then.
 
-        by None is the user's name. predicate is JSON data as the kind asks for; TypeError when it is none. Raises a
-        LabError for an unknown kind, and for a deployment of a subject without a digest.
+        by None is the user's name. predicate is JSON data as the kind asks for, else TypeError.
+
+        Raises a LabError for an unknown kind, and for a deployment without stage, service or image digest.
         """
         kind = Kind.of(kind)
-        if kind in {Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED} and not subject.digest:
-            raise LabError(
-                "an image's digest", f"none for {subject.name}", "give Subject(name, digest) the image's id"
-            )
-        words = {
-            "stage": stage,
-            "service": service,
-            "environment": environment,
-            "run": run,
-            "by": by or _user(),
-        }
-        gathered = tuple(references)
-        with self._engine.execution_options(labkit_append=True).begin() as connection:
-            claim(connection)
-            head = _head(connection)
-            at = datetime.now(UTC)
-            fact = Fact(head.id + 1, at, kind, subject, **words, references=gathered, predicate=predicate)
-            head = _append(connection, head, fact.payload(), self._key)
+        if kind in {Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED} and not (
+            stage and service and subject.digest
+        ):
+            seen = f"stage {stage!r}, service {service!r}, image {subject}"
+            raise LabError("a deployment's stage, service and image digest", seen, "name all three")
+        by, found = by or _user(), tuple(references)
+        with appending(self._engine) as connection:
+            head, at = _head(connection), datetime.now(UTC)
+            where = (stage, service, environment, run)
+            said = Fact(head.id + 1, at, kind, subject, *where, by, found, predicate)
+            fact, head = _append(connection, head, said.payload(), self._key)
         if self._note:
             self._note.write_soon(head)
         return fact
 
     def what_runs(self, service: str, stage: str = "production") -> Running | None:
         """Return what runs as a service in a stage and all that went into it; None when nothing does."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(deployed(stage, service)).first()
             if row is None:
                 return None
             fact = Fact.read(row.payload)
             by_role: dict[str, list[Reference]] = defaultdict(list)
-            for role, uri, digest in connection.execute(went_into(fact.subject.digest)):
-                by_role[role].append(Reference(role, uri, digest))
+            for row in connection.execute(went_into(fact.subject.digest, stage)):
+                by_role[row.role].append(Reference(row.role, row.uri, row.digest))
         return Running(fact, fact.subject, dict(by_role))
 
     def where_is(self, uri: str) -> list[Place]:
-        """Return where something runs now: the services with an image that has this uri in it."""
-        with self._engine.connect() as connection:
+        """Return where something runs now: the deployed services with an image that has this uri in it."""
+        with reading(self._engine) as connection:
             return [
                 Place(row.stage, row.environment, row.service, Subject(row.name, row.digest))
                 for row in connection.execute(places_of(uri))
@@ -140,20 +142,27 @@ class ArtifactDatabase:
         run: str | None = None,
         environment: str | None = None,
         stage: str | None = None,
+        digest: str | None = None,
         after: int = 0,
         limit: int | None = None,
     ) -> list[Fact]:
         """Return what happened, oldest first.
 
-        None does not ask. after is the id of the last fact not wanted. limit keeps the newest ones only.
+        None asks for all. digest is the subject's. after is the id of the last fact that is not wanted any
+        more. limit keeps only the newest.
         """
-        asked = {"kind": kind and Kind.of(kind), "run": run, "environment": environment, "stage": stage}
-        query = select(facts.c.payload).where(facts.c.id > after).order_by(facts.c.id.desc()).limit(limit)
-        for name, value in asked.items():
-            if value is not None:
-                query = query.where(facts.c[name] == value)
-        with self._engine.connect() as connection:
-            return [Fact.read(payload) for payload in connection.scalars(query)][::-1]
+        asked = {
+            "kind": None if kind is None else Kind.of(kind).value,
+            "run": run,
+            "environment": environment,
+            "stage": stage,
+            "digest": None if digest is None else Subject("", digest).digest,
+        }
+        wanted = [fact_table.c[name] == value for name, value in asked.items() if value is not None]
+        newest_first = select(fact_table.c.payload).where(fact_table.c.id > after, *wanted)
+        newest_first = newest_first.order_by(fact_table.c.id.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return [Fact.read(payload) for payload in connection.scalars(newest_first)][::-1]
 
     def subscribe(self, after: int = 0, poll_s: float = 0.1) -> Iterator[Fact]:
         """Yield each fact after the one with this id, whoever records it, without end; `close()` ends it."""
@@ -164,38 +173,48 @@ class ArtifactDatabase:
             time.sleep(poll_s)
 
     def verify(self) -> Verification:
-        """Check all signatures, the chain and the searchable copies; name the first row that is wrong."""
+        """Check every signature, the chain and the searchable copies; name the first row that is wrong."""
         noted = None
         if self._note:
             self._note.flush()
-            # Before the rows: the database may grow meanwhile, and must never seem to be behind.
-            noted = self._note.read()
-        with self._engine.connect() as connection:
+            noted = self._note.read()  # before the rows, because the database may grow meanwhile
+        with reading(self._engine) as connection:
             return check(connection, self._key, noted)
 
     def _has(self, head: Head) -> bool:
-        with self._engine.connect() as connection:
-            return connection.scalar(select(facts.c.hash).where(facts.c.id == head.id)) == head.hash
+        with reading(self._engine) as connection:
+            known = connection.scalar(select(fact_table.c.hash).where(fact_table.c.id == head.id))
+        return known == head.hash
+
+
+def _key_of(engine: Engine, file: Path) -> SigningKey:
+    """Read the key, or make it while there is nothing yet that it should have signed."""
+    if file.exists():
+        return SigningKey.load(file)
+    with reading(engine) as connection:
+        head = _head(connection)
+    if head.id:
+        seen = f"no such file, but {head.id} signed facts"
+        raise LabError(f"the signing key {file}", seen, "put the key back")
+    return SigningKey.create(file)
 
 
 def _head(connection: Connection) -> Head:
     """Return the last fact's id and hash."""
-    row = connection.execute(select(facts.c.id, facts.c.hash).order_by(facts.c.id.desc()).limit(1)).first()
+    newest_first = select(fact_table.c.id, fact_table.c.hash).order_by(fact_table.c.id.desc())
+    row = connection.execute(newest_first.limit(1)).first()
     return Head(row.id, row.hash) if row else Head(0, START)
 
 
-def _append(connection: Connection, head: Head, payload: str, key: SigningKey) -> Head:
-    """Sign a payload, chain it to the head, write it with its references; return the new head."""
-    fact = Fact.read(payload)
-    signature = key.sign(payload)
-    new = Head(fact.id, chained(head.hash, fact.id, payload, signature))
-    connection.execute(
-        insert(facts).values(payload=payload, signature=signature, hash=new.hash, **columns(fact))
-    )
-    rows = reference_rows(fact)
-    if rows:
-        connection.execute(insert(references), rows)
-    return new
+def _append(connection: Connection, head: Head, payload: str, key: SigningKey) -> tuple[Fact, Head]:
+    """Sign a payload, chain it to the head and write it with its references. Return fact and new head."""
+    fact, signature = Fact.read(payload), key.sign(payload)
+    head = Head(fact.id, chained(head.hash, fact.id, payload, signature))
+    row = {"payload": payload, "signature": signature, "hash": head.hash}
+    connection.execute(insert(fact_table), row | columns(fact))
+    if fact.references:
+        connection.execute(insert(reference_table), reference_rows(fact))
+    return fact, head
 
 
 def _user() -> str:

@@ -49,7 +49,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """What a fact is about. digest is `algorithm:value` (a bare value is a SHA-256), or "" when the thing has none."""
+    """What a fact is about.
+
+    digest is `algorithm:value`; a bare value is taken as a SHA-256; "" says that the thing has none.
+    """
 
     name: str
     digest: str
@@ -67,8 +70,8 @@ class Subject:
 class Reference:
     """One thing that went into a subject.
 
-    role is code, dependency, test, tool, config, base, image or environment; another one is a LabError. uri names the
-    thing, best as a package URL (pkg:pypi/starlette@1.0.0). digest is as in Subject, or "" when it is not known.
+    role is one of ROLES; another one is a LabError. uri names the thing, best as a package URL
+    (pkg:pypi/starlette@1.0.0). digest is as in Subject, "" when it is not known.
     """
 
     role: str
@@ -90,8 +93,8 @@ class Reference:
 class Fact:
     """One thing that happened.
 
-    id counts from 1 without gaps. at is in UTC. stage, service, environment and run are None where the fact belongs to
-    none. by is the user. predicate is the JSON data that the kind asks for.
+    id counts from 1 without gaps. at is in UTC. stage, service, environment and run are None where the fact
+    belongs to none. by is the user. predicate is the JSON data that the kind asks for.
     """
 
     id: int
@@ -115,16 +118,18 @@ class Fact:
         }
 
     def payload(self) -> str:
-        """Return the in-toto statement that is signed, in one canonical form.
+        """Return the in-toto statement that is signed, as JSON text. TypeError when the predicate is no JSON.
 
-        What the statement's own fields have no place for stands in `labkit`, beside the predicate and not in it, so
-        that a predicate stays the document that its type names (in-toto lets a statement carry more fields).
+        What the statement's own fields have no place for stands in `labkit`, beside the predicate and not
+        in it, so that a predicate stays the document that its type names. In-toto lets a statement carry
+        more fields.
         """
+        about = {"name": self.subject.name, "digest": _digest_set(self.subject.digest)}
         statement = {
             "_type": STATEMENT,
-            "subject": [{"name": self.subject.name, "digest": _digest_set(self.subject.digest)}],
+            "subject": [about],
             "predicateType": self.kind,
-            "predicate": dict(self.predicate),
+            "predicate": self.predicate,
             "labkit": {
                 "id": self.id,
                 "at": self.at.astimezone(UTC).isoformat(),
@@ -133,35 +138,45 @@ class Fact:
                 "environment": self.environment,
                 "run": self.run,
                 "by": self.by,
-                "references": [
-                    {"annotations": {"role": r.role}, "uri": r.uri, "digest": _digest_set(r.digest)}
-                    for r in self.references
-                ],
+                "references": [_descriptor(reference) for reference in self.references],
             },
         }
         return json.dumps(statement, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def read(cls, payload: str) -> Self:
-        """Return the fact that a payload states: the reverse of `payload`."""
-        statement = json.loads(payload)
-        said, subject = statement["labkit"], statement["subject"][0]
-        return cls(
-            id=said["id"],
-            at=datetime.fromisoformat(said["at"]),
-            kind=Kind.of(statement["predicateType"]),
-            subject=Subject(subject["name"], _digest_text(subject["digest"])),
-            stage=said["stage"],
-            service=said["service"],
-            environment=said["environment"],
-            run=said["run"],
-            by=said["by"],
-            references=tuple(
-                Reference(r["annotations"]["role"], r["uri"], _digest_text(r["digest"]))
-                for r in said["references"]
-            ),
-            predicate=statement["predicate"],
-        )
+        """Return the fact that a payload states: the reverse of `payload`. A LabError when it states none."""
+        try:
+            statement = json.loads(payload)
+            said, about = statement["labkit"], statement["subject"][0]
+            return cls(
+                id=said["id"],
+                at=datetime.fromisoformat(said["at"]),
+                kind=Kind.of(statement["predicateType"]),
+                subject=Subject(about["name"], _digest_text(about["digest"])),
+                stage=said["stage"],
+                service=said["service"],
+                environment=said["environment"],
+                run=said["run"],
+                by=said["by"],
+                references=tuple(_reference(descriptor) for descriptor in said["references"]),
+                predicate=statement["predicate"],
+            )
+        except (ValueError, TypeError, LookupError, AttributeError) as fault:
+            raise LabError(
+                "a fact as labkit wrote it", repr(payload[:60]), "ask `labkit artifacts verify`"
+            ) from fault
+
+
+def _descriptor(reference: Reference) -> dict[str, Any]:
+    """Return a reference as in-toto's ResourceDescriptor."""
+    digest = _digest_set(reference.digest)
+    return {"annotations": {"role": reference.role}, "uri": reference.uri, "digest": digest}
+
+
+def _reference(descriptor: Mapping[str, Any]) -> Reference:
+    digest = _digest_text(descriptor["digest"])
+    return Reference(descriptor["annotations"]["role"], descriptor["uri"], digest)
 
 
 def _one_form(digest: str) -> str:

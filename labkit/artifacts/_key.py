@@ -10,7 +10,7 @@ from typing import Self
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
-from securesystemslib.signer import CryptoSigner, Signature
+from securesystemslib.signer import CryptoSigner, Signature  # type: ignore[attr-defined]  # names no __all__
 
 from labkit.errors import LabError
 
@@ -24,25 +24,25 @@ class SigningKey:
     signer: CryptoSigner
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, file: Path) -> Self:
         """Read the key; a LabError when the file holds none."""
         try:
-            return cls(CryptoSigner(load_pem_private_key(path.read_bytes(), None)))
+            return cls(CryptoSigner(load_pem_private_key(file.read_bytes(), None)))
         except (OSError, ValueError, TypeError) as fault:
             raise LabError(
-                f"an ed25519 key in {path}", str(fault), "put back the key that signed the facts"
+                f"an ed25519 key in {file}", str(fault), "put back the key that signed the facts"
             ) from fault
 
     @classmethod
-    def create(cls, path: Path) -> Self:
-        """Make the key, readable by its owner only. Of several processes that do so at once, one wins for all."""
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(CryptoSigner.generate_ed25519().private_bytes)
+    def create(cls, file: Path) -> Self:
+        """Make the key, for its owner's eyes only. Processes that do so at once all get the same."""
+        draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_bytes(CryptoSigner.generate_ed25519().private_bytes)
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
+            os.link(draft, file)
         draft.unlink()
-        return cls.load(path)
+        return cls.load(file)
 
     def sign(self, payload: str) -> str:
         """Return the signature of a payload, as hex."""

@@ -1,13 +1,13 @@
-"""The chapter's questions, each one query: what runs here, and where is this?"""
+"""The chapter's questions, each one query: what runs here, and where does this run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 
 from labkit.artifacts._fact import Fact, Kind, Reference, Subject
-from labkit.artifacts._tables import facts, references
+from labkit.artifacts._tables import fact_table, reference_table
 
 DEPLOYMENTS = (Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED, Kind.SERVICE_REMOVED)
 
@@ -16,8 +16,8 @@ DEPLOYMENTS = (Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED, Kind.SERVICE_REMOVE
 class Running:
     """What runs as a service in a stage.
 
-    fact is the deployment; image is what it deployed. references holds, by role, all that went into the image, as all
-    facts about the image tell it.
+    fact is the deployment, image what it deployed. references holds, by role, all that went into the image,
+    as all facts about the image tell it; of configuration, only what this stage was given.
     """
 
     fact: Fact
@@ -33,7 +33,7 @@ class Running:
             "image": self.image.to_json(),
             "deployed": {"fact": self.fact.id, "at": self.fact.at.isoformat(), "by": self.fact.by},
             "references": {
-                role: [{"uri": r.uri, "digest": r.digest} for r in found]
+                role: [{"uri": reference.uri, "digest": reference.digest} for reference in found]
                 for role, found in self.references.items()
             },
         }
@@ -53,53 +53,57 @@ class Place:
         return vars(self) | {"image": self.image.to_json()}
 
 
-def deployed(stage: str | None = None, service: str | None = None) -> Select[tuple[Any, ...]]:
-    """Select the facts that say what runs now: each stage's and service's latest deployment, unless it has ended.
+def deployed(stage: str | None = None, service: str | None = None) -> Select[Any]:
+    """Select the facts that say what runs now; None asks for every stage or service.
 
-    A deployment ends when the service is removed or its environment is deleted.
+    What runs is the latest deployment of a service in a stage, unless the service was removed or the
+    environment was deleted since.
     """
-    latest = select(func.max(facts.c.id)).where(facts.c.kind.in_(DEPLOYMENTS))
-    if stage is not None:
-        latest = latest.where(facts.c.stage == stage)
-    if service is not None:
-        latest = latest.where(facts.c.service == service)
-    later = facts.alias("later")
-    gone = exists().where(
-        and_(
-            later.c.kind == Kind.ENVIRONMENT_DELETED,
-            later.c.environment == facts.c.environment,
-            later.c.id > facts.c.id,
-        )
+    latest = select(func.max(fact_table.c.id)).where(
+        fact_table.c.kind.in_([kind.value for kind in DEPLOYMENTS])
     )
-    return select(facts).where(
-        facts.c.id.in_(latest.group_by(facts.c.stage, facts.c.service)),
-        facts.c.kind != Kind.SERVICE_REMOVED,
-        ~gone,
+    for column, wanted in ((fact_table.c.stage, stage), (fact_table.c.service, service)):
+        latest = latest if wanted is None else latest.where(column == wanted)
+    later = fact_table.alias("later")
+    deleted = exists().where(
+        later.c.environment == fact_table.c.environment,
+        later.c.kind == Kind.ENVIRONMENT_DELETED.value,
+        later.c.id > fact_table.c.id,
+    )
+    return select(fact_table).where(
+        fact_table.c.id.in_(latest.group_by(fact_table.c.stage, fact_table.c.service)),
+        fact_table.c.kind != Kind.SERVICE_REMOVED.value,
+        ~deleted,
     )
 
 
-def went_into(digest: str) -> Select[tuple[str, str, str]]:
-    """Select role, uri and digest of everything that any fact about this digest refers to."""
-    found = references.c
+def went_into(digest: str, stage: str) -> Select[Any]:
+    """Select role, uri and digest of all that facts about this digest refer to, as it runs in a stage."""
+    found = reference_table.c
     return (
         select(found.role, found.uri, found.digest)
-        .join(facts, facts.c.id == found.fact)
-        .where(facts.c.digest == digest)
+        .join(fact_table, fact_table.c.id == found.fact)
+        .where(fact_table.c.digest == digest, _holds_in(stage))
         .distinct()
         .order_by(found.role, found.uri, found.digest)
     )
 
 
-def places_of(uri: str) -> Select[tuple[str, str | None, str, str, str]]:
-    """Select stage, environment, service and image of what runs now and has this uri in it."""
-    now = deployed().subquery()
-    holds = (
-        select(facts.c.digest)
-        .join(references, references.c.fact == facts.c.id)
-        .where(references.c.uri == uri)
-    )
+def places_of(uri: str) -> Select[Any]:
+    """Select stage, environment, service, name and digest of what runs now and has this uri in it."""
+    now = deployed().subquery("now")
+    place = (now.c.stage, now.c.environment, now.c.service, now.c.name, now.c.digest)
     return (
-        select(now.c.stage, now.c.environment, now.c.service, now.c.name, now.c.digest)
-        .where(now.c.digest.in_(holds))
+        select(*place)
+        .join(fact_table, fact_table.c.digest == now.c.digest)
+        .join(reference_table, reference_table.c.fact == fact_table.c.id)
+        .where(reference_table.c.uri == uri, _holds_in(now.c.stage))
+        .distinct()
         .order_by(now.c.stage, now.c.service)
     )
+
+
+def _holds_in(stage: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """Leave out the configuration of other stages: one image runs in several, each with its own."""
+    in_stage = or_(fact_table.c.stage.is_(None), fact_table.c.stage == stage)
+    return or_(reference_table.c.role != "config", in_stage)

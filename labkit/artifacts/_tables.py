@@ -1,11 +1,17 @@
-"""The two tables and the way to reach them. SQLite is the default; PostgreSQL takes over by URL."""
+"""The two tables, and the only ways to them: `appending` and `reading`.
 
+SQLite is the default; PostgreSQL takes over by URL.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, ForeignKey, Index, Integer, MetaData, String, Table, Text
-from sqlalchemy import create_engine, event, make_url
-from sqlalchemy.engine import URL
+from sqlalchemy import create_engine as create_sql_engine
+from sqlalchemy import event as sql_event
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from labkit.artifacts._fact import Fact
@@ -14,31 +20,36 @@ from labkit.errors import LabError
 WAIT_S = 30
 """How long an append waits for the appends of others."""
 
+ADVISORY_LOCK = int.from_bytes(b"labkit")
+"""The number that appends to one PostgreSQL database agree on."""
+
 metadata = MetaData()
 
-facts = Table(
+fact_table = Table(
     "fact",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    # What is signed, and what holds it in its place. All that can be known of a fact is in its payload.
+    # What is signed, and what holds it in its place. All that is known of a fact is in its payload.
     Column("payload", Text, nullable=False),
     Column("signature", String, nullable=False),
-    Column("hash", String, nullable=False, unique=True),
+    Column("hash", String, nullable=False),
     # Copies out of the payload, to search by. `verify` holds them against the payload.
     Column("at", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("name", String, nullable=False),
-    Column("digest", String, nullable=False, index=True),
+    Column("digest", String, nullable=False),
     Column("stage", String),
     Column("service", String),
     Column("environment", String),
-    Column("run", String, index=True),
+    Column("run", String),
     Column("by", String, nullable=False),
-    Index("fact_deployment", "kind", "stage", "service", "id"),
+    Index("fact_digest", "digest", "id"),
+    Index("fact_run", "run", "id"),
     Index("fact_environment", "environment", "kind", "id"),
+    Index("fact_deployment", "kind", "stage", "service", "id"),
 )
 
-references = Table(
+reference_table = Table(
     "reference",
     metadata,
     Column("fact", ForeignKey("fact.id"), primary_key=True),
@@ -55,7 +66,7 @@ def columns(fact: Fact) -> dict[str, Any]:
     return {
         "id": fact.id,
         "at": fact.at.isoformat(),
-        "kind": str(fact.kind),
+        "kind": fact.kind.value,
         "name": fact.subject.name,
         "digest": fact.subject.digest,
         "stage": fact.stage,
@@ -67,10 +78,9 @@ def columns(fact: Fact) -> dict[str, Any]:
 
 
 def reference_rows(fact: Fact) -> list[dict[str, Any]]:
-    """Return the rows that a fact's references are."""
+    """Return a fact's references as rows."""
     return [
-        {"fact": fact.id, "position": position, "role": r.role, "uri": r.uri, "digest": r.digest}
-        for position, r in enumerate(fact.references)
+        {"fact": fact.id, "position": n, **reference.to_json()} for n, reference in enumerate(fact.references)
     ]
 
 
@@ -82,42 +92,60 @@ def url_of(location: Path | str) -> URL:
         return make_url(location)
     except ArgumentError as fault:
         raise LabError(
-            "a path, or a database URL", location, "postgresql+psycopg://user@host/name"
+            "a path or a database URL", location, "try postgresql+psycopg://user@host/name"
         ) from fault
 
 
 def connect(url: URL) -> Engine:
     """Return an engine on a database that has the two tables; a LabError when there is no such database."""
-    sqlite = url.get_backend_name() == "sqlite"
-    try:
-        engine = create_engine(url, connect_args={"timeout": WAIT_S} if sqlite else {})
-        if sqlite:
-            _speak_plain_sqlite(engine)
-        with engine.execution_options(labkit_append=True).begin() as connection:
-            metadata.create_all(connection)
-    except DBAPIError as fault:
-        next_step = "name another file, or move this one away" if sqlite else "look whether the server runs"
-        raise LabError(f"a labkit artifact database at {url!r}", str(fault.orig), next_step) from fault
+    if url.get_backend_name() == "sqlite":
+        engine = create_sql_engine(url, connect_args={"timeout": WAIT_S})
+        _say_begin_ourselves(engine)
+    else:
+        engine = create_sql_engine(url)
+    with appending(engine) as connection:
+        metadata.create_all(connection)
     return engine
 
 
-def claim(connection: Connection) -> None:
-    """Make this append wait for all others, on databases that `BEGIN IMMEDIATE` does not speak to."""
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql("LOCK TABLE fact IN EXCLUSIVE MODE")
+@contextmanager
+def appending(engine: Engine) -> Iterator[Connection]:
+    """Give the one connection that may append now, and commit at its end. LabError when that fails."""
+    with _explained(engine), engine.execution_options(labkit_append=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+        yield connection
 
 
-def _speak_plain_sqlite(engine: Engine) -> None:
-    """Say BEGIN ourselves: Python's sqlite3 would begin too late, after the read that an append builds on."""
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection to ask with. LabError when the database cannot be read."""
+    with _explained(engine), engine.connect() as connection:
+        yield connection
 
-    @event.listens_for(engine, "connect")
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as fault:
+        mends = "look whether it is this file, whether the disk has room, and which process holds it"
+        raise LabError(f"an artifact database at {engine.url!r}", str(fault.orig), mends) from fault
+
+
+def _say_begin_ourselves(engine: Engine) -> None:
+    """Begin when SQLAlchemy begins: Python's sqlite3 would begin after the read that an append builds on.
+
+    From SQLAlchemy's documentation of pysqlite, "Serializable isolation / Savepoints / Transactional DDL".
+    """
+
+    @sql_event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
         connection.isolation_level = None
-        # Readers and the one appender do not wait for each other in WAL mode.
+        # In WAL mode those who read and the one who appends do not wait for each other.
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA foreign_keys = ON")
 
-    @event.listens_for(engine, "begin")
+    @sql_event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         append = connection.get_execution_options().get("labkit_append", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if append else "BEGIN")

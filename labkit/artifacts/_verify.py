@@ -1,4 +1,4 @@
-"""Is the record whole? Every row is held against its signature, its place in the chain and its searchable copies."""
+"""Whether the record is whole: each row is held against its signature, its place and its copies."""
 
 import hashlib
 from collections import defaultdict
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, RowMapping, select
 
 from labkit.artifacts._fact import Fact
 from labkit.artifacts._key import SigningKey
 from labkit.artifacts._note import Head
-from labkit.artifacts._tables import columns, facts, reference_rows, references
+from labkit.artifacts._tables import columns, fact_table, reference_rows, reference_table
 
 START = "0" * 64
 """What the first fact is chained to."""
@@ -23,8 +23,9 @@ CHUNK = 500
 class Verification:
     """Whether the record is whole.
 
-    facts is how many rows were read. row is the first row that was changed, moved or lost, or None. problem says what
-    is wrong with it, "" when all is well. noted is the last row that the git note vouches for, None without a note.
+    facts is how many rows, from the first on, are as they were recorded. row is the first that is not:
+    changed, moved or lost; None when all are well. problem says what is wrong with it, "" when nothing is.
+    noted is the last row that the git note vouches for, None without a note.
     """
 
     ok: bool
@@ -44,59 +45,57 @@ def chained(previous: str, fact_id: int, payload: str, signature: str) -> str:
 
 
 def check(connection: Connection, key: SigningKey, noted: Head | None) -> Verification:
-    """Read all rows in order; stop at the first that is wrong."""
-    previous, last = START, 0
-    note_id = noted.id if noted else None
+    """Read all rows in order and stop at the first that is wrong. noted is what the git note vouches for."""
+    vouched = noted.id if noted else None
+    head = Head(0, START)
     for row, kept in _rows(connection):
-        problem = _problem(row, kept, previous, last + 1, key)
-        if not problem and noted and noted.id == row.id and noted.hash != row.hash:
-            problem = "it is not the fact that the git note vouches for"
+        problem = next(_problems(row, kept, head, key, noted), "")
         if problem:
-            lost = row.id > last + 1
-            return Verification(
-                ok=False, facts=last, row=last + 1 if lost else row.id, problem=problem, noted=note_id
-            )
-        previous, last = row.hash, row.id
-    if noted and noted.id > last:
-        problem = f"it and all after it were cut off: the git note vouches for {noted.id} facts"
-        return Verification(ok=False, facts=last, row=last + 1, problem=problem, noted=note_id)
-    return Verification(ok=True, facts=last, row=None, problem="", noted=note_id)
+            first = min(row["id"], head.id + 1)
+            return Verification(ok=False, facts=head.id, row=first, problem=problem, noted=vouched)
+        head = Head(row["id"], row["hash"])
+    if noted and noted.id > head.id:
+        problem = f"cut off, with all after it: the git note vouches for {noted.id} facts"
+        return Verification(ok=False, facts=head.id, row=head.id + 1, problem=problem, noted=vouched)
+    return Verification(ok=True, facts=head.id, row=None, problem="", noted=vouched)
 
 
-def _problem(row: Row[Any], kept: list[dict[str, Any]], previous: str, expected: int, key: SigningKey) -> str:
-    """Return what is wrong with a row, "" when nothing is."""
-    if row.id > expected:
-        return "it was deleted"
-    if not key.signed(row.payload, row.signature):
-        return "its payload or its signature was changed after it was signed"
-    fact = Fact.read(row.payload)
-    if fact.id != row.id:
-        return f"it was recorded as row {fact.id} and moved here"
-    if chained(previous, row.id, row.payload, row.signature) != row.hash:
-        return "its hash was changed"
-    said = columns(fact)
-    changed = [name for name in said if said[name] != row._mapping[name]]
-    if changed:
-        return f"its column {changed[0]} was changed: the signed payload says {said[changed[0]]!r}"
+def _problems(
+    row: RowMapping, kept: list[RowMapping], head: Head, key: SigningKey, noted: Head | None
+) -> Iterator[str]:
+    """Yield what is wrong with the row after head; only the first one means anything."""
+    if row["id"] > head.id + 1:
+        yield "deleted"
+    if not key.signed(row["payload"], row["signature"]):
+        yield "payload or signature changed after it was signed"
+    fact = Fact.read(row["payload"])
+    if fact.id != row["id"]:
+        yield f"moved: it was recorded as row {fact.id}"
+    if row["hash"] != chained(head.hash, fact.id, row["payload"], row["signature"]):
+        yield "hash changed"
+    yield from _changed_copies(row, kept, fact)
+    if noted and noted.id == fact.id and noted.hash != row["hash"]:
+        yield "written anew: it is not the fact that the git note vouches for"
+
+
+def _changed_copies(row: RowMapping, kept: list[RowMapping], fact: Fact) -> Iterator[str]:
+    """Yield where the searchable copies of a fact say something else than its payload."""
+    for name, said in columns(fact).items():
+        if row[name] != said:
+            yield f"column {name} changed to {row[name]!r}; the signed payload says {said!r}"
     if kept != reference_rows(fact):
-        return "its references were changed: the signed payload says others"
-    return ""
+        yield "references changed; the signed payload says others"
 
 
-def _rows(connection: Connection) -> Iterator[tuple[Row[Any], list[dict[str, Any]]]]:
+def _rows(connection: Connection) -> Iterator[tuple[RowMapping, list[RowMapping]]]:
     """Yield each fact's row with the rows of its references, in order."""
-    last = None
-    while True:
-        after = facts.c.id > last if last is not None else True
-        chunk = connection.execute(select(facts).where(after).order_by(facts.c.id).limit(CHUNK)).all()
-        if not chunk:
-            return
-        kept = defaultdict(list)
-        between = references.c.fact.between(chunk[0].id, chunk[-1].id)
-        for found in connection.execute(
-            select(references).where(between).order_by(references.c.fact, references.c.position)
-        ):
-            kept[found.fact].append(dict(found._mapping))
+    in_order = select(fact_table).order_by(fact_table.c.id)
+    found = connection.execute(in_order, execution_options={"yield_per": CHUNK}).mappings()
+    place = reference_table.c
+    for chunk in found.partitions():
+        theirs = select(reference_table).where(place.fact.between(chunk[0]["id"], chunk[-1]["id"]))
+        kept: dict[int, list[RowMapping]] = defaultdict(list)
+        for reference in connection.execute(theirs.order_by(place.fact, place.position)).mappings():
+            kept[reference["fact"]].append(reference)
         for row in chunk:
-            yield row, kept[row.id]
-        last = chunk[-1].id
+            yield row, kept[row["id"]]
