@@ -1,0 +1,67 @@
+"""Learner copies of the solved notebooks: no solution, no hidden check, the same bytes on every rebuild.
+
+The markers are nbgrader's (https://nbgrader.readthedocs.io), so that other tools can read them.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+
+from labkit.errors import LabError
+from labkit.workspace import course
+
+SOLUTION = re.compile(
+    r"^(?P<indent>[ \t]*)### BEGIN SOLUTION\n(?:.*\n)*?[ \t]*### END SOLUTION[ \t]*$", re.MULTILINE
+)
+HIDDEN = re.compile(
+    r"^(?P<indent>[ \t]*)### BEGIN HIDDEN TESTS\n(?P<tests>(?:.*\n)*?)[ \t]*### END HIDDEN TESTS[ \t]*$",
+    re.MULTILINE,
+)
+YOURS = "...  # yours to write"
+
+
+def learner_notebooks() -> dict[str, bytes]:
+    """Return the learner copy of every lab of the course, by its path in a workspace."""
+    root = course()
+    return {
+        path.relative_to(root).as_posix(): release_notebook(path)
+        for path in sorted(root.glob("labs/[0-9]*/*.ipynb"))
+    }
+
+
+def release_notebook(path: Path) -> bytes:
+    """Return the learner copy of one solved notebook; a learner copy stays as it is.
+
+    Solutions become one line to fill, hidden checks a line that says how many there are, outputs and
+    execution counts go, cell ids stay.
+
+    Raises LabError when the file is no notebook or a marker has no partner.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError) as fault:
+        raise LabError("a Jupyter notebook", f"{path}: {fault}", "save it again from JupyterLab") from fault
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            cell.source = _learner_source(cell.source, path)
+    notebook.metadata.pop("widgets", None)
+    return (json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
+
+
+def _learner_source(source: str, path: Path) -> str:
+    source = SOLUTION.sub(lambda found: found["indent"] + YOURS, source)
+    source = HIDDEN.sub(_announcement, source)
+    if re.search(r"^\s*### (BEGIN|END) (SOLUTION|HIDDEN TESTS)", source, re.MULTILINE):
+        line = next(line for line in source.splitlines() if "### " in line)
+        raise LabError(
+            "each ### BEGIN … with its ### END …", f"{path}: {line.strip()!r} alone", "add its partner"
+        )
+    return source
+
+
+def _announcement(found: re.Match[str]) -> str:
+    count = len(re.findall(r"^\s*assert\b", found["tests"], re.MULTILINE))
+    return f"{found['indent']}# {count} more {'check runs' if count == 1 else 'checks run'} when graded"

@@ -1,0 +1,167 @@
+"""One lab while a learner works through it."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from labkit import widgets
+from labkit.artifacts import Fact, Kind, Subject
+from labkit.engine import Engine, Label, Owner
+from labkit.environment import Environment
+from labkit.errors import LabError
+from labkit.lesson._check import Check, Row
+from labkit.workspace import Workspace
+
+UNATTENDED = "LABKIT_UNATTENDED"
+"""Set to 1 where no learner is there (CI): predictions and reflections take their defaults."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A prediction; its value is there once it was recorded."""
+
+    name: str
+    question: str
+    _read: Callable[[], str | None]
+
+    @property
+    def value(self) -> str:
+        """Return what was predicted; a LabError before Record was pressed."""
+        found = self._read()
+        if found is None:
+            raise LabError(
+                f"your prediction first: {self.question}",
+                "nothing is recorded yet",
+                "choose an answer above, press Record, then run this cell again",
+            )
+        return found
+
+
+class Lab:
+    """A lab by its slug, in a workspace. Everything it asks and checks goes into the artifact database."""
+
+    def __init__(self, slug: str, workspace: Workspace, minutes: int | None) -> None:
+        self.slug, self.workspace, self.minutes = slug, workspace, minutes
+        self._subject = Subject(f"lab/{slug}", "")
+        self._opened = time.monotonic()
+
+    def predict(self, name: str, question: str, options: Sequence[str], *, default: str) -> Guess:
+        """Ask for a prediction before something is run; unattended, the default is recorded.
+
+        A recorded prediction is shown again as it was: predicting is done once, and before.
+        """
+        self._ask(
+            Kind.PREDICTED,
+            name,
+            question,
+            default,
+            lambda recorded, record: widgets.choice_form(question, options, recorded, record),
+        )
+        return Guess(name, question, lambda: self._recorded(Kind.PREDICTED, name))
+
+    def compare(self, guess: Guess, measured: object, sentence: str = "") -> None:
+        """Show what was predicted beside what was measured; a LabError when nothing was predicted."""
+        row = (guess.question, guess.value, str(measured))
+        widgets.show(widgets.Table(("question", "you predicted", "measured"), [row]))
+        if sentence:
+            widgets.show(widgets.note(sentence))
+
+    def check(self, name: str) -> Check:
+        """Return the block for a check's asserts: `with lab.check("name"): assert seen == right, "hint"`."""
+        return Check(name, self._checked)
+
+    def hint(self, *steps: str) -> None:
+        """Show hints folded one into the other, from a nudge to nearly the answer."""
+        widgets.show(widgets.folded(steps))
+
+    def reflect(self, name: str, question: str) -> None:
+        """Ask a discussion question and record the answer; unattended, "(unattended)" is recorded."""
+        self._ask(
+            Kind.REFLECTED,
+            name,
+            question,
+            "(unattended)",
+            lambda recorded, record: widgets.text_form(question, recorded, record, lines=6),
+        )
+
+    def close(self) -> None:
+        """Clean up every environment that this notebook made and check that nothing of them is left.
+
+        Production stays, because the workspace owns it. Raises LabError when something could not be removed.
+        """
+        mine = {Label.WORKSPACE: self.workspace.id, Label.OWNER: str(Owner.process())}
+        started, engine = time.monotonic(), Engine.find()
+        names = [
+            status.name for status in Environment.list(self.workspace) if status.owner == mine[Label.OWNER]
+        ]
+        for name in names:
+            Environment.attach(name, self.workspace).clean_up()
+        left = engine.owned(mine)
+        if left:
+            raise LabError(
+                "nothing of this lab is left", ", ".join(it.name for it in left), "run this cell again"
+            )
+        took = f"cleaned up {len(names)} environments in {time.monotonic() - started:.1f} s"
+        kept = [status.name for status in Environment.list(self.workspace)]
+        more = f". Still there, because it is owned by your workspace: {', '.join(kept)}" if kept else ""
+        worked = time.monotonic() - self._opened
+        self.workspace.artifacts.record(
+            Kind.CHECKED, self._subject, check="clean-up", passed=True, seconds=round(worked, 1)
+        )
+        widgets.show(widgets.note(f"{took}; nothing of this lab is left{more}"))
+
+    def _ask(self, kind: Kind, name: str, question: str, default: str, form: Callable[..., object]) -> None:
+        def record(answer: str) -> None:
+            self.workspace.artifacts.record(kind, self._subject, name=name, question=question, answer=answer)
+
+        recorded = self._recorded(kind, name)
+        if recorded is None and os.environ.get(UNATTENDED) == "1":
+            record(default)
+            recorded = default
+        widgets.show(form(recorded, record))
+
+    def _recorded(self, kind: Kind, name: str) -> str | None:
+        facts: list[Fact] = [
+            fact
+            for fact in self.workspace.artifacts.history(kind=kind)
+            if fact.subject.name == self._subject.name and fact.predicate.get("name") == name
+        ]
+        return str(facts[-1].predicate["answer"]) if facts else None
+
+    def _checked(self, name: str, rows: Sequence[Row], more: int) -> None:
+        shown = [
+            ("✓ holds" if row.passed else "✗ not yet", row.expected, row.seen, "" if row.passed else row.hint)
+            for row in rows
+        ]
+        passed = sum(row.passed for row in rows)
+        words = f"{passed} of {len(rows)} public checks passed" + (
+            f"; {more} more when graded" if more else ""
+        )
+        widgets.show(widgets.Table(("", "expected", "seen", "hint"), shown, f"{name}: {words}"))
+        self.workspace.artifacts.record(
+            Kind.CHECKED,
+            self._subject,
+            check=name,
+            passed=passed == len(rows),
+            rows=[vars(row) for row in rows],
+        )
+
+
+def open(slug: str) -> Lab:  # noqa: A001 - the verb of the notebooks: lesson.open(…)
+    """Open a lab of the workspace that the notebook lies in; a LabError when there is no such workspace."""
+    workspace = Workspace.open()
+    lab = Lab(slug, workspace, _minutes(workspace.root, slug))
+    took = f", about {lab.minutes} minutes" if lab.minutes else ""
+    widgets.show(widgets.note(f"{slug}{took}; your workspace is {workspace.root}"))
+    return lab
+
+
+def _minutes(root: Path, slug: str) -> int | None:
+    for path in root.glob(f"labs/*/{slug}.ipynb"):
+        minutes = nbformat.read(path, as_version=4).metadata.get("labkit", {}).get("minutes", {})
+        return sum(minutes.values()) or None
+    return None

@@ -1,0 +1,24 @@
+"""Live pictures and controls. Each has three faces: the picture, the same facts as a table, and the code.
+
+The one room that knows ipywidgets and IPython's display. What a widget shows is read from the artifact database
+or the engine, so a reopened notebook shows the truth.
+"""
+
+from labkit.widgets._board import PipelineBoard, board, run_button
+from labkit.widgets._forms import choice_form, show, text_form
+from labkit.widgets._picture import EnvironmentView, environment
+from labkit.widgets._table import Table, folded, note
+
+__all__ = [
+    "EnvironmentView",
+    "PipelineBoard",
+    "Table",
+    "board",
+    "choice_form",
+    "environment",
+    "folded",
+    "note",
+    "run_button",
+    "show",
+    "text_form",
+]

@@ -1,0 +1,166 @@
+"""The pipeline board: one run, stage by stage and gate by gate, live from the artifact database."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import ipywidgets
+
+from labkit.pipeline import Run, StageRun, runs
+from labkit.widgets._drawing import FILLS, arrow, box, cut, picture, text
+from labkit.widgets._faces import Faces
+from labkit.widgets._table import Table
+from labkit.workspace import Workspace
+
+COLUMN, GAP, GATE_HEIGHT, TOP = 190, 26, 30, 92
+LEAST_PAUSE_S = 0.1
+"""At most ten updates a second reach the browser."""
+
+OUTCOMES = {"pass": "passed", "fail": "failed", "accepted": "accepted", "not run": "not run"}
+CODE = "pipeline.run(workspace)      # one run\npipeline.runs(workspace.artifacts)[0]   # the newest one"
+
+
+class PipelineBoard(Faces):
+    """The newest run of a workspace, or a given one; it follows the artifact database until it is closed."""
+
+    def __init__(self, workspace: Workspace, run_id: str | None = None) -> None:
+        super().__init__("pipeline board", CODE)
+        self._workspace, self._run_id = workspace, run_id
+        self._closed = threading.Event()
+        self.refresh()
+        threading.Thread(target=self._follow, daemon=True, name="labkit-board").start()
+
+    def refresh(self) -> None:
+        """Read the run anew and show it."""
+        run = self._run()
+        if run is None:
+            self.update(_empty(), Table(("stage", "gate", "state"), [], "no run yet"))
+        else:
+            self.update(draw(run), _stage_table(run), _gate_table(run))
+
+    def close(self) -> None:
+        """Stop following and take the widget away."""
+        self._closed.set()
+        super().close()
+
+    def _run(self) -> Run | None:
+        if self._run_id:
+            return Run.read(self._workspace.artifacts, self._run_id)
+        newest = runs(self._workspace.artifacts, limit=1)
+        return newest[0] if newest else None
+
+    def _follow(self) -> None:
+        seen = 0
+        while not self._closed.is_set():
+            newest = self._workspace.artifacts.history(limit=1)
+            if newest and newest[0].id != seen:
+                seen = newest[0].id
+                self.refresh()
+            time.sleep(LEAST_PAUSE_S)
+
+
+def board(workspace: Workspace | None = None, run: str | None = None) -> PipelineBoard:
+    """Return the board of a run by its id; None is the newest run, whichever that is at the moment."""
+    return PipelineBoard(workspace or Workspace.open(), run)
+
+
+def run_button(start: Callable[[], object], code: str, label: str = "Run the pipeline") -> ipywidgets.VBox:
+    """Return a button that starts something once at a time and shows the code that does the same."""
+    button = ipywidgets.Button(
+        description=label, button_style="primary", icon="play", layout={"width": "auto"}
+    )
+    words = ipywidgets.HTML(f"<code>{code}</code>")
+
+    def press(_: object) -> None:
+        button.disabled = True
+        threading.Thread(target=work, daemon=True).start()
+
+    def work() -> None:
+        try:
+            start()
+        except Exception as fault:  # noqa: BLE001 - shown to the learner, in the place where they look
+            words.value = f"<pre>{fault}</pre>"
+        finally:
+            button.disabled = False
+
+    button.on_click(press)
+    return ipywidgets.VBox([ipywidgets.HBox([button, words])])
+
+
+def draw(run: Run) -> str:
+    """Return a run as SVG: a column a stage, a box a gate, arrows for what triggers what."""
+    most = max((len(stage.reports) for stage in run.stages), default=0)
+    height = TOP + 40 + max(most, 1) * (GATE_HEIGHT + 6) + 34
+    width = 20 + len(run.stages) * (COLUMN + GAP)
+    sign, _, _ = FILLS[run.state]
+    took = f", {run.seconds:.0f} s" if run.seconds is not None else ""
+    title = f"{sign} run {run.id} {run.state}{took}: {run.subject_line}"
+    shapes = [
+        text(10, 24, cut(title, width // 8), bold=True),
+        text(10, 44, f"commit {run.commit[:12]} by {run.by}"),
+    ]
+    for at, stage in enumerate(run.stages):
+        x = 10 + at * (COLUMN + GAP)
+        shapes += [*_stage(x, stage)]
+        if at:
+            shapes.append(arrow(x - GAP + 3, TOP - 10, x - 3, TOP - 10))
+    if run.stopped_because:
+        shapes.append(text(10, height - 10, cut(f"stopped because: {run.stopped_because}", width // 7)))
+    return picture(
+        width, height, f"{title}. " + ", ".join(f"{s.name} {s.state}" for s in run.stages), *shapes
+    )
+
+
+def _stage(x: float, stage: StageRun) -> list[str]:
+    sign, fill, ink = FILLS[stage.state]
+    took = f" {stage.seconds:.0f} s" if stage.seconds is not None else ""
+    shapes = [
+        box(x, 60, COLUMN, 50, fill),
+        text(x + 12, 81, stage.name, ink, bold=True),
+        text(x + 12, 101, f"{sign} {stage.state}{took}", ink),
+    ]
+    for at, report in enumerate(stage.reports):
+        state = OUTCOMES[str(report.outcome)]
+        sign, fill, ink = FILLS[state]
+        y = TOP + 30 + at * (GATE_HEIGHT + 6)
+        words = f"{sign} {report.check.replace('_', ' ')}: {report.outcome}"
+        shapes += [
+            box(x + 8, y, COLUMN - 16, GATE_HEIGHT, fill, radius=4),
+            text(x + 18, y + 20, cut(words, 26), ink),
+        ]
+    return shapes
+
+
+def _empty() -> str:
+    words = "No run yet. Commit a change, then run the pipeline."
+    return picture(560, 60, words, text(10, 34, words))
+
+
+def _stage_table(run: Run) -> Table:
+    rows = [
+        (
+            stage.name,
+            stage.state,
+            "" if stage.seconds is None else f"{stage.seconds:.1f}",
+            stage.trigger,
+            stage.reason,
+        )
+        for stage in run.stages
+    ]
+    return Table(("stage", "state", "seconds", "triggered by", "reason"), rows, f"run {run.id}: {run.state}")
+
+
+def _gate_table(run: Run) -> Table:
+    rows = [
+        (
+            stage.name,
+            report.check,
+            report.outcome,
+            f"{report.seconds:.1f}",
+            f"{report.tool} {report.tool_version}".strip(),
+            report.reason(),
+        )
+        for stage in run.stages
+        for report in stage.reports
+    ]
+    return Table(("stage", "gate", "answer", "seconds", "tool", "findings"), rows, "gates")

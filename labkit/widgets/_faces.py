@@ -1,0 +1,28 @@
+"""The three faces of a widget: picture, table, code, as tabs that the keyboard reaches."""
+
+from html import escape
+
+import ipywidgets
+
+from labkit.widgets._table import Table
+
+
+class Faces(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
+    """A picture with its table twin and its code twin; `update` changes all that is live."""
+
+    def __init__(self, title: str, code: str) -> None:
+        self._title, self._picture, self._table = title, ipywidgets.HTML(), ipywidgets.HTML()
+        self._text = title
+        twin = ipywidgets.HTML(f"<pre style='margin:4px'>{escape(code)}</pre>")
+        tabs = ipywidgets.Tab([self._picture, self._table, twin], titles=("Picture", "Table", "Code"))
+        super().__init__([tabs])
+
+    def update(self, svg: str, *tables: Table) -> None:
+        """Show a new picture and new tables."""
+        self._text = "\n\n".join(map(repr, tables))
+        self._picture.value = f'<div style="overflow-x:auto">{svg}</div>'
+        self._table.value = "".join(table._repr_html_() for table in tables)
+
+    def __repr__(self) -> str:
+        """Return the table twin as text, for where no widget can be shown."""
+        return self._text

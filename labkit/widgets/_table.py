@@ -1,0 +1,74 @@
+"""A table that reads well in a notebook, in a terminal and to a screen reader."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+STYLE = "border-collapse:collapse;margin:4px 0;color:var(--jp-ui-font-color1,#222);font-size:13px"
+EDGE = "border-bottom:1px solid var(--jp-border-color2,#ccc)"
+CELL = f"text-align:left;vertical-align:top;padding:3px 14px 3px 0;{EDGE}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under columns, with a caption; it shows itself as HTML and as text."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    caption: str = ""
+
+    def _repr_html_(self) -> str:
+        """Return a real HTML table: caption, column headers with scope, the first cell of a row its header."""
+        head = "".join(f'<th scope="col" style="{CELL}">{escape(name)}</th>' for name in self.columns)
+        body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
+        caption = (
+            f'<caption style="text-align:left;font-weight:600">{escape(self.caption)}</caption>'
+            if self.caption
+            else ""
+        )
+        return f'<table style="{STYLE}">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+    @staticmethod
+    def _row(row: Sequence[object]) -> str:
+        first, *rest = (escape(str(cell)) for cell in row)
+        return f'<th scope="row" style="{CELL};font-weight:500">{first}</th>' + "".join(
+            f'<td style="{CELL}">{cell}</td>' for cell in rest
+        )
+
+    def __repr__(self) -> str:
+        """Return the table as aligned text."""
+        grid = [list(self.columns), *([str(cell) for cell in row] for row in self.rows)]
+        widths = [max(len(row[at]) for row in grid) for at in range(len(self.columns))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in grid
+        ]
+        return "\n".join([self.caption, *lines] if self.caption else lines)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """Words for people, as HTML and as text."""
+
+    html: str
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def note(words: str) -> _Words:
+    """Return a line of words that shows itself as a paragraph or as text."""
+    return _Words(f'<p style="margin:2px 0">{escape(words)}</p>', words)
+
+
+def folded(steps: Sequence[str]) -> _Words:
+    """Return hints that open one inside the other, so that a learner takes no more than needed."""
+    html = ""
+    for number, step in reversed(list(enumerate(steps, 1))):
+        title = f"Hint {number} of {len(steps)}"
+        html = f"<details><summary>{title}</summary><p>{escape(step)}</p>{html}</details>"
+    return _Words(html, "\n".join(f"hint {number}: {step}" for number, step in enumerate(steps, 1)))
