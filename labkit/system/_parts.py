@@ -1,6 +1,6 @@
 """Reads each part of a system from its table."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from labkit.system._model import MODES, STAGES, TYPES, Database, External, Parameter, Service, Toggle
@@ -91,8 +91,9 @@ def parameter(name: str, table: Table) -> Parameter:
     """Read [config.NAME]; a value of the wrong type is refused here already."""
     kind = table.choice("type", TYPES)
     anything = (str, int, float, bool)
-    given = {key: table.get(key, anything, kind) for key in ("default", *STAGES) if key in table.written}
-    read = Parameter(name, kind, given.pop("default", None), given)
+    values = {stage: table.get(stage, anything, kind, None) for stage in STAGES}
+    given = {stage: value for stage, value in values.items() if value is not None}
+    read = Parameter(name, kind, table.get("default", anything, kind, None), given)
     for key, value in {"default": read.default, **given}.items():
         if value is not None and read.text(value) is None:
             table.refuse(key, f"a value of type {kind}", value, f"write one such as {EXAMPLES[kind]}")
@@ -103,8 +104,6 @@ def parameter(name: str, table: Table) -> Parameter:
 def toggle(name: str, table: Table) -> Toggle:
     """Read [toggles.NAME]."""
     day = table.get("remove_by", date, "a date, such as 2027-06-30")
-    if isinstance(day, datetime):
-        table.refuse("remove_by", "a date without a time", day.isoformat(), f"write {day.date()}")
     read = Toggle(name, table.text("owner"), day)
     table.refuse_unknown()
     return read

@@ -35,8 +35,8 @@ class Table:
         value = self._values.get(key, default)
         if value is REQUIRED:
             self.refuse(key, expected, None, f"add {key} to [{self.place}]" if self.place else f"add {key}")
-        of_kind = isinstance(value, kind) and (not isinstance(value, bool) or kind is bool)
-        if key in self._values and not of_kind:
+        kinds = kind if isinstance(kind, tuple) else (kind,)  # exactly these: true is no 1, a moment no date
+        if key in self._values and type(value) not in kinds:
             self.refuse(key, expected, value, f"write {expected}")
         return value
 

@@ -62,7 +62,11 @@ class Database:
         while True:
             try:
                 return await psycopg.AsyncConnection.connect(
-                    self._address, autocommit=True, connect_timeout=2, row_factory=dict_row
+                    self._address,
+                    autocommit=True,
+                    connect_timeout=2,
+                    client_encoding="utf8",
+                    row_factory=dict_row,
                 )
             except psycopg.OperationalError as fault:
                 if time.monotonic() > end:

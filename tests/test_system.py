@@ -1,0 +1,181 @@
+"""labkit.system: what system.toml may say, and what is said about a mistake in it."""
+
+from pathlib import Path
+
+import pytest
+
+from labkit.errors import LabError
+from labkit.system import STAGES, System
+
+SHOP = Path(__file__).parents[1] / "labs" / "shop"
+
+GOOD = """
+name = "small"
+[services.front]
+port = 8001
+calls = ["back", "bank"]
+instances = { production = 2 }
+[services.back]
+port = 8002
+[database]
+service = "back"
+name = "things"
+migrations = "back/migrations"
+[external.bank]
+mode = "read-write"
+port = 8101
+stub = { "POST /pay" = { status = 201, body = { state = "accepted" } } }
+[config.percent]
+type = "int"
+default = 10
+production = 15
+[config.share]
+type = "float"
+default = 0.5
+[config.wait]
+type = "duration"
+default = "250ms"
+[config.loud]
+type = "bool"
+default = false
+[config.greeting]
+type = "str"
+staging = "hello"
+production = "welcome"
+integration = "hi"
+[toggles.new_front]
+owner = "front team"
+remove_by = 2027-06-30
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a system.toml with the folders that GOOD names, and return the folder."""
+    folder.joinpath("front").mkdir(exist_ok=True)
+    folder.joinpath("back", "migrations").mkdir(parents=True, exist_ok=True)
+    folder.joinpath("system.toml").write_text(text)
+    return folder
+
+
+def test_the_shop_is_read_whole() -> None:
+    """The shop's own file tells services, database, external services, configuration and the entry."""
+    shop = System.load(SHOP)
+    assert (shop.name, shop.entry, list(shop.services)) == (
+        "shop",
+        "storefront",
+        ["storefront", "cart", "catalog"],
+    )
+    assert shop.database is not None
+    assert (shop.database.service, str(shop.database.migrations)) == ("catalog", "catalog/migrations")
+    assert {name: external.mode for name, external in shop.external.items()} == {
+        "payments": "read-write",
+        "rates": "read-only",
+    }
+    assert all(shop.configuration(stage) for stage in STAGES)
+
+
+def test_a_file_and_its_folder_name_the_same_system(tmp_path: Path) -> None:
+    """Either may be given; the digest is the file's."""
+    folder = write(tmp_path, GOOD)
+    assert System.load(folder) == System.load(folder / "system.toml")
+    assert System.load(folder).digest().startswith("sha256:")
+
+
+def test_instances_default_to_one_each_but_none_in_development(tmp_path: Path) -> None:
+    """What the file leaves out is one instance in every stage that has services at all."""
+    system = System.load(write(tmp_path, GOOD))
+    assert [system.services["front"].instances[stage] for stage in STAGES] == [0, 1, 1, 2]
+    assert [service.name for service in system.services_of("integration")] == ["front", "back"]
+    assert system.services_of("development") == []
+
+
+def test_each_stage_has_its_own_value_or_the_default(tmp_path: Path) -> None:
+    """Values become environment variables; a duration becomes seconds."""
+    system = System.load(write(tmp_path, GOOD))
+    assert system.configuration("staging") == {
+        "PERCENT": "10",
+        "SHARE": "0.5",
+        "WAIT": "0.25",
+        "LOUD": "false",
+        "GREETING": "hello",
+    }
+    assert system.configuration("production")["PERCENT"] == "15"
+    assert system.configuration("production", {"percent": "20", "loud": True})["PERCENT"] == "20"
+
+
+@pytest.mark.parametrize(
+    ("stage", "overrides", "words"),
+    [
+        ("staging", {"percent": "ten"}, ["config.percent", "int", "'ten'"]),
+        ("staging", {"percent": 1.5}, ["config.percent", "1.5"]),
+        ("staging", {"percent": True}, ["config.percent", "True"]),
+        ("staging", {"loud": 1}, ["config.loud", "bool"]),
+        ("staging", {"wait": "5 weeks"}, ["config.wait", "duration", "250ms"]),
+        ("staging", {"prcent": 1}, ["prcent", "take prcent out", "percent"]),
+        ("development", {}, ["config.greeting", "a value for development", "add development"]),
+        ("stagign", {}, ["a stage", "stagign"]),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused(
+    tmp_path: Path, stage: str, overrides: dict[str, object], words: list[str]
+) -> None:
+    """A wrong type, a missing value and an unknown key are told before anything starts."""
+    system = System.load(write(tmp_path, GOOD))
+    with pytest.raises(LabError) as caught:
+        system.configuration(stage, overrides)
+    assert not [word for word in words if word not in str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('name = "small"', "", ["name", "nothing", "add name"]),
+        ("port = 8002", "port = 8001", ["services.back.port", "8001", "front"]),
+        ("port = 8002", 'port = "8002"', ["services.back.port", "'8002'", "a port number"]),
+        ("port = 8002", "port = 80020", ["services.back.port", "80020"]),
+        ("port = 8002", "port = true", ["services.back.port", "True"]),
+        ("port = 8002", "prot = 8002", ["services.back.port", "nothing", "add port"]),
+        ("port = 8002", 'port = 8002\nhealht = "/"', ["services.back.healht", "write health instead"]),
+        ("port = 8002", 'port = 8002\nready = "readyz"', ["services.back.ready", 'write "/readyz"']),
+        ("port = 8002", 'port = 8002\npath = "../back"', ["services.back.path", "../back"]),
+        ("port = 8002", 'port = 8002\npath = "away"', ["services.back.path", "make the folder away"]),
+        ('calls = ["back", "bank"]', 'calls = ["back", "bnak"]', ["services.front.calls", "bnak", "bank"]),
+        ('calls = ["back", "bank"]', 'calls = "back"', ["services.front.calls", "a list of texts"]),
+        ('calls = ["back", "bank"]', "calls = []", ["services", "front, back", "exactly one"]),
+        ("production = 2", "production = -1", ["services.front.instances.production", "-1"]),
+        ("production = 2", "prodution = 2", ["services.front.instances.prodution", "write production"]),
+        ("[services.back]", '[services."The Back"]', ["services.The Back", "the-back"]),
+        ('service = "back"', 'service = "bank"', ["database.service", "bank"]),
+        ('migrations = "back/migrations"', "", ["database.migrations", "add migrations"]),
+        ('mode = "read-write"', 'mode = "read-wite"', ["external.bank.mode", "write read-write instead"]),
+        ('"POST /pay"', '"pay"', ["external.bank.stub.pay", "METHOD /path"]),
+        ('type = "int"', 'type = "integer"', ["config.percent.type", "write int instead"]),
+        ("default = 10", 'default = "ten"', ["config.percent.default", "type int", "'ten'"]),
+        ("production = 15", "prodction = 15", ["config.percent.prodction", "write production instead"]),
+        ("remove_by = 2027-06-30", 'remove_by = "soon"', ["toggles.new_front.remove_by", "a date"]),
+        ("[database]", "[datbase]", ["datbase", "write database instead"]),
+        ("[database]", "[database", ["TOML", "mend that line"]),
+    ],
+)
+def test_a_mistake_names_file_key_and_mend(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    """Whatever is wrong in the file, the error says where, what was seen, and what to write instead."""
+    assert old in GOOD
+    with pytest.raises(LabError) as caught:
+        System.load(write(tmp_path, GOOD.replace(old, new, 1)))
+    assert not [word for word in ["system.toml", *words] if word not in str(caught.value)], str(caught.value)
+
+
+def test_a_service_that_writes_elsewhere_is_never_real_outside_production(tmp_path: Path) -> None:
+    """A read-write external service configured real in staging is refused; a read-only one may be."""
+    text = GOOD.replace('mode = "read-write"', 'mode = "read-write"\nreal = ["staging", "production"]')
+    with pytest.raises(LabError, match=r"external\.bank\.real") as caught:
+        System.load(write(tmp_path, text))
+    assert 'real = ["production"]' in caught.value.next_step
+    only_reads = System.load(write(tmp_path, text.replace('"read-write"', '"read-only"')))
+    assert only_reads.external["bank"].real == ("staging", "production")
+
+
+def test_no_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    """A folder without a system.toml is named."""
+    with pytest.raises(LabError, match=r"system\.toml"):
+        System.load(tmp_path)
