@@ -1,0 +1,140 @@
+"""What a learner meets: predictions first, checks as rows, hints instead of tracebacks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit import lesson, widgets
+from labkit.artifacts import Kind
+from labkit.errors import LabError
+from labkit.workspace import Workspace
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the list of everything that a notebook would show."""
+    things: list[Any] = []
+    monkeypatch.setattr(widgets, "show", lambda *new: things.extend(new))
+    return things
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: list[Any]) -> Iterator[lesson.Lab]:
+    """Return an open lab in a fresh workspace, with a learner in front of it."""
+    monkeypatch.delenv("LABKIT_UNATTENDED", raising=False)
+    workspace = Workspace.create(tmp_path / "workspace")
+    monkeypatch.setenv("LABKIT_WORKSPACE", str(workspace.root))
+    lab = lesson.open("a-lab")
+    shown.clear()
+    yield lab
+    lab.workspace.artifacts.close()
+
+
+def form_parts(form: Any) -> tuple[Any, Any]:
+    """Return the field and the Record button of a form."""
+    return form.children[1], form.children[2].children[0]
+
+
+def test_running_before_predicting_is_answered_with_the_question(lab: lesson.Lab) -> None:
+    """A prediction that was not recorded cannot be used, and the error says to press Record."""
+    guess = lab.predict("n", "How many?", ["1", "2"], default="1")
+    with pytest.raises(LabError, match="press Record"):
+        _ = guess.value
+
+
+def test_a_prediction_is_recorded_by_the_button_and_shown_again_as_it_was(
+    lab: lesson.Lab, shown: list[Any]
+) -> None:
+    """Record writes the choice into the artifact database; opened again, the form shows it and is closed."""
+    guess = lab.predict("n", "How many?", ["1", "2"], default="1")
+    field, button = form_parts(shown[0])
+    field.value = "2"
+    button.click()
+    assert guess.value == "2"
+    lab.predict("n", "How many?", ["1", "2"], default="1")
+    field, button = form_parts(shown[1])
+    assert (field.value, field.disabled, button.disabled) == ("2", True, True)
+
+
+def test_record_without_a_choice_records_nothing(lab: lesson.Lab, shown: list[Any]) -> None:
+    """Pressing Record before choosing asks for a choice."""
+    lab.predict("n", "How many?", ["1", "2"], default="1")
+    form_parts(shown[0])[1].click()
+    assert lab.workspace.artifacts.history(kind=Kind.PREDICTED) == []
+
+
+def test_unattended_the_default_is_recorded(lab: lesson.Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody is there, a prediction takes its default, so that CI can run the notebook."""
+    monkeypatch.setenv("LABKIT_UNATTENDED", "1")
+    assert lab.predict("n", "How many?", ["1", "2"], default="2").value == "2"
+
+
+def test_each_assert_is_a_row_and_one_that_fails_does_not_hide_the_others(
+    lab: lesson.Lab, shown: list[Any]
+) -> None:
+    """A failed check shows expected, seen and hint of every assert and raises without a traceback."""
+    answer = 41
+    with pytest.raises(lesson.CheckFailed) as failed, lab.check("answer"):
+        assert answer == 42, "one more"
+        assert answer > 40, "more than forty"
+        assert nothing == 1, "make it first"  # type: ignore[name-defined]  # noqa: F821 - that is the point
+    first, second, third = failed.value.rows
+    assert (first.passed, first.expected, first.seen, first.hint) == (False, "42", "41", "one more")
+    assert second.passed
+    assert (third.passed, "nothing" in third.seen, third.hint) == (False, True, "make it first")
+    assert "1 of 3 public checks passed" in repr(shown[0])
+    assert failed.value._render_traceback_()[-1].endswith("one more")
+
+
+def test_a_passed_check_is_recorded_and_tells_how_many_more_are_run_when_graded(
+    lab: lesson.Lab, shown: list[Any]
+) -> None:
+    """Passing the public checks is recorded, without hiding that there are more."""
+    with lab.check("answer"):
+        assert 1 + 1 == 2, "add"
+        # 2 more checks run when graded
+    assert "more when graded" in repr(shown[0])
+    fact = lab.workspace.artifacts.history(kind=Kind.CHECKED)[-1]
+    assert (fact.subject.name, fact.predicate["check"], fact.predicate["passed"]) == (
+        "lab/a-lab",
+        "answer",
+        True,
+    )
+
+
+def test_an_error_beside_the_asserts_fails_the_check(lab: lesson.Lab) -> None:
+    """A block that does not run to its end is no pass."""
+    with pytest.raises(lesson.CheckFailed, match="do not"), lab.check("answer"):
+        int("no number")
+        assert True, "never reached"
+
+
+def test_stopping_a_check_stops_it(lab: lesson.Lab) -> None:
+    """Ctrl-C goes through."""
+    with pytest.raises(KeyboardInterrupt), lab.check("answer"):
+        raise KeyboardInterrupt
+
+
+def test_compare_shows_both_and_asking_nobody_is_a_hint(
+    lab: lesson.Lab, shown: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prediction stands beside what was measured; a service that is not there is answered in three lines."""
+    monkeypatch.setenv("LABKIT_UNATTENDED", "1")
+    lab.compare(lab.predict("n", "How many?", ["1", "2"], default="2"), 3)
+    assert "2              3" in repr(shown[-1])
+    with pytest.raises(LabError, match="labkit environment list"):
+        lesson.ask("http://127.0.0.1:9/")
+
+
+def test_hints_are_folded_one_into_the_other(lab: lesson.Lab, shown: list[Any]) -> None:
+    """The second hint is found only inside the first."""
+    lab.hint("look left", "look right")
+    html = shown[0]._repr_html_()
+    assert (
+        html.index("look left")
+        < html.index("Hint 2 of 2")
+        < html.index("look right")
+        < html.index("</details>")
+    )

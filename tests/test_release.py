@@ -1,0 +1,71 @@
+"""Learner copies: nothing that a learner should find out alone is in them."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labkit.errors import LabError
+from labkit.grading import learner_notebooks, release_notebook
+
+SOLVED = """\
+def price(cents):
+    ### BEGIN SOLUTION
+    return cents - 1
+    ### END SOLUTION
+
+with lab.check("price"):
+    assert price(2) == 1, "one less"
+    ### BEGIN HIDDEN TESTS
+    assert price(10) == 9, "one less"
+    assert price(1) == 0, "one less"
+    ### END HIDDEN TESTS"""
+
+
+def notebook(path: Path, source: str) -> Path:
+    """Write a notebook with one executed cell."""
+    cell = nbformat.v4.new_code_cell(source, id="one", execution_count=3)
+    cell.outputs = [nbformat.v4.new_output("stream", text="42")]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    return path
+
+
+def test_solutions_and_hidden_tests_are_out_and_the_number_of_hidden_tests_is_told(tmp_path: Path) -> None:
+    """A learner sees a line to fill and how many more checks run when graded."""
+    copy = release_notebook(notebook(tmp_path / "a.ipynb", SOLVED)).decode()
+    source = nbformat.reads(copy, as_version=4).cells[0].source
+    assert "    ...  # yours to write" in source
+    assert "# 2 more checks run when graded" in source
+    assert "cents - 1" not in copy
+    assert "price(10)" not in copy
+
+
+def test_outputs_are_out_and_cell_ids_stay(tmp_path: Path) -> None:
+    """A learner copy has no outputs, and its cells can be found by id."""
+    cell = nbformat.reads(release_notebook(notebook(tmp_path / "a.ipynb", "1 + 1")), as_version=4).cells[0]
+    assert (cell.outputs, cell.execution_count, cell.id) == ([], None, "one")
+
+
+def test_a_released_copy_is_released_to_the_same_bytes(tmp_path: Path) -> None:
+    """Releasing twice, or releasing a learner copy, changes no byte."""
+    once = release_notebook(notebook(tmp_path / "a.ipynb", SOLVED))
+    (tmp_path / "b.ipynb").write_bytes(once)
+    assert release_notebook(tmp_path / "b.ipynb") == once
+
+
+def test_a_marker_without_its_partner_is_an_error(tmp_path: Path) -> None:
+    """A solution that would leak because a marker is missing stops the release."""
+    with pytest.raises(LabError, match="END"):
+        release_notebook(notebook(tmp_path / "a.ipynb", "### BEGIN SOLUTION\nsecret = 1"))
+
+
+def test_something_else_than_a_notebook_is_an_error(tmp_path: Path) -> None:
+    """A broken file is named with its mend."""
+    (tmp_path / "a.ipynb").write_text("no JSON")
+    with pytest.raises(LabError, match=r"a\.ipynb"):
+        release_notebook(tmp_path / "a.ipynb")
+
+
+def test_the_courses_labs_are_released_under_their_places() -> None:
+    """Every lab of the course has a learner copy, by its path."""
+    assert "labs/0-overview/one-change-to-production.ipynb" in learner_notebooks()
