@@ -92,15 +92,13 @@ def went_into(digest: str, stage: str) -> Select[Any]:
 def places_of(uri: str) -> Select[Any]:
     """Select stage, environment, service, name and digest of what runs now and has this uri in it."""
     now = deployed().subquery("now")
-    place = (now.c.stage, now.c.environment, now.c.service, now.c.name, now.c.digest)
-    return (
-        select(*place)
-        .join(fact_table, fact_table.c.digest == now.c.digest)
-        .join(reference_table, reference_table.c.fact == fact_table.c.id)
-        .where(reference_table.c.uri == uri, _holds_in(now.c.stage))
-        .distinct()
-        .order_by(now.c.stage, now.c.service)
+    # Asked of the facts about what runs, not of each use of the uri: a base image went into all that ever ran
+    refers = exists().where(
+        reference_table.c.fact == fact_table.c.id, reference_table.c.uri == uri, _holds_in(now.c.stage)
     )
+    inside = exists().where(fact_table.c.digest == now.c.digest, refers)
+    place = (now.c.stage, now.c.environment, now.c.service, now.c.name, now.c.digest)
+    return select(*place).where(inside).order_by(now.c.stage, now.c.service)
 
 
 def _holds_in(stage: str | ColumnElement[str]) -> ColumnElement[bool]:

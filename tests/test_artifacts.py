@@ -1,0 +1,633 @@
+import json
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from labkit.artifacts import ArtifactDatabase, Fact, Kind, Place, Reference, Subject
+from labkit.errors import LabError
+
+CART = Subject("labkit/shop-cart:1", "sha256:" + "1" * 64)
+CART_2 = Subject("labkit/shop-cart:2", "sha256:" + "2" * 64)
+STARLETTE = "pkg:pypi/starlette@1.0.0"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return where the database is."""
+    return tmp_path / "artifacts.db"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Return a git repository with one commit."""
+    folder = tmp_path / "shop"
+    git(tmp_path, "init", "--quiet", folder)
+    author = ("-c", "user.name=a", "-c", "user.email=a@localhost")
+    git(folder, *author, "commit", "--quiet", "--allow-empty", "-m", "first")
+    return folder
+
+
+@pytest.fixture
+def database(file: Path, shop: Path) -> Iterator[ArtifactDatabase]:
+    """Return an empty database whose head is noted in the repository."""
+    with ArtifactDatabase.open(file, notes=shop) as opened:
+        yield opened
+
+
+@pytest.fixture
+def five(database: ArtifactDatabase) -> ArtifactDatabase:
+    """Return a database with five facts, the third a deployment with a reference."""
+    for number in range(1, 6):
+        if number == 3:
+            deploy(database, CART, references=[Reference("dependency", STARLETTE)])
+        else:
+            database.record(Kind.TESTED, CART, outcome="pass", number=number)
+    return database
+
+
+def git(folder: Path, *arguments: object) -> str:
+    """Return what git prints."""
+    return subprocess.run(
+        ["git", "-C", folder, *map(str, arguments)], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def deploy(database: ArtifactDatabase, image: Subject, stage: str = "production", **words: object) -> Fact:
+    """Record a deployment of the cart."""
+    kind = words.pop("kind", Kind.SERVICE_DEPLOYED)
+    return database.record(kind, image, stage=stage, service="cart", **words)
+
+
+def tamper(file: Path, *statements: str) -> None:
+    """Change the database behind labkit's back, as anybody with the file can."""
+    connection = sqlite3.connect(file)
+    with connection:
+        for statement in statements:
+            assert connection.execute(statement).rowcount, statement
+    connection.close()
+
+
+def in_process(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start another Python process that runs code with labkit's words imported."""
+    words = "import sys; from labkit.artifacts import *; "
+    return subprocess.Popen([sys.executable, "-c", words + code, *map(str, arguments)], text=True)
+
+
+# Record and read
+
+
+def test_a_fact_is_read_as_it_was_recorded(database: ArtifactDatabase) -> None:
+    """history() gives what record() returned, field by field, with the time in UTC."""
+    references = [Reference("code", "git+shop", "gitCommit:abc"), Reference("tool", "pkg:pypi/pip@26.3")]
+    recorded = database.record(
+        Kind.TESTED,
+        CART,
+        stage="integration",
+        service="cart",
+        environment="integration-1",
+        run="ab12",
+        by="alice",
+        references=references,
+        check="unit",
+        findings=[{"path": "ä"}],
+    )
+    assert database.history() == [recorded]
+    assert recorded.id == 1
+    assert (recorded.kind, recorded.subject, recorded.references) == (Kind.TESTED, CART, tuple(references))
+    assert (recorded.stage, recorded.service, recorded.environment) == (
+        "integration",
+        "cart",
+        "integration-1",
+    )
+    assert (recorded.run, recorded.by) == ("ab12", "alice")
+    assert recorded.predicate == {"check": "unit", "findings": [{"path": "ä"}]}
+    assert abs(datetime.now(UTC) - recorded.at) < timedelta(minutes=1)
+    assert recorded.at.utcoffset() == timedelta(0)
+
+
+def test_a_predicate_may_use_the_words_of_record(database: ArtifactDatabase) -> None:
+    """A predicate stays the document of its type: it may have keys such as kind, subject and $schema."""
+    document = {"kind": 1, "subject": 2, "$schema": 3, "labkit": 4}
+    database.record(Kind.BILL_OF_MATERIALS, CART, **document)
+    assert database.history()[0].predicate == document
+
+
+def test_what_is_signed_is_an_in_toto_statement(five: ArtifactDatabase, file: Path) -> None:
+    """The payload of a row is an in-toto Statement v1 with the kind as its predicate type."""
+    with sqlite3.connect(file) as connection:
+        (payload,) = connection.execute("SELECT payload FROM fact WHERE id = 3").fetchone()
+    statement = json.loads(payload)
+    assert statement["_type"] == "https://in-toto.io/Statement/v1"
+    assert statement["subject"] == [{"name": CART.name, "digest": {"sha256": "1" * 64}}]
+    assert statement["predicateType"] == "dev.cdevents.service.deployed"
+    assert five.history()[2].payload() == payload
+
+
+def test_by_is_the_user_unless_said(database: ArtifactDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who recorded a fact is the name of the user when by is not given."""
+    monkeypatch.setenv("LOGNAME", "bob")
+    assert database.record(Kind.CHECKED, CART).by == "bob"
+
+
+def test_a_bare_digest_is_a_sha256() -> None:
+    """A digest with and without its algorithm's name is the same digest, because joins are made on it."""
+    assert Subject("cart", "1" * 64) == Subject("cart", "sha256:" + "1" * 64)
+    assert Reference("base", "debian").digest == ""
+
+
+def test_history_asks_for_kind_run_environment_stage_and_digest(database: ArtifactDatabase) -> None:
+    """Each argument of history() keeps only the facts that have it, oldest first."""
+    words = [
+        {"run": "r1"},
+        {"run": "r1", "stage": "staging"},
+        {"environment": "e1", "stage": "staging"},
+    ]
+    for some in words:
+        database.record(Kind.TESTED, CART, **some)
+    database.record(Kind.CHECKED, CART_2)
+
+    def ids(**asked: str) -> list[int]:
+        return [fact.id for fact in database.history(**asked)]
+
+    assert ids() == [1, 2, 3, 4]
+    assert ids(run="r1") == [1, 2]
+    assert ids(stage="staging") == [2, 3]
+    assert ids(environment="e1") == [3]
+    assert ids(kind=Kind.CHECKED) == [4]
+    assert ids(digest="2" * 64) == [4]
+    assert ids(run="r1", stage="staging") == [2]
+
+
+def test_history_pages(five: ArtifactDatabase) -> None:
+    """After leaves out what is known; limit keeps the newest; both stay oldest first."""
+    assert [fact.id for fact in five.history(after=2)] == [3, 4, 5]
+    assert [fact.id for fact in five.history(limit=2)] == [4, 5]
+    assert five.history(after=5) == []
+
+
+def test_results_are_json_data(five: ArtifactDatabase) -> None:
+    """Every result has to_json(), which json can write."""
+    running = five.what_runs("cart")
+    assert running is not None
+    results = [running, five.verify(), *five.history(), *five.where_is(STARLETTE)]
+    told = json.loads(json.dumps([result.to_json() for result in results]))
+    assert told[0]["image"] == {"name": CART.name, "digest": CART.digest}
+    assert told[0]["references"] == {"dependency": [{"uri": STARLETTE, "digest": ""}]}
+    assert told[1]["ok"] is True
+    assert told[4]["references"] == [{"role": "dependency", "uri": STARLETTE, "digest": ""}]
+    assert told[-1]["stage"] == "production"
+
+
+# What runs
+
+
+def test_what_runs_gathers_all_that_went_into_the_image(database: ArtifactDatabase) -> None:
+    """Code, dependencies, tests, tools, base and configuration are gathered over all facts about the digest."""
+    database.record(Kind.BUILT, CART, references=[Reference("code", "shop"), Reference("base", "debian")])
+    database.record(Kind.BUILT, CART_2, references=[Reference("code", "another")])
+    database.record(Kind.BILL_OF_MATERIALS, CART, references=[Reference("dependency", STARLETTE)])
+    for _ in range(2):
+        database.record(
+            Kind.TESTED, CART, references=[Reference("test", "unit"), Reference("tool", "pytest")]
+        )
+    deployment = deploy(database, CART, references=[Reference("config", "DISCOUNT=15")])
+    running = database.what_runs("cart")
+    assert running is not None
+    assert (running.fact, running.image) == (deployment, CART)
+    assert running.references == {
+        "base": [Reference("base", "debian")],
+        "code": [Reference("code", "shop")],
+        "config": [Reference("config", "DISCOUNT=15")],
+        "dependency": [Reference("dependency", STARLETTE)],
+        "test": [Reference("test", "unit")],
+        "tool": [Reference("tool", "pytest")],
+    }
+
+
+def test_what_runs_leaves_out_the_configuration_of_other_stages(database: ArtifactDatabase) -> None:
+    """One image runs in several stages; what runs in one has only that stage's configuration."""
+    database.record(Kind.TESTED, CART, stage="staging", references=[Reference("config", "DISCOUNT=10")])
+    deploy(database, CART, references=[Reference("config", "DISCOUNT=15")])
+    running = database.what_runs("cart")
+    assert running is not None
+    assert running.references == {"config": [Reference("config", "DISCOUNT=15")]}
+    assert database.where_is("DISCOUNT=10") == []
+
+
+def test_what_runs_is_the_latest_deployment_of_the_stage(database: ArtifactDatabase) -> None:
+    """An upgrade takes the place of a deployment, each stage has its own, and a stage without one answers None."""
+    deploy(database, CART, stage="staging")
+    deploy(database, CART)
+    deploy(database, CART_2, kind=Kind.SERVICE_UPGRADED)
+
+    def image(stage: str) -> Subject | None:
+        running = database.what_runs("cart", stage)
+        return running and running.image
+
+    assert image("production") == CART_2
+    assert image("staging") == CART
+    assert image("integration") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Kind.SERVICE_REMOVED, {"stage": "production", "service": "cart"}),
+        (Kind.ENVIRONMENT_DELETED, {"environment": "production-1"}),
+    ],
+)
+def test_what_was_removed_runs_no_more(database: ArtifactDatabase, kind: Kind, words: dict[str, str]) -> None:
+    """A service stops running when it is removed or its environment is deleted, until it is deployed again."""
+    inside = [Reference("dependency", STARLETTE)]
+    deploy(database, CART, environment="production-1", references=inside)
+    database.record(kind, CART, **words)
+    assert database.what_runs("cart") is None
+    assert database.where_is(STARLETTE) == []
+    deploy(database, CART, environment="production-1")
+    assert database.what_runs("cart") is not None
+    assert len(database.where_is(STARLETTE)) == 1
+
+
+# Where is
+
+
+def test_where_is_names_each_place_that_runs_it_now(database: ArtifactDatabase) -> None:
+    """Only what is deployed now counts: an upgrade to an image without the part takes the place out."""
+    database.record(Kind.BILL_OF_MATERIALS, CART, references=[Reference("dependency", STARLETTE)])
+    database.record(Kind.BILL_OF_MATERIALS, CART_2, references=[Reference("dependency", "pkg:pypi/other@1")])
+    assert database.where_is(STARLETTE) == []
+    deploy(database, CART, stage="staging", environment="staging-1")
+    deploy(database, CART)
+    staging = Place("staging", "staging-1", "cart", CART)
+    assert database.where_is(STARLETTE) == [Place("production", None, "cart", CART), staging]
+    deploy(database, CART_2)
+    assert database.where_is(STARLETTE) == [staging]
+    assert database.where_is("pkg:pypi/other@1") == [Place("production", None, "cart", CART_2)]
+
+
+# Verify
+
+
+def test_a_whole_record_verifies(five: ArtifactDatabase) -> None:
+    """An untouched database has no wrong row, and the git note vouches for all of it."""
+    result = five.verify()
+    assert (result.ok, result.facts, result.row, result.problem, result.noted) == (True, 5, None, "", 5)
+
+
+def test_an_empty_record_verifies(database: ArtifactDatabase) -> None:
+    """Nothing recorded is nothing wrong."""
+    assert database.verify().ok
+
+
+def wrong(database: ArtifactDatabase, row: int, problem: str) -> None:
+    """Assert that verify names this row, with these words in its problem, and counts the rows before it."""
+    result = database.verify()
+    assert not result.ok
+    assert (result.row, result.facts) == (row, row - 1)
+    assert problem in result.problem
+
+
+def test_an_edited_payload_is_found(five: ArtifactDatabase, file: Path) -> None:
+    """verify() names the row whose payload says something else than what was signed."""
+    tamper(file, "UPDATE fact SET payload = replace(payload, 'pass', 'fail') WHERE id = 2")
+    wrong(five, 2, "payload or signature")
+
+
+def test_an_edited_signature_is_found(five: ArtifactDatabase, file: Path) -> None:
+    """verify() names the row that has another row's signature."""
+    tamper(file, "UPDATE fact SET signature = (SELECT signature FROM fact WHERE id = 5) WHERE id = 4")
+    wrong(five, 4, "payload or signature")
+
+
+def test_a_signature_that_is_no_signature_is_found(five: ArtifactDatabase, file: Path) -> None:
+    """verify() names the row whose signature is not even hex."""
+    tamper(file, "UPDATE fact SET signature = 'none' WHERE id = 4")
+    wrong(five, 4, "payload or signature")
+
+
+def test_an_edited_hash_is_found(five: ArtifactDatabase, file: Path) -> None:
+    """verify() names the row whose hash does not chain it to the row before."""
+    tamper(file, "UPDATE fact SET hash = (SELECT hash FROM fact WHERE id = 1) WHERE id = 2")
+    wrong(five, 2, "hash")
+
+
+@pytest.mark.parametrize(
+    "column", ["at", "kind", "name", "digest", "stage", "service", "environment", "run", "by"]
+)
+def test_an_edited_column_is_found(five: ArtifactDatabase, file: Path, column: str) -> None:
+    """verify() names the row and the searchable column that differs from the signed payload."""
+    tamper(file, f"UPDATE fact SET \"{column}\" = 'other' WHERE id = 3")  # noqa: S608 - our own words
+    wrong(five, 3, f"column {column} changed to 'other'")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE reference SET uri = 'pkg:pypi/starlette@1.0.1'",
+        "UPDATE reference SET role = 'tool'",
+        "UPDATE reference SET digest = 'sha256:0'",
+        "UPDATE reference SET position = 7",
+        "UPDATE reference SET fact = 2",
+        "DELETE FROM reference",
+        "INSERT INTO reference VALUES (3, 1, 'dependency', 'pkg:pypi/other@1', '')",
+    ],
+)
+def test_edited_references_are_found(five: ArtifactDatabase, file: Path, statement: str) -> None:
+    """verify() names the fact whose references were changed, moved, deleted or added to."""
+    tamper(file, statement)
+    wrong(five, 2 if statement.endswith("fact = 2") else 3, "references changed")
+
+
+@pytest.mark.parametrize("row", [1, 3])
+def test_a_deleted_row_is_found(five: ArtifactDatabase, file: Path, row: int) -> None:
+    """verify() names the row that is missing, also the first one."""
+    tamper(file, f"DELETE FROM fact WHERE id = {row}")  # noqa: S608 - our own words
+    wrong(five, row, "deleted")
+
+
+def test_a_deleted_row_is_found_when_the_gap_is_closed(five: ArtifactDatabase, file: Path) -> None:
+    """A deleted row is found though all later ones were moved up, because each fact's id is signed with it."""
+    tamper(
+        file,
+        "DELETE FROM fact WHERE id = 2",
+        "UPDATE reference SET fact = 2",
+        "UPDATE fact SET id = id - 1 WHERE id = 3",
+        "UPDATE fact SET id = id - 1 WHERE id = 4",
+        "UPDATE fact SET id = id - 1 WHERE id = 5",
+    )
+    wrong(five, 2, "recorded as row 3")
+
+
+def test_reordered_rows_are_found(five: ArtifactDatabase, file: Path) -> None:
+    """verify() names the first of two rows that changed places, and says where it came from."""
+    moves = [(4, 99), (5, 4), (99, 5)]
+    tamper(file, *(f"UPDATE fact SET id = {new} WHERE id = {old}" for old, new in moves))  # noqa: S608 - as above
+    wrong(five, 4, "recorded as row 5")
+
+
+def test_an_added_row_is_found(five: ArtifactDatabase, file: Path) -> None:
+    """A row that labkit did not sign is wrong, however well it is copied."""
+    copy = "INSERT INTO fact SELECT 6, payload, signature, hash, at, kind, name, digest, stage, service, "
+    tamper(file, copy + "environment, run, by FROM fact WHERE id = 5")
+    wrong(five, 6, "recorded as row 5")
+
+
+@pytest.mark.parametrize("kept", [4, 1, 0])
+def test_a_truncated_tail_is_found(five: ArtifactDatabase, file: Path, kept: int) -> None:
+    """verify() names the first row that was cut off the end, because the git note knows a later one."""
+    tamper(file, f"DELETE FROM fact WHERE id > {kept}")  # noqa: S608 - our own words
+    wrong(five, kept + 1, "git note vouches for 5")
+
+
+def test_a_truncated_tail_stays_found_after_more_facts(five: ArtifactDatabase, file: Path) -> None:
+    """Facts recorded after a tail was cut off do not cover it up: the note that knows the old head stays."""
+    five.verify()
+    tamper(file, "DELETE FROM fact WHERE id > 3")
+    for _ in range(3):
+        five.record(Kind.CHECKED, CART)
+    wrong(five, 5, "not the fact that the git note vouches for")
+
+
+def test_another_key_s_facts_are_found(five: ArtifactDatabase, file: Path, tmp_path: Path) -> None:
+    """A record that somebody wrote anew with a key of their own is wrong from its first row."""
+    with ArtifactDatabase.open(tmp_path / "forged.db") as forged:
+        forged.record(Kind.TESTED, CART)
+    five.close()
+    (tmp_path / "forged.db").replace(file)
+    wrong(five, 1, "payload or signature")
+
+
+def test_a_note_that_is_behind_is_no_fault(five: ArtifactDatabase, file: Path, shop: Path) -> None:
+    """A database that is ahead of its note verifies, and says how far the note vouches."""
+    five.close()
+    with ArtifactDatabase.open(file) as without_note:
+        without_note.record(Kind.CHECKED, CART)
+    with ArtifactDatabase.open(file, notes=shop) as again:
+        result = again.verify()
+    assert (result.ok, result.facts, result.noted) == (True, 6, 5)
+
+
+# The git note
+
+
+def test_the_note_is_on_the_root_commit(five: ArtifactDatabase, shop: Path) -> None:
+    """The head's hash is the note `labkit` on the repository's first commit, whatever is committed later."""
+    author = ("-c", "user.name=a", "-c", "user.email=a@localhost")
+    five.close()
+    git(shop, *author, "commit", "--quiet", "--allow-empty", "-m", "second")
+    five.record(Kind.CHECKED, CART)
+    five.close()
+    root = git(shop, "rev-list", "--max-parents=0", "HEAD").strip()
+    assert git(shop, "notes", "--ref=labkit", "show", root).startswith("fact 6 hash ")
+    assert len(git(shop, "notes", "--ref=labkit", "list").splitlines()) == 1
+
+
+def test_the_note_is_written_though_nobody_closes(file: Path, shop: Path) -> None:
+    """A program that records and just ends leaves no fact that its note does not know."""
+    code = "ArtifactDatabase.open(sys.argv[1], notes=sys.argv[2]).record(Kind.CHECKED, Subject('a', ''))"
+    assert in_process(code, file, shop).wait() == 0
+    assert git(shop, "notes", "--ref=labkit", "list")
+
+
+def test_no_repository_is_no_fault_of_recording(file: Path, tmp_path: Path) -> None:
+    """Where git has no repository or no commit, facts are recorded and verify says that no note vouches."""
+    git(tmp_path, "init", "--quiet", tmp_path / "empty")
+    for folder in (tmp_path / "empty", tmp_path / "nowhere"):
+        with ArtifactDatabase.open(file, notes=folder) as database:
+            database.record(Kind.CHECKED, CART)
+            result = database.verify()
+            assert (result.ok, result.noted) == (True, None)
+
+
+def test_a_git_hook_s_variables_do_not_lead_the_note_astray(
+    database: ArtifactDatabase, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note goes into its repository although labkit runs in a hook of another one."""
+    git(tmp_path, "init", "--quiet", tmp_path / "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    database.record(Kind.CHECKED, CART)
+    database.close()
+    monkeypatch.undo()
+    assert git(shop, "notes", "--ref=labkit", "list")
+
+
+# Several at once
+
+
+APPEND = """
+database = ArtifactDatabase.open(sys.argv[1], notes=sys.argv[2])
+for number in range(60):
+    database.record(Kind.TESTED, Subject(sys.argv[3], ""), references=[Reference("test", str(number))])
+"""
+
+
+def test_processes_append_at_once(file: Path, shop: Path) -> None:
+    """Processes that make and fill one database at once all succeed, each in its own order, in one whole chain."""
+    writers = [in_process(APPEND, file, shop, name) for name in "abc"]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    with ArtifactDatabase.open(file, notes=shop) as database:
+        result, facts = database.verify(), database.history()
+    assert (result.ok, result.facts, result.noted) == (True, 180, 180)
+    for name in "abc":
+        theirs = [fact.references[0].uri for fact in facts if fact.subject.name == name]
+        assert theirs == [str(number) for number in range(60)]
+
+
+def test_threads_append_at_once(database: ArtifactDatabase) -> None:
+    """Threads that share one database append without losing or mixing facts."""
+    with ThreadPoolExecutor(20) as pool:
+        ids = list(pool.map(lambda n: database.record(Kind.TESTED, CART, number=n).id, range(100)))
+    assert sorted(ids) == list(range(1, 101))
+    assert [fact.id for fact in database.history()] == list(range(1, 101))
+    assert database.verify().ok
+
+
+def test_verify_and_record_at_once(five: ArtifactDatabase) -> None:
+    """A database that grows while it is verified is not taken for a truncated one."""
+    done = threading.Event()
+
+    def grow() -> None:
+        while not done.is_set():
+            five.record(Kind.CHECKED, CART)
+
+    with ThreadPoolExecutor(1) as pool:
+        growing = pool.submit(grow)
+        results = [five.verify() for _ in range(10)]
+        done.set()
+        growing.result()
+    assert [result for result in results if not result.ok] == []
+
+
+def test_subscribe_sees_what_another_process_records(five: ArtifactDatabase, file: Path) -> None:
+    """subscribe() yields the facts after the known one, then each new one, whoever records it; close() ends it."""
+    facts = five.subscribe(after=4, poll_s=0.01)
+    assert next(facts).id == 5
+    code = "ArtifactDatabase.open(sys.argv[1]).record(Kind.APPROVED, Subject('run', ''), by='carol')"
+    other = in_process(code, file)
+    seen = next(facts)
+    assert (seen.id, seen.kind, seen.by) == (6, Kind.APPROVED, "carol")
+    assert other.wait() == 0
+    facts.close()
+    assert list(facts) == []
+
+
+# The key
+
+
+def test_the_key_is_made_once_and_for_the_owner_only(five: ArtifactDatabase, file: Path) -> None:
+    """The key lies beside the database with mode 0600, and the next opening takes the same."""
+    key = file.with_suffix(".key")
+    before = key.read_bytes()
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    five.close()
+    with ArtifactDatabase.open(file) as again:
+        again.record(Kind.CHECKED, CART)
+        assert again.verify().ok
+    assert key.read_bytes() == before
+    assert [path.name for path in file.parent.glob(".*key*")] == []
+
+
+def test_the_key_may_lie_elsewhere(file: Path, tmp_path: Path) -> None:
+    """key= names the key's file."""
+    with ArtifactDatabase.open(file, key=tmp_path / "elsewhere.pem") as database:
+        database.record(Kind.CHECKED, CART)
+    assert (tmp_path / "elsewhere.pem").exists()
+    assert not file.with_suffix(".key").exists()
+
+
+def test_a_lost_key_is_said(five: ArtifactDatabase, file: Path) -> None:
+    """A database with facts is not opened without its key, and no new one is made for it."""
+    five.close()
+    file.with_suffix(".key").unlink()
+    with pytest.raises(LabError, match="5 signed facts"):
+        ArtifactDatabase.open(file)
+    assert not file.with_suffix(".key").exists()
+
+
+def test_a_broken_key_is_said(five: ArtifactDatabase, file: Path) -> None:
+    """A key file that holds no key is a LabError."""
+    five.close()
+    file.with_suffix(".key").write_text("no key")
+    with pytest.raises(LabError, match="key in "):
+        ArtifactDatabase.open(file)
+
+
+# Bad input
+
+
+def test_a_file_that_is_no_database_is_said(file: Path) -> None:
+    """A file of something else is a LabError and stays as it is; no key is made beside it."""
+    file.write_text("a letter, not a database " * 100)
+    with pytest.raises(LabError, match="file is not a database"):
+        ArtifactDatabase.open(file)
+    assert file.read_text().startswith("a letter")
+    assert not file.with_suffix(".key").exists()
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """A database in a missing folder is a LabError that names the path."""
+    with pytest.raises(LabError, match=r"nowhere/artifacts\.db"):
+        ArtifactDatabase.open(tmp_path / "nowhere" / "artifacts.db")
+
+
+@pytest.mark.parametrize("url", ["://", "postgresql+psycopg://host/name"])
+def test_a_url_without_scheme_or_key_is_said(url: str) -> None:
+    """A URL that is none is a LabError, and so is a server's database without key=."""
+    with pytest.raises(LabError, match=r"a path or a database URL|key="):
+        ArtifactDatabase.open(url)
+
+
+def test_a_url_names_a_database_too(five: ArtifactDatabase, file: Path) -> None:
+    """A database is opened by URL as by path."""
+    with ArtifactDatabase.open(f"sqlite:///{file}") as again:
+        assert again.history() == five.history()
+
+
+def test_an_unknown_kind_is_said(database: ArtifactDatabase) -> None:
+    """A kind that does not exist is a LabError that lists those that do, when recording and when asking."""
+    with pytest.raises(LabError, match="SERVICE_DEPLOYED"):
+        database.record("deployed", CART)
+    with pytest.raises(LabError, match="SERVICE_DEPLOYED"):
+        database.history(kind="deployed")
+
+
+def test_an_unknown_role_is_said() -> None:
+    """A reference's role that does not exist is a LabError that lists those that do."""
+    with pytest.raises(LabError, match="dependency"):
+        Reference("dependencies", STARLETTE)
+
+
+@pytest.mark.parametrize(
+    ("image", "stage", "service"),
+    [(Subject("cart", ""), "staging", "cart"), (CART, None, "cart"), (CART, "staging", None)],
+)
+def test_a_deployment_names_stage_service_and_digest(
+    database: ArtifactDatabase, image: Subject, stage: str | None, service: str | None
+) -> None:
+    """A deployment that no question could find is refused."""
+    with pytest.raises(LabError, match="stage, service and image digest"):
+        database.record(Kind.SERVICE_DEPLOYED, image, stage=stage, service=service)
+    assert database.history() == []
+
+
+def test_a_predicate_that_is_no_json_leaves_nothing(database: ArtifactDatabase) -> None:
+    """What JSON cannot hold is a TypeError, and nothing is recorded."""
+    with pytest.raises(TypeError):
+        database.record(Kind.TESTED, CART, report=object())
+    assert database.history() == []
+    assert database.record(Kind.TESTED, CART).id == 1
+
+
+def test_a_payload_that_is_no_statement_is_said(five: ArtifactDatabase, file: Path) -> None:
+    """Asking a damaged database is a LabError that leads to verify."""
+    tamper(file, "UPDATE fact SET payload = '{}' WHERE id = 3")
+    with pytest.raises(LabError, match="labkit artifacts verify"):
+        five.what_runs("cart")
