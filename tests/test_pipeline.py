@@ -1,18 +1,27 @@
 """The pipeline: data that is checked, a record that is rebuilt from facts, and commits on real containers."""
 
+import signal
 import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
-from labkit.artifacts import ArtifactDatabase, Subject
+from labkit.artifacts import ArtifactDatabase, Kind, Subject
 from labkit.checks import Finding, Outcome, Report
+from labkit.engine import Engine, Label
+from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Request
-from labkit.pipeline import Pipeline, PipelineEvent, Run
+from labkit.pipeline import GATES, Pipeline, PipelineEvent, Run, approve, run, runs
 from labkit.pipeline._definition import Stage
 from labkit.pipeline._journal import About, Journal
 from labkit.pipeline._source import Source
+from labkit.workspace import Workspace
 
 SHOP = Path(__file__).parents[1] / "labs" / "shop"
 FIRST = '[[stages]]\nname = "development"\ntrigger = "commit"\ngates = ["unit"]\n'
@@ -255,3 +264,221 @@ def test_events_tell_stage_gate_state_and_seconds(journal: Journal, events: list
     report = Report("unit", Outcome.PASS, seconds=1.5)
     journal.gate_answered(DEVELOPMENT, report, [About(journal.subject)])
     assert events[-1] == PipelineEvent("run1", "development", "unit", "passed", "", 1.5)
+
+
+# On real containers. The runs build on each other, so that few are needed: first into an empty workspace, then with a
+# change of one line, then with others that end before production.
+
+
+def edit(shop: Path, file: str, before: str, after: str) -> str:
+    """Change one place of a file in the shop's repository and return the commit."""
+    path = shop / file
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+    return commit_all(shop, f"Change {file}")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Give a workspace of its own, whose environments are removed at the end."""
+    workspace = Workspace.create(tmp_path_factory.mktemp("workspace"))
+    yield workspace
+    Engine.find().remove({Label.WORKSPACE: workspace.id})
+
+
+@pytest.fixture(scope="module")
+def first(workspace: Workspace) -> tuple[Run, list[PipelineEvent]]:
+    """Give the run that makes production, with what was heard of it."""
+    heard: list[PipelineEvent] = []
+    return run(workspace, on_event=heard.append), heard
+
+
+@pytest.fixture(scope="module")
+def second(workspace: Workspace, first: tuple[Run, list[PipelineEvent]]) -> Run:
+    """Give the run of a one-line change of the cart, after the first."""
+    assert first[0].state == "passed", first[0].stopped_because
+    edit(workspace.shop, "cart/service.py", "the payment was refused", "the payment is refused")
+    return run(workspace)
+
+
+def left(workspace: Workspace) -> set[str]:
+    """Return the stages of which anything is in the engine."""
+    return {status.stage for status in Environment.list(workspace)}
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(400)
+def test_a_commit_travels_through_all_stages_into_production(first: tuple[Run, list[PipelineEvent]]) -> None:
+    """All stages pass, each gate gives a report with the tool that ran and its version."""
+    done, _ = first
+    assert done.state == "passed", done.stopped_because
+    assert [stage.state for stage in done.stages] == ["passed"] * 4
+    reports = [report for stage in done.stages for report in stage.reports]
+    assert {report.check for report in reports} == set(GATES)
+    assert all(report.tool and report.tool_version for report in reports)
+
+
+@pytest.mark.engine
+def test_the_first_run_tests_every_module_and_restores_the_database_for_each_functional_test(
+    first: tuple[Run, list[PipelineEvent]],
+) -> None:
+    """Each service has its own unit report; the functional tests, which count on the first state, are all green."""
+    done, _ = first
+    assert len(done.stage("development").reports) == 3
+    functional = next(it for it in done.stage("integration").reports if it.check == "functional")
+    assert functional.evidence["passed"] == len(functional.evidence["tests"]) > 5
+
+
+@pytest.mark.engine
+def test_staging_differs_from_production_only_as_declared(first: tuple[Run, list[PipelineEvent]]) -> None:
+    """The gate prints every difference with its reason and answers accepted."""
+    report = next(it for it in first[0].stage("staging").reports if it.check == "configuration")
+    assert report.outcome is Outcome.ACCEPTED
+    assert {finding.severity for finding in report.findings} == {"note"}
+
+
+@pytest.mark.engine
+def test_only_production_is_left_after_a_run(
+    first: tuple[Run, list[PipelineEvent]], workspace: Workspace
+) -> None:
+    """Every other environment is cleaned up, and the clean-up is what triggered the next stage."""
+    assert left(workspace) == {"production"}
+    assert [stage.trigger for stage in first[0].stages][1:] == [
+        "development.cleaned-up",
+        "integration.cleaned-up",
+        "staging.cleaned-up",
+    ]
+
+
+@pytest.mark.engine
+def test_progress_is_told_while_it_happens(first: tuple[Run, list[PipelineEvent]]) -> None:
+    """Each stage is heard to run and to pass, in order; the last word is the run's."""
+    done, heard = first
+    passed = [
+        event.stage for event in heard if event.gate is None and event.state == "passed" and event.stage
+    ]
+    assert passed == [stage.name for stage in done.stages]
+    assert (heard[-1].state, heard[-1].run) == ("passed", done.id)
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(400)
+def test_a_changed_service_alone_is_tested_and_upgraded_without_a_failed_request(second: Run) -> None:
+    """The second run tests the cart only, and customers of production notice nothing."""
+    assert second.state == "passed", second.stopped_because
+    assert [it.evidence["module"] for it in second.stage("development").reports] == ["cart"]
+    watch = second.stage("production").reports[-1]
+    assert watch.evidence["upgrade"]["requests"] > 0
+    assert watch.evidence["upgrade"]["failed"] == 0
+    assert [name for name in second.stage("production").steps if name.startswith("upgrade")] == [
+        "upgrade cart"
+    ]
+
+
+@pytest.mark.engine
+def test_afterwards_production_knows_all_that_went_into_it(workspace: Workspace, second: Run) -> None:
+    """Commit, dependencies, tests, tools, configuration and base of the cart are answered from the facts."""
+    running = workspace.artifacts.what_runs("cart")
+    assert running is not None
+    named = {role: [f"{it.uri} {it.digest}" for it in found] for role, found in running.references.items()}
+    assert any(second.commit in it for it in named["code"])
+    for role, part in {
+        "dependency": "pkg:pypi/starlette@",
+        "test": "functional",
+        "tool": "pkg:pypi/pytest@",
+        "config": "DISCOUNT_PERCENT=10",
+        "base": "debian:bookworm-slim",
+    }.items():
+        assert any(part in it for it in named[role]), (role, named[role])
+
+
+@pytest.mark.engine
+def test_an_image_is_built_once_and_is_the_same_in_every_stage(workspace: Workspace, second: Run) -> None:
+    """One provenance fact for each image; integration, staging and production deployed the same digest."""
+    built = [fact.subject.digest for fact in workspace.artifacts.history(kind=Kind.BUILT)]
+    assert len(built) == len(set(built)) == 4  # three services, and the cart once more
+    running = workspace.artifacts.what_runs("cart")
+    assert running is not None
+    tested = [
+        it for it in workspace.artifacts.history(run=second.id, kind=Kind.TESTED) if it.service == "cart"
+    ]
+    assert {fact.subject.digest for fact in tested if fact.stage != "development"} == {running.image.digest}
+    assert running.image.digest in {fact.subject.digest for fact in tested if fact.stage == "development"}
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_a_red_unit_test_stops_the_run_in_development(workspace: Workspace, second: Run) -> None:
+    """The reason names the test; later stages are not started; production is as it was."""
+    (workspace.shop / "cart" / "tests" / "test_red.py").write_text(
+        "def test_red() -> None:\n    assert 1 == 2\n"
+    )
+    commit_all(workspace.shop, "Add a red test")
+    done = run(workspace)
+    git(workspace.shop, "reset", "-q", "--hard", second.commit)
+    assert done.state == "failed"
+    assert "tests/test_red.py::test_red" in done.stopped_because
+    assert [stage.state for stage in done.stages] == ["failed", "not started", "not started", "not started"]
+    assert left(workspace) == {"production"}
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_a_run_waits_for_approval_and_goes_on(workspace: Workspace, second: Run) -> None:
+    """Approval by somebody who is recorded lets the run into production; a second decision is refused."""
+    text = FIRST + LAST.replace("integration", "development")
+    (workspace.shop / "pipeline.toml").write_text("approval = true\n" + text)
+    commit_all(workspace.shop, "Ask before production")
+    waiting: Queue[str] = Queue()
+
+    def hear(event: PipelineEvent) -> None:
+        if event.state == "waiting":
+            waiting.put(event.run)
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run, workspace, on_event=hear)
+        identity = waiting.get(timeout=120)
+        assert Run.read(workspace.artifacts, identity).state == "waiting"
+        approve(workspace, identity, by="the release manager")
+        done = future.result()
+    git(workspace.shop, "reset", "-q", "--hard", second.commit)
+    assert done.state == "passed", done.stopped_because
+    assert done.stage("production").trigger == "approved by the release manager"
+    with pytest.raises(LabError, match="is passed"):
+        approve(workspace, identity)
+
+
+@pytest.mark.engine
+def test_a_second_run_in_a_workspace_is_refused(workspace: Workspace) -> None:
+    """While one run holds the workspace, another one is refused before it makes anything."""
+    with workspace.lock("pipeline"), pytest.raises(LabError, match="pipeline"):
+        run(workspace)
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("number", "state"), [(signal.SIGINT, "stopped"), (signal.SIGKILL, "lost")])
+def test_a_run_that_is_ended_leaves_a_record_and_nothing_else(
+    workspace: Workspace, second: Run, number: signal.Signals, state: str
+) -> None:
+    """Ctrl-C is recorded as stopped; a killed process's run reads as lost; containers are gone in both cases."""
+    code = f"from labkit import pipeline, workspace; pipeline.run(workspace.Workspace.open({str(workspace.root)!r}))"
+    before = len(workspace.artifacts.history(kind=Kind.STAGE_STARTED))
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
+        await_that(lambda: len(workspace.artifacts.history(kind=Kind.STAGE_STARTED)) > before)
+        await_that(lambda: "development" in left(workspace))
+        process.send_signal(number)
+        process.wait(60)
+    newest = runs(workspace.artifacts, limit=1)[0]
+    assert newest.state == state
+    await_that(lambda: left(workspace) == {"production"})
+    assert second.id != newest.id
+
+
+def await_that(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)

@@ -65,7 +65,7 @@ class Report:
     @classmethod
     def not_run(cls, check: str, why: str, *, tool: str = "", seconds: float = 0.0) -> Self:
         """Return the report of a check that could not do its work, with the reason as its one finding."""
-        return cls(check, Outcome.NOT_RUN, (Finding("not run", why),), tool=tool, seconds=seconds)
+        return cls(check, Outcome.NOT_RUN, (Finding("could not run", why),), tool=tool, seconds=seconds)
 
     def reason(self, most: int = 3) -> str:
         """Return why the check answered so: its first findings, at most `most` of them, and how many more."""

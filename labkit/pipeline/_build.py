@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 
 from labkit.artifacts import Reference
 from labkit.checks import version_of
 from labkit.engine import BASE, BUILD, PYTHON, Engine, ImageMissing, Label, Part, build_service_image
+from labkit.environment import source_digest
 from labkit.system import Service, System
 
 BUILDERS = 2
+SHORT = 12
 VERSIONS = ["sh", "-c", "python3 --version; python3 -m pip --version"]
 
 
@@ -60,20 +63,24 @@ def _one(engine: Engine, system: System, service: Service, commit: str) -> Built
     started = time.monotonic()
     folder = system.root / service.path
     source = source_digest(folder)
-    tag = f"labkit/{system.name}-{service.name}:{source[:12]}"
+    tag = f"labkit/{system.name}-{service.name}:{source[:SHORT]}"
     try:
         image, reused = engine.image(tag), True
     except ImageMissing:
-        labels = {Label.SOURCE: source, "org.opencontainers.image.revision": commit}
+        labels = {
+            str(Label.VERSION): source[:SHORT],
+            str(Label.SOURCE): f"sha256:{source}",
+            "org.opencontainers.image.revision": commit,
+        }
         image, reused = build_service_image(engine, folder, tag, labels), False
     parts = engine.parts(tag)
     return Built(service.name, tag, image.digest, source, parts, reused, time.monotonic() - started)
 
 
 def _shared(engine: Engine) -> list[Reference]:
-    """Return the base image and what builds images here, each with the version that it tells itself."""
+    """Return the base images and what builds here, each with the version that it tells itself."""
     words = engine.run(BUILD, VERSIONS).output.split()
-    versions = dict(zip(words, words[1:], strict=False))
+    versions = dict(pairwise(words))
     return [
         *_base(engine),
         Reference("tool", f"pkg:generic/python@{versions.get('Python', '')}"),

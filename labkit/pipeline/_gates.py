@@ -58,6 +58,7 @@ class Gates:
 def unit(trip: Trip, stage: Stage, environment: Environment, module: str) -> Iterator[Answer]:
     """Run one module's unit tests; the answer is about its source, as its image may not exist yet."""
     report = checks.unit(environment)
+    report = replace(report, evidence={"module": module, **report.evidence})
     path = str(trip.system.services[module].path)
     source = Subject(module, f"gitTree:{trip.source.digest(trip.revision.commit, path)}")
     references = [trip.code(path), *trip.tests(f"{path}/tests"), tool(report)]
@@ -100,7 +101,7 @@ def configuration(trip: Trip, stage: Stage, environment: Environment) -> Iterato
     yield report, about_all(trip, environment, [tool(report)])
 
 
-def load_smoke(trip: Trip, stage: Stage, environment: Environment) -> Iterator[Answer]:
+def load_smoke(trip: Trip, _stage: Stage, environment: Environment) -> Iterator[Answer]:
     """Send the customers' mix of requests for a few seconds."""
     traffic, limits = trip.pipeline.traffic, trip.pipeline.load_smoke
     report = checks.load_smoke(

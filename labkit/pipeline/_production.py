@@ -11,12 +11,13 @@ from labkit.checks import Finding, Outcome, Report, version_of
 from labkit.deployment import Fleet, Step
 from labkit.engine import Owner
 from labkit.environment import Environment
+from labkit.errors import LabError
 from labkit.load import Load, Running, apply
 from labkit.pipeline._approval import await_decision
 from labkit.pipeline._definition import Stage
 from labkit.pipeline._gates import Answer, Gates, about_all
 from labkit.pipeline._provenance import await_images
-from labkit.pipeline._trip import Stopped, Trip, tool
+from labkit.pipeline._trip import Stopped, Trip, tool, why
 
 KEPT = deployment.Outcome.KEPT
 ANSWERS = {
@@ -27,16 +28,25 @@ ANSWERS = {
 
 
 def production(trip: Trip, stage: Stage, gates: Gates) -> None:
-    """Bring the images into production and watch it; whatever the watch says, production stays as it is then."""
+    """Bring the images into production and watch it; whatever the watch says, production stays."""
     if trip.pipeline.approval:
         _await_approval(trip, stage)
     await_images(trip, stage)
     environment = _running(trip) or trip.create(stage, owner=Owner.workspace(trip.workspace.id))
-    with _customers(trip, environment) as load:
-        for name in _outdated(trip, environment):
-            _upgrade(trip, stage, environment, name)
-        for gate in stage.gates:
-            gates.ask(gate, partial(PRODUCTION_GATES[gate], trip, stage, environment, load))
+    try:
+        with _customers(trip, environment) as load:
+            for name in _outdated(trip, environment):
+                _upgrade(trip, stage, environment, name)
+            for gate in stage.gates:
+                gates.ask(gate, partial(PRODUCTION_GATES[gate], trip, environment, load))
+    except (Stopped, LabError) as fault:
+        message = f"{why(fault)}; production stays and runs {_told(environment)}"
+        raise Stopped(message) from fault
+
+
+def _told(environment: Environment) -> str:
+    """Return what production runs, service by service."""
+    return ", ".join(repr(Fleet(environment, name)) for name in environment.urls)
 
 
 def _await_approval(trip: Trip, stage: Stage) -> None:
@@ -89,7 +99,7 @@ def _upgrade(trip: Trip, stage: Stage, environment: Environment, service: str) -
         deployment.rolling(Fleet(environment, service), trip.images[service].image, on_event=tell)
 
 
-def _watch(trip: Trip, stage: Stage, environment: Environment, load: Running) -> Iterator[Answer]:
+def _watch(trip: Trip, environment: Environment, load: Running) -> Iterator[Answer]:
     """Watch all services at once for the window; a request that failed during the upgrade counts too."""
     started, limits = time.monotonic(), trip.pipeline.watch
     upgrade = load.snapshot()
@@ -103,9 +113,8 @@ def _watch(trip: Trip, stage: Stage, environment: Environment, load: Running) ->
     findings = [Finding(str(watch.outcome), watch.reason) for watch in watches if watch.outcome != KEPT]
     if upgrade.failed:
         outcomes.append(Outcome.FAIL)
-        findings.insert(
-            0, Finding("upgrade", f"{upgrade.failed} of {upgrade.requests} requests failed: {upgrade.errors}")
-        )
+        seen = f"{upgrade.failed} of {upgrade.requests} requests failed: {dict(upgrade.errors)}"
+        findings.insert(0, Finding("upgrade", seen))
     report = Report(
         check="watch",
         outcome=next((it for it in (Outcome.FAIL, Outcome.NOT_RUN) if it in outcomes), Outcome.PASS),
