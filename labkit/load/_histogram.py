@@ -57,3 +57,7 @@ class Histogram:
             if seen >= rank:
                 return middle_ms(edge)
         return math.nan
+
+    def count_above(self, milliseconds: float) -> int:
+        """Return how many values lie above a time in ms, to the precision of the buckets."""
+        return sum(count for edge, count in self.counts.items() if middle_ms(edge) > milliseconds)

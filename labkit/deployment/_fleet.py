@@ -1,0 +1,53 @@
+"""The instances of one service behind the load balancer."""
+
+from collections import Counter
+from contextlib import AbstractContextManager
+
+from labkit.environment import Environment, Instance
+from labkit.errors import LabError
+from labkit.workspace import Workspace
+
+UP = "UP"
+"""The state of an instance that takes requests."""
+
+
+class Fleet:
+    """The instances of one service in an environment; it holds no state: every answer is the engine's."""
+
+    def __init__(self, environment: Environment, service: str) -> None:
+        """Raise LabError when the environment has no instance of the service."""
+        self.environment, self.service = environment, service
+        if not self.instances:
+            raise LabError(
+                expected=f"a service that runs in {environment.name}",
+                seen=f"no instance of {service!r}",
+                next_step="take one of " + ", ".join(environment.urls),
+            )
+
+    @property
+    def instances(self) -> list[Instance]:
+        """The instances now, serving or not."""
+        return self.environment.instances(self.service)
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """How many instances run each version."""
+        return dict(Counter(instance.version for instance in self.instances))
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The state of each instance by its name: UP when it takes requests, else see `Instance`."""
+        return {instance.name: instance.state for instance in self.instances}
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace that the environment belongs to."""
+        return self.environment._workspace  # noqa: SLF001 - no public name yet
+
+    def claim(self) -> AbstractContextManager[None]:
+        """Hold the fleet for one deployment; raise LabError when another one is under way, in any process."""
+        return self.workspace.lock(f"deployment-{self.environment.name}-{self.service}")
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{count} of version {version}" for version, count in sorted(self.versions.items()))
+        return f"{self.service} in {self.environment.name}: {told}"

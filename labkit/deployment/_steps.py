@@ -1,0 +1,63 @@
+"""What a deployment did, step by step."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """What becomes of an instance during a deployment."""
+
+    STARTING = "starting"
+    READY = "ready"
+    IN_BALANCER = "in balancer"
+    DRAINING = "draining"
+    REMOVED = "removed"
+    FAILED = "failed"
+    CUT_OFF = "requests cut off"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One instance reached a state, at_s seconds after the deployment began.
+
+    instance is "" while an instance has no name yet: when it is starting, or never got ready.
+    """
+
+    at_s: float
+    instance: str
+    image: str
+    state: State
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as plain data."""
+        return {
+            "at_s": round(self.at_s, 3),
+            "instance": self.instance,
+            "image": self.image,
+            "state": str(self.state),
+        }
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A finished deployment: the images before and after, how long it took, and its steps in order.
+
+    from_image is the image that most replaced instances ran; None when every instance ran to_image already.
+    """
+
+    service: str
+    from_image: str | None
+    to_image: str
+    seconds: float
+    steps: tuple[Step, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the deployment as plain data."""
+        return {
+            "service": self.service,
+            "from_image": self.from_image,
+            "to_image": self.to_image,
+            "seconds": round(self.seconds, 3),
+            "steps": [step.to_json() for step in self.steps],
+        }

@@ -1,0 +1,125 @@
+"""What a request costs the generator, and how evenly it leaves, beside locust's FastHttpUser at the same rate."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+
+from labkit.load import Load, apply
+
+RATE = 500  # as fast as one FastHttpUser surely goes
+WARM_S, WINDOW_S = 4, 6
+ANSWER = b"HTTP/1.1 200 OK\r\nX-Labkit-Version: 1\r\nContent-Length: 2\r\n\r\nok"
+USER = f"""
+from locust import FastHttpUser, constant_throughput, task
+class One(FastHttpUser):
+    wait_time = constant_throughput({RATE})
+    @task
+    def ask(self):
+        self.client.get("/")
+"""
+
+
+class Fast(asyncio.Protocol):
+    """Answers at once and notes when requests came; /gaps tells how many and how uneven, and forgets them."""
+
+    came: list[float] = []  # noqa: RUF012 - of the whole server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer one request."""
+        if not data.startswith(b"GET /gaps"):
+            self.came.append(time.perf_counter())
+            self.transport.write(ANSWER)  # type: ignore[attr-defined]
+            return
+        errors = sorted(abs(later - earlier - 1 / RATE) * 1e3 for earlier, later in pairwise(self.came))
+        body = json.dumps(
+            [len(self.came), *(errors[int(len(errors) * share)] for share in (0.5, 0.99) if errors)]
+        )
+        self.came.clear()
+        head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.transport.write((head + body).encode())  # type: ignore[attr-defined]
+        self.transport.close()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run the fast server in a child process."""
+    process = subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    process.kill()
+
+
+async def serve() -> None:
+    """Serve until killed."""
+    listener = await asyncio.get_running_loop().create_server(Fast, "127.0.0.1", 0)
+    print(listener.sockets[0].getsockname()[1], flush=True)
+    await listener.serve_forever()
+
+
+@contextmanager
+def labkit(url: str) -> Iterator[int]:
+    """Apply an even load; yield the generator's process id."""
+    with apply(Load({"/": 1}, RATE, None, arrivals="even"), url) as running:
+        yield running._process.pid
+
+
+@contextmanager
+def fast_http_user(url: str) -> Iterator[int]:
+    """Run locust with one FastHttpUser; yield its process id."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "user.py").write_text(USER)
+        command = [sys.executable, "-m", "locust", "-f", "user.py", "--headless", "-u", "1", "-H", url]
+        process = subprocess.Popen([*command, "--only-summary"], cwd=folder, stderr=subprocess.DEVNULL)
+        yield process.pid
+        process.kill()
+        process.wait()
+
+
+def watched(pid: int, url: str) -> tuple[float, float, float]:
+    """Return CPU microseconds a request, and p50 and p99 of the gap errors in ms, over a window in mid-run."""
+    time.sleep(WARM_S)
+    process = psutil.Process(pid)
+    with urllib.request.urlopen(url + "/gaps"):  # noqa: S310 - the server above
+        before = process.cpu_times()
+    time.sleep(WINDOW_S)
+    with urllib.request.urlopen(url + "/gaps") as answer:  # noqa: S310 - the server above
+        after = process.cpu_times()
+        count, p50_ms, p99_ms = json.load(answer)
+    return (after.user + after.system - before.user - before.system) / count * 1e6, p50_ms, p99_ms
+
+
+def main() -> None:
+    """Print one JSON line a figure."""
+    with server() as url:
+        with labkit(url) as pid:
+            ours = watched(pid, url)
+        with fast_http_user(url) as pid:
+            theirs = watched(pid, url)
+        result = apply(Load({"/": 1}, RATE, WINDOW_S), url).wait()
+    figures = {
+        "CPU a request, labkit / FastHttpUser": (round(ours[0] / theirs[0], 2), "ratio"),
+        "CPU a request, labkit and FastHttpUser": ([round(ours[0]), round(theirs[0])], "µs"),
+        "error of the gap between requests, labkit, p50 and p99": ([round(it, 2) for it in ours[1:]], "ms"),
+        "the same of one FastHttpUser": ([round(it, 2) for it in theirs[1:]], "ms"),
+        f"late from the plan at {RATE} Poisson arrivals a second, p99": (round(result.late_p99_ms, 2), "ms"),
+    }
+    for name, (value, unit) in figures.items():
+        print(json.dumps({"figure": name, "value": value, "unit": unit}, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    asyncio.run(serve()) if "serve" in sys.argv else main()
