@@ -66,7 +66,7 @@ def free_port() -> int:
 
 @contextmanager
 def served(folder: Path, application: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run an application as in its container; give its address and its process, which is ended in any case."""
+    """Run an application as in its container; give its address and its process, ended in any case."""
     port = str(free_port())
     command = [sys.executable, "-m", "labkit.service", application]
     environment = os.environ | {"LABKIT_PORT": port} | variables
@@ -296,7 +296,7 @@ def test_importing_the_room_loads_neither_httpx_nor_the_engine() -> None:
 
 
 def test_a_stub_answers_as_it_was_told_and_records_every_call() -> None:
-    """Answers are found by method and path, a part in braces stands for anything, and calls can be forgotten."""
+    """Answers are found by method and path, a part in braces is anything, calls can be forgotten."""
     app = stub(
         {"POST /payments": {"status": 201, "body": {"state": "accepted"}}, "GET /rates/{base}": {"body": {}}}
     )

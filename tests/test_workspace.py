@@ -193,7 +193,8 @@ def test_a_lock_goes_with_its_process(workspace: Workspace) -> None:
     """A process that was killed holds nothing."""
     code = (
         "import sys, time; from labkit.workspace import Workspace\n"
-        f"with Workspace.open({str(workspace.root)!r}).lock('pipeline'): print('held', flush=True); time.sleep(60)"
+        f"with Workspace.open({str(workspace.root)!r}).lock('pipeline'):\n"
+        "    print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 WAIT_S = 5.0
 
 
-class Unavailable(Exception):  # noqa: N818 - the text says who does not answer
+class Unavailable(Exception):
     """Another service could not be reached or did not answer in time."""
 
 

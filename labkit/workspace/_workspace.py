@@ -36,8 +36,8 @@ class Workspace:
     def create(cls, root: Path | str, *, notebooks: Mapping[str, bytes] | None = None) -> Self:
         """Make a workspace, or complete one: what is there already stays as it is.
 
-        notebooks maps a path in the workspace to a notebook's content. Raises a LabError when the folder cannot
-        be written, lies inside the course's own, or has a folder `shop` that is no git repository.
+        notebooks maps a path in the workspace to a notebook's content. Raises a LabError when the folder
+        cannot be written, lies inside the course's own, or has a `shop` that is no git repository.
         """
         folder = Path(root).expanduser().absolute()
         if folder.resolve().is_relative_to(course().resolve()):

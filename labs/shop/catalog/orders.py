@@ -5,7 +5,7 @@ from typing import Any
 from database import Connection
 
 
-class NotInStock(Exception):  # noqa: N818 - it is what happened, not an error of the program
+class NotInStock(Exception):
     """There is not enough of a product; the text is its SKU."""
 
 
