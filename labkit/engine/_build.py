@@ -53,7 +53,7 @@ def build(
     return made
 
 
-class _Said(Exception):  # noqa: N818 - not raised to anyone outside
+class _Said(Exception):
     """What the builder said when it gave up."""
 
 
@@ -84,12 +84,15 @@ def _say(
             forcerm=True,
             decode=True,
         )
-        for told in answer:
+        errors = []
+        for told in answer:  # to the end, so that the connection can be used again
             if "error" in told:
-                raise _Said(str(told["error"]).strip())
+                errors.append(str(told["error"]).strip())
             yield from (line for line in str(told.get("stream", "")).splitlines() if line.strip())
     except docker.errors.APIError as problem:
         raise _Said(problem.explanation or str(problem)) from problem
+    if errors:
+        raise _Said("\n".join(errors))
 
 
 def _failed(tag: str, error: str, lines: list[str]) -> Exception:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from labkit.errors import LabError
 
 
-class NoEngine(LabError):  # noqa: N818 - a state of the machine, read as a sentence
+class NoEngine(LabError):
     """Nothing answers where the container engine should be."""
 
 
@@ -23,11 +23,11 @@ class NoPermission(NoEngine):
     """The engine is there, but this user may not talk to it."""
 
 
-class ImageMissing(LabError):  # noqa: N818 - as above
+class ImageMissing(LabError):
     """The engine does not have an image that is needed."""
 
 
-class BuildFailed(LabError):  # noqa: N818 - as above
+class BuildFailed(LabError):
     """The build of an image ended with an error."""
 
 

@@ -96,6 +96,8 @@ def members(chunks: Iterator[bytes]) -> Iterator[tuple[tarfile.TarInfo, tarfile.
     with tarfile.open(fileobj=BufferedReader(_Chunks(chunks), BUFFER_BYTES), mode="r|") as archive:
         for member in archive:
             yield member, archive
+    for _ in chunks:  # what follows the archive's end, so that the connection can be used again
+        pass
 
 
 @contextmanager

@@ -1,0 +1,727 @@
+import hashlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from labkit.engine import (
+    BASE,
+    BUILD,
+    PYTHON,
+    SERVERS,
+    BuildFailed,
+    Engine,
+    Event,
+    ImageMissing,
+    Label,
+    NoEngine,
+    NoPermission,
+    Owner,
+    _bundle,
+    _images,
+    _owner,
+    _recipes,
+    build_images,
+    build_service_image,
+    images_missing,
+    load_images,
+    save_images,
+    sweep,
+)
+from labkit.engine._locate import DEFAULT, Address, locate
+from labkit.engine._recipes import Recipe, tar
+from labkit.engine._start import stale, start
+from labkit.engine._wheelhouse import complete
+from labkit.errors import LabError
+
+needs_engine = pytest.mark.engine
+
+
+@pytest.fixture
+def engine() -> Engine:
+    """Return the real engine."""
+    return Engine.find()
+
+
+@pytest.fixture
+def workspace(engine: Engine) -> Iterator[str]:
+    """Return the id of a workspace that only this test knows; what it leaves is removed."""
+    identity = f"test-{uuid.uuid4().hex[:12]}"
+    yield identity
+    engine.remove({Label.WORKSPACE: identity})
+
+
+@pytest.fixture
+def tag(engine: Engine) -> Iterator[str]:
+    """Return an image tag that only this test uses; the image and its stages are removed."""
+    name = f"labkit-test/{uuid.uuid4().hex[:12]}"
+    yield f"{name}:1"
+    for image in engine.client.images.list(name):
+        engine.client.images.remove(image.id, force=True)
+
+
+def until(true: Callable[[], object], seconds: float = 20.0) -> bool:
+    """Wait until a condition holds; answer whether it did in time."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+# --- finding the engine ---
+
+
+def context(settings: Path, name: str, host: str) -> None:
+    """Write a docker context as the docker command does."""
+    folder = settings / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    folder.mkdir(parents=True)
+    meta = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def test_docker_host_comes_before_the_context_and_the_context_before_the_default_socket(
+    tmp_path: Path,
+) -> None:
+    """The engine is looked for where the docker command looks for it."""
+    context(tmp_path, "lab", "tcp://lab.example:2375")
+    assert locate({}, tmp_path).url == DEFAULT
+    (tmp_path / "config.json").write_text('{"currentContext": "lab"}')
+    assert locate({}, tmp_path).url == "tcp://lab.example:2375"
+    assert locate({"DOCKER_HOST": "tcp://other:1"}, tmp_path).url == "tcp://other:1"
+    assert locate({"DOCKER_CONTEXT": "default"}, tmp_path).url == DEFAULT
+
+
+def test_certificates_of_a_context_are_used(tmp_path: Path) -> None:
+    """A context's certificates reach another docker client by the usual variables."""
+    context(tmp_path, "lab", "tcp://lab.example:2376")
+    folder = tmp_path / "contexts" / "tls" / hashlib.sha256(b"lab").hexdigest() / "docker"
+    folder.mkdir(parents=True)
+    variables = locate({"DOCKER_CONTEXT": "lab"}, tmp_path).variables()
+    assert variables == {
+        "DOCKER_HOST": "tcp://lab.example:2376",
+        "DOCKER_CERT_PATH": str(folder),
+        "DOCKER_TLS_VERIFY": "1",
+    }
+
+
+def test_a_context_that_is_gone_is_named(tmp_path: Path) -> None:
+    """An unknown current context is no engine, and the error says which."""
+    with pytest.raises(NoEngine, match="'lab'"):
+        locate({"DOCKER_CONTEXT": "lab"}, tmp_path)
+
+
+def test_published_ports_are_reached_at_the_engines_host() -> None:
+    """A local engine publishes at loopback, a remote one at its own host."""
+    assert Engine(Address(DEFAULT)).host == "127.0.0.1"
+    assert Engine(Address("ssh://me@lab.example")).host == "lab.example"
+
+
+@pytest.mark.parametrize("address", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1"])
+def test_no_engine_is_said_with_the_place_and_one_step(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Where nothing listens, the error names the address and what to do."""
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with pytest.raises(NoEngine) as caught:
+        Engine.find()
+    assert address in caught.value.expected
+    assert "DOCKER_HOST" in caught.value.next_step
+    assert not isinstance(caught.value, NoPermission)
+
+
+def test_no_permission_is_told_apart_from_no_engine(tmp_path: Path) -> None:
+    """A socket that this user may not open is an engine without permission; the mend is the group docker."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        door.listen()
+        path.chmod(0)
+        code = (
+            "import os, sys\n"
+            "from labkit.engine import Engine, NoPermission\n"
+            "import labkit.engine._locate\n"
+            "if os.geteuid() == 0: os.setuid(65534)\n"
+            "try: Engine.find()\n"
+            "except NoPermission as problem: sys.exit(problem.next_step)\n"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"DOCKER_HOST": f"unix://{path}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert told.stderr.startswith("sudo usermod -aG docker "), told.stderr
+
+
+def test_an_engine_that_dies_in_mid_call_is_no_engine(tmp_path: Path) -> None:
+    """A connection that breaks while the engine is asked becomes NoEngine, not a library's error."""
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        door.listen()
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    door.accept()[0].close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(NoEngine):
+            Engine(Address(f"unix://{path}")).image(BASE)
+        door.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+# --- starting it ---
+
+
+def test_a_pid_file_is_stale_when_its_process_is_gone_or_another_program(tmp_path: Path) -> None:
+    """Only the number of a running process of that name keeps a pid file."""
+    file = tmp_path / "docker.pid"
+    assert not stale(file, "dockerd")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    file.write_text(f"{ended.pid}\n")
+    assert stale(file, "dockerd")
+    file.write_text(str(os.getpid()))
+    assert stale(file, "dockerd")
+    assert not stale(file, Path("/proc/self/comm").read_text().strip())
+    file.write_text("")
+    assert stale(file, "dockerd")
+
+
+def test_an_engine_elsewhere_is_not_started_here() -> None:
+    """Only the default engine of this machine is labkit's to start; nothing is done for another."""
+    done: list[str] = []
+    with pytest.raises(NoEngine, match="not the default engine"):
+        start(Address("tcp://127.0.0.1:1"), done.append)
+    assert done == []
+
+
+@needs_engine
+def test_ensure_leaves_a_running_engine_alone() -> None:
+    """An engine that answers is used as it is."""
+    done: list[str] = []
+    assert Engine.ensure(done.append).version
+    assert done == []
+
+
+# --- running a container ---
+
+
+@needs_engine
+def test_run_brings_files_in_and_output_and_files_out(engine: Engine, workspace: str, tmp_path: Path) -> None:
+    """Files go in before the start; output, errors, exit code and files come back; nothing stays."""
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "greeting").write_text("from a folder")
+    (tmp_path / "tool").write_text("#!/bin/sh\necho from a tool\n")
+    (tmp_path / "tool").chmod(0o755)
+    done = engine.run(
+        BASE,
+        [
+            "sh",
+            "-c",
+            "cat given inner/greeting; ./tool; echo $WORD >&2; mkdir /out; echo 1 >/out/one; exit 3",
+        ],
+        files={"/work/given": b"given\n", "/work": tmp_path},
+        environment={"WORD": "to errors"},
+        labels={Label.WORKSPACE: workspace},
+        workdir="/work",
+        collect=["/out", "/not/there"],
+    )
+    assert (done.exit_code, done.ok, done.timed_out) == (3, False, False)
+    assert done.errors == "to errors\n"
+    assert "given\nfrom a folderfrom a tool\n" in done.output.replace(done.errors, "")
+    assert done.files == {"/out/one": b"1\n"}
+    assert engine.owned({Label.WORKSPACE: workspace}) == []
+
+
+@needs_engine
+def test_run_keeps_the_mode_of_folders_that_are_there(engine: Engine) -> None:
+    """A file in /tmp does not change /tmp."""
+    done = engine.run(BASE, ["stat", "-c", "%a", "/tmp"], files={"/tmp/file": b""})  # noqa: S108 - in a container
+    assert done.output == "1777\n"
+
+
+@needs_engine
+def test_run_ends_a_command_at_its_deadline_and_removes_it(engine: Engine, workspace: str) -> None:
+    """A command that runs too long is killed, told apart from a failing one, and removed."""
+    done = engine.run(
+        BASE, ["sh", "-c", "echo begun; sleep 60"], timeout_s=1, labels={Label.WORKSPACE: workspace}
+    )
+    assert (done.timed_out, done.exit_code, done.output) == (True, 124, "begun\n")
+    assert engine.owned({Label.WORKSPACE: workspace}) == []
+
+
+@needs_engine
+def test_run_has_no_network_unless_one_is_named(engine: Engine) -> None:
+    """A container without a network sees only its own loopback."""
+    assert engine.run(BASE, ["ls", "/sys/class/net"]).output.split() == ["lo"]
+
+
+@needs_engine
+def test_a_missing_image_is_named_with_the_step_that_brings_it(engine: Engine) -> None:
+    """Nothing is pulled; the error says how to get the image."""
+    for ask in (engine.image, engine.parts, lambda image: engine.run(image, ["true"])):
+        with pytest.raises(ImageMissing, match="labkit images build") as caught:
+            ask("labkit/nowhere:1")
+        assert "labkit/nowhere:1" in caught.value.expected
+
+
+# --- labels, events, owners ---
+
+
+def furnish(engine: Engine, workspace: str, owner: str) -> None:
+    """Make a running container, a network and a volume."""
+    labels = {Label.WORKSPACE: workspace, Label.OWNER: owner}
+    engine.client.volumes.create(labels=labels)
+    network = engine.client.networks.create(f"{workspace}-{uuid.uuid4().hex[:6]}", labels=labels)
+    engine.client.containers.run(BASE, ["sleep", "600"], detach=True, labels=labels, network=network.name)
+
+
+@needs_engine
+def test_remove_takes_containers_networks_and_volumes_and_nothing_else(
+    engine: Engine, workspace: str
+) -> None:
+    """What carries all labels goes, however busy; what carries others stays."""
+    furnish(engine, workspace, "workspace:a")
+    furnish(engine, workspace, "workspace:b")
+    assert {thing.kind for thing in engine.owned({Label.WORKSPACE: workspace})} == {
+        "container",
+        "network",
+        "volume",
+    }
+    assert engine.remove({Label.WORKSPACE: workspace, Label.OWNER: "workspace:a"}) == 3
+    left = engine.owned({Label.WORKSPACE: workspace})
+    assert {thing.labels[Label.OWNER] for thing in left} == {"workspace:b"}
+    assert engine.remove({Label.WORKSPACE: workspace}) == 3
+    assert engine.remove({Label.WORKSPACE: workspace}) == 0
+
+
+@needs_engine
+def test_remove_takes_a_network_although_someone_elses_container_is_in_it(
+    engine: Engine, workspace: str
+) -> None:
+    """A container of another owner is taken off the network and stays."""
+    name = f"{workspace}-shared"
+    network = engine.client.networks.create(name, labels={Label.OWNER: name})
+    guest = engine.client.containers.run(
+        BASE, ["sleep", "600"], detach=True, network=network.name, labels={Label.WORKSPACE: workspace}
+    )
+    assert engine.remove({Label.OWNER: name}) == 1
+    guest.reload()
+    assert guest.status == "running"
+
+
+def test_remove_without_labels_is_refused() -> None:
+    """No labels would mean everything in the engine."""
+    with pytest.raises(ValueError, match="labels"):
+        Engine(Address(DEFAULT)).remove({})
+
+
+@needs_engine
+def test_events_tell_what_happens_by_label_until_another_thread_closes_them(
+    engine: Engine, workspace: str
+) -> None:
+    """Events of the labels come as they happen, and close() ends a waiting iteration."""
+    seen: list[Event] = []
+    events = engine.events({Label.WORKSPACE: workspace})
+    thread = threading.Thread(target=lambda: seen.extend(events))
+    thread.start()
+    engine.run(BASE, ["true"], labels={Label.WORKSPACE: workspace})
+    engine.run(BASE, ["true"], labels={Label.WORKSPACE: "another"})
+    until(lambda: any(event.action == "destroy" for event in list(seen)), 5)
+    time.sleep(0.2)
+    events.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert [event.action for event in seen] == ["create", "start", "die", "destroy"]
+    assert {event.labels[Label.WORKSPACE] for event in seen} == {workspace}
+
+
+@needs_engine
+def test_events_since_a_time_tell_first_what_the_engine_remembers(engine: Engine, workspace: str) -> None:
+    """Whoever asks later loses nothing, and gets nothing twice."""
+    began = time.time_ns()
+    engine.run(BASE, ["true"], labels={Label.WORKSPACE: workspace})
+    with engine.events({Label.WORKSPACE: workspace}, since=began) as events:
+        told = iter(events)
+        actions = [next(told).action for _ in range(4)]
+    assert actions == ["create", "start", "die", "destroy"]
+
+
+def test_an_owner_is_judged_only_where_its_number_means_something() -> None:
+    """A process whose number is free or another's is dead; who cannot be judged counts as alive."""
+    me = Owner.parse(
+        f"process:{_owner.machine()}:{_owner.namespace()}:{os.getpid()}:{_owner.started_at(os.getpid())}"
+    )
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    start_of_ended = _owner.started_at(ended.pid)
+    ended.wait()
+    kind, machine, namespace, pid, began = str(me).split(":")
+    assert me.alive()
+    assert not Owner.parse(f"{kind}:{machine}:{namespace}:{ended.pid}:{start_of_ended}").alive()
+    assert not Owner.parse(f"{kind}:{machine}:{namespace}:{pid}:{int(began) - 1}").alive()
+    assert Owner.parse(f"{kind}:elsewhere:{namespace}:{ended.pid}:{start_of_ended}").alive()
+    assert Owner.parse(f"{kind}:{machine}:1:{ended.pid}:{start_of_ended}").alive()
+    assert Owner.parse("something else").alive()
+    assert Owner.workspace("abc").alive()
+    assert str(Owner.workspace("abc")) == "workspace:abc"
+
+
+@needs_engine
+def test_sweep_looks_only_at_its_own_workspace_and_at_dead_owners(engine: Engine, workspace: str) -> None:
+    """What a dead process left in this workspace goes; the living, and other workspaces, keep theirs."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    dead = f"process:{_owner.machine()}:{_owner.namespace()}:{ended.pid}:{_owner.started_at(ended.pid)}"
+    ended.wait()
+    other = f"{workspace}-other"
+    furnish(engine, workspace, dead)
+    furnish(engine, workspace, str(Owner.process()))
+    furnish(engine, other, dead)
+    try:
+        assert sweep(engine, workspace) == 3
+        left = engine.owned({Label.WORKSPACE: workspace})
+        assert {thing.labels[Label.OWNER] for thing in left} == {str(Owner.process())}
+        assert len(engine.owned({Label.WORKSPACE: other})) == 3
+    finally:
+        engine.remove({Label.WORKSPACE: other})
+
+
+OWNER = """
+import os, sys, time, uuid
+from labkit.engine import BASE, Engine, Label, Owner
+workspace, then = sys.argv[1:]
+engine, labels = Engine.find(), {Label.WORKSPACE: workspace, Label.OWNER: str(Owner.process())}
+print("begun", flush=True)
+for _ in range(3):
+    engine.client.volumes.create(labels=labels)
+    network = engine.client.networks.create(workspace + uuid.uuid4().hex[:6], labels=labels)
+    engine.client.containers.run(BASE, ["sleep", "600"], detach=True, labels=labels, network=network.name)
+print("made", flush=True)
+if then == "fork" and not os.fork():
+    os.setsid()
+    time.sleep(8)
+    os._exit(0)
+time.sleep(60)
+"""
+
+
+def owner(workspace: str, then: str = "wait") -> "subprocess.Popen[str]":
+    """Start a process that owns three networks, volumes and containers, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", OWNER, workspace, then],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def read_until(process: "subprocess.Popen[str]", word: str) -> None:
+    """Read a process's output until it says a word on a line of its own."""
+    assert process.stdout
+    while line := process.stdout.readline():
+        if line.strip() == word:
+            return
+    pytest.fail(f"the owner ended before it said {word!r}")
+
+
+@needs_engine
+@pytest.mark.parametrize("how", ["kill -9", "Ctrl-C", "while a forked child lives on"])
+def test_nothing_of_an_owner_outlives_it(engine: Engine, workspace: str, how: str) -> None:
+    """However a process ends, the reaper removes what it owned."""
+    with owner(workspace, "fork" if "fork" in how else "wait") as process:
+        read_until(process, "made")
+        assert len(engine.owned({Label.WORKSPACE: workspace})) == 9
+        if how == "Ctrl-C":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.kill()
+        process.wait()
+        assert until(lambda: not engine.owned({Label.WORKSPACE: workspace}), 6)
+
+
+@needs_engine
+def test_nothing_of_an_owner_killed_in_mid_create_outlives_it(engine: Engine, workspace: str) -> None:
+    """What the engine was still creating when the owner died is removed too."""
+    moment = random.Random(2)  # noqa: S311 - moments, no secrets
+    for _ in range(4):
+        with owner(workspace) as process:
+            read_until(process, "begun")
+            time.sleep(moment.uniform(0.0, 1.0))
+            process.kill()
+        assert until(lambda: not engine.owned({Label.WORKSPACE: workspace}))
+        time.sleep(0.7)
+        assert engine.owned({Label.WORKSPACE: workspace}) == []
+
+
+# --- what is in an image ---
+
+
+@needs_engine
+def test_parts_are_read_from_the_image_itself(engine: Engine, tag: str, tmp_path: Path) -> None:
+    """Packages are found wherever they are; what dpkg knows but has removed is left out."""
+    metadata = "Metadata-Version: 2.1\nName: Some_Thing\nVersion: 1.2\n\ntext\n"
+    (tmp_path / "METADATA").write_text(metadata)
+    (tmp_path / "status").write_text("\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\n")
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {BASE}\nCOPY METADATA /odd/place/some_thing-1.2.dist-info/\nCOPY status /more\n"
+        "RUN cat /more >> /var/lib/dpkg/status\n"
+    )
+    build_service_image(engine, tmp_path, tag)
+    parts = engine.parts(tag)
+    purls = {part.purl for part in parts}
+    assert "pkg:pypi/some-thing@1.2" in purls
+    apt = next(part for part in parts if part.name == "apt")
+    assert (apt.kind, apt.purl) == ("deb", f"pkg:deb/debian/apt@{apt.version}?arch={engine.architecture}")
+    assert "gone" not in {part.name for part in parts}
+    assert engine.parts(tag) == parts == sorted(set(parts))
+
+
+@needs_engine
+def test_export_reads_files_of_an_image(engine: Engine) -> None:
+    """Files and folders of an image can be read without starting it."""
+    found = engine.export(BASE, ["/etc/debian_version", "/etc/apt/sources.list.d", "/not/there"])
+    assert found["/etc/debian_version"].startswith(b"12")
+    assert not any(path.startswith("/not") for path in found)
+
+
+# --- building ---
+
+TWO_STAGES = f"""
+FROM {BASE} AS build
+COPY needs /needs
+RUN ls /sys/class/net > /interfaces && cp /needs /made
+FROM {BASE}
+COPY --from=build /made /interfaces /app/
+COPY code /app/
+"""
+
+
+@needs_engine
+def test_a_service_image_is_built_in_two_stages_without_a_network(
+    engine: Engine, tag: str, tmp_path: Path
+) -> None:
+    """The image carries the labels and what the stages made; the build saw no network."""
+    (tmp_path / "Dockerfile").write_text(TWO_STAGES)
+    (tmp_path / "needs").write_text("needs")
+    (tmp_path / "code").write_text("code")
+    image = build_service_image(engine, tmp_path, tag, {Label.VERSION: "v7"})
+    assert image.labels[Label.VERSION] == "v7"
+    inside = engine.export(tag, ["/app"])
+    assert inside == {"/app/made": b"needs", "/app/code": b"code", "/app/interfaces": b"lo\n"}
+
+
+@needs_engine
+def test_building_again_leaves_no_image_without_a_name(engine: Engine, tag: str, tmp_path: Path) -> None:
+    """An image that a new one replaced is removed, and so is what a failed build made."""
+    (tmp_path / "Dockerfile").write_text(TWO_STAGES)
+    (tmp_path / "needs").write_text(tag)
+    made = []
+    for change in ("one", "two"):
+        (tmp_path / "code").write_text(change)
+        made.append(build_service_image(engine, tmp_path, tag).digest)
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN echo {tag} > /x\nRUN false\n")
+    with pytest.raises(BuildFailed):
+        build_service_image(engine, tmp_path, tag)
+    with pytest.raises(ImageMissing):
+        engine.image(made[0])
+    assert engine.image(tag).digest == made[1]
+    nameless = engine.client.images.list(filters={"dangling": True})
+    assert not [image for image in nameless if tag in json.dumps(image.history())]
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    ("dockerfile", "said"),
+    [
+        (f"FROM {BASE}\nRUN echo the reason && false", "the reason"),
+        ("FRUM nothing", "unknown instruction"),
+        (None, "Dockerfile"),
+    ],
+)
+def test_a_failed_build_shows_its_last_lines(
+    engine: Engine, tag: str, tmp_path: Path, dockerfile: str | None, said: str
+) -> None:
+    """Whatever stops a build, the error shows what the builder said last."""
+    (tmp_path / "file").write_text("")
+    if dockerfile:
+        (tmp_path / "Dockerfile").write_text(dockerfile)
+    with pytest.raises(BuildFailed) as caught:
+        build_service_image(engine, tmp_path, tag)
+    assert said in caught.value.seen
+
+
+@needs_engine
+def test_a_build_from_an_image_that_is_missing_says_so(engine: Engine, tag: str, tmp_path: Path) -> None:
+    """A build that starts from an image of labkit that is not there names it and how to get it."""
+    (tmp_path / "Dockerfile").write_text("FROM labkit/nowhere:1\n")
+    with pytest.raises(ImageMissing, match="labkit/nowhere:1"):
+        build_service_image(engine, tmp_path, tag)
+
+
+def recipe(tag: str, text: str) -> Recipe:
+    """Return a recipe that takes a second."""
+    inputs = {"Dockerfile": f"FROM {BASE}\nRUN echo {text} > /text\n".encode()}
+    return Recipe(tag, inputs, lambda _architecture: tar(inputs))
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, *known: Recipe) -> None:
+    """Let labkit's images be these."""
+    table = {recipe.image: recipe for recipe in known}
+    monkeypatch.setattr(_images, "recipes", lambda: table)
+    monkeypatch.setattr(_images, "SERVERS", known[0].image)
+    monkeypatch.setattr(_bundle, "ALL", tuple(table))
+
+
+@needs_engine
+def test_images_are_built_when_their_recipe_changed_and_only_then(
+    engine: Engine, tag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing or outdated image is built, the replaced one removed, a current one left alone."""
+    serve(monkeypatch, recipe(tag, "one"))
+    said: list[tuple[object, ...]] = []
+    assert images_missing() == [tag]
+    assert build_images(lambda *words: said.append(words)) == [tag]
+    assert {words[0] for words in said} == {tag}
+    first = engine.image(tag).digest
+    assert (images_missing(), build_images()) == ([], [])
+    serve(monkeypatch, recipe(tag, "two"))
+    assert build_images() == [tag]
+    assert engine.export(tag, ["/text"]) == {"/text": b"two\n"}
+    with pytest.raises(ImageMissing):
+        engine.image(first)
+
+
+@needs_engine
+def test_a_bundle_brings_the_images_back(
+    engine: Engine, tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was saved is there again after loading, and a half-copied file is refused."""
+    serve(monkeypatch, recipe(tag, "bundle"))
+    bundle = tmp_path / "images.tar.gz"
+    with pytest.raises(ImageMissing):
+        save_images(bundle)
+    build_images()
+    save_images(bundle)
+    assert [path.name for path in tmp_path.iterdir()] == ["images.tar.gz"]
+    engine.client.images.remove(tag)
+    bundle.with_name("half").write_bytes(bundle.read_bytes()[:100_000])
+    for broken in ("half", "not-there"):
+        with pytest.raises(LabError, match="is a bundle of images"):
+            load_images(tmp_path / broken)
+    load_images(bundle)
+    assert images_missing() == []
+    serve(monkeypatch, recipe(tag, "a newer version"))
+    with pytest.raises(LabError, match="this version"):
+        load_images(bundle)
+
+
+def test_a_bundle_that_cannot_be_written_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or no folder, ends in one clear error."""
+    monkeypatch.setattr(_bundle, "images_missing", lambda _engine: [])
+    monkeypatch.setattr(_bundle, "_saved", lambda _engine: iter([b"x"]))
+    engine = type("Stand", (), {"image": lambda *_: None})()
+    with pytest.raises(LabError, match="can be written"):
+        save_images(tmp_path / "no folder" / "file", engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- the recipes and the wheelhouse ---
+
+
+def test_a_recipe_is_known_by_everything_that_goes_in() -> None:
+    """The digest changes with any file of the recipe; labkit/build follows labkit/python."""
+    known = _recipes.recipes()
+    assert list(known) == [SERVERS, PYTHON, BUILD]
+    python = known[PYTHON]
+    changed = replace(python, inputs=python.inputs | {"labkit/labkit/errors.py": b"another"})
+    assert changed.digest != python.digest
+    assert known[BUILD].inputs["parent"] == python.digest.encode()
+    assert python.digest == _recipes.recipes()[PYTHON].digest
+
+
+def test_what_labkit_python_holds_is_locked_as_in_the_wheelhouse() -> None:
+    """Both lock files agree, so that a service finds the same modules installed and in the wheelhouse."""
+    inner = (_recipes.HERE / "python" / "requirements.lock").read_text().split("\n\n")
+    assert set(inner[0].split()) <= set(_recipes.lock().read_text().split())
+    assert "index-url" not in _recipes.lock().read_text()
+
+
+def test_a_wheelhouse_is_complete_only_with_the_locked_wheels(tmp_path: Path) -> None:
+    """A wheel that is missing, or differs from its hash, makes it incomplete."""
+    lock = tmp_path / "lock"
+    lock.write_text(f"thing==1.0 \\\n    --hash=sha256:{hashlib.sha256(b'wheel').hexdigest()}\n")
+    wheel = tmp_path / "thing-1.0-py3-none-any.whl"
+    assert not complete(tmp_path, lock)
+    wheel.write_bytes(b"wheel")
+    assert complete(tmp_path, lock)
+    wheel.write_bytes(b"tampered")
+    assert not complete(tmp_path, lock)
+
+
+@pytest.fixture(scope="module")
+def images() -> None:
+    """Have labkit's own images; nothing is done when they are there."""
+    build_images()
+
+
+@needs_engine
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("images")
+class TestImages:
+    """labkit's own images, as they are built."""
+
+    def test_the_servers_are_in_one_image(self, engine: Engine) -> None:
+        """PostgreSQL, HAProxy, etcd and nginx start from labkit/servers, which has no Python."""
+        ask = "postgres --version && haproxy -v && etcd --version && nginx -v; ! command -v python3"
+        done = engine.run(SERVERS, ["sh", "-c", ask])
+        assert done.ok, done.output
+        for server in ("PostgreSQL) 15", "HAProxy version", "etcd Version", "nginx version"):
+            assert server in done.output
+
+    def test_the_database_cluster_is_baked_in(self, engine: Engine) -> None:
+        """PostgreSQL starts without initdb, trusts everyone and never waits for the disk."""
+        query = "select current_setting('fsync'), pg_encoding_to_char(6)"
+        ask = f'pg_ctl -w -s start >&2 && psql -U postgres -Atc "{query}"'
+        done = engine.run(SERVERS, ["sh", "-c", ask], user="postgres")
+        assert "off|UTF8" in done.output, done.output
+
+    def test_python_runs_a_service_and_has_no_pip(self, engine: Engine) -> None:
+        """labkit/python imports labkit.service and knows labkit's version; it cannot install anything."""
+        code = "import labkit.service, labkit, httpx, psycopg, uvloop; print(labkit.__version__)"
+        done = engine.run(PYTHON, ["python3", "-c", code])
+        assert done.output.strip() == _recipes._version(), done.output
+        assert not engine.run(PYTHON, ["python3", "-m", "pip"]).ok
+        assert "pkg:pypi/starlette" in " ".join(part.purl for part in engine.parts(PYTHON))
+
+    def test_build_installs_from_the_wheelhouse_without_a_network(self, engine: Engine) -> None:
+        """A virtual environment is filled from /wheelhouse, with hashes."""
+        locked = _recipes.lock().read_text()
+        install = "/venv/bin/pip install -q --require-hashes -r /lock"
+        command = f"python3 -m venv --system-site-packages /venv && {install}"
+        done = engine.run(
+            BUILD, ["sh", "-c", f"{command} && /venv/bin/pytest --version"], files={"/lock": locked.encode()}
+        )
+        assert done.ok, done.output
+        assert "pytest" in done.output
