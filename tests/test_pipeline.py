@@ -266,8 +266,8 @@ def test_events_tell_stage_gate_state_and_seconds(journal: Journal, events: list
     assert events[-1] == PipelineEvent("run1", "development", "unit", "passed", "", 1.5)
 
 
-# On real containers. The runs build on each other, so that few are needed: first into an empty workspace, then with a
-# change of one line, then with others that end before production.
+# On real containers. The runs build on each other, so that few are needed: first into an empty workspace,
+# then with a change of one line, then with others that end before production.
 
 
 def edit(shop: Path, file: str, before: str, after: str) -> str:
@@ -323,7 +323,7 @@ def test_a_commit_travels_through_all_stages_into_production(first: tuple[Run, l
 def test_the_first_run_tests_every_module_and_restores_the_database_for_each_functional_test(
     first: tuple[Run, list[PipelineEvent]],
 ) -> None:
-    """Each service has its own unit report; the functional tests, which count on the first state, are all green."""
+    """Each service has its own unit report; functional tests, which need the first state, are green."""
     done, _ = first
     assert len(done.stage("development").reports) == 3
     functional = next(it for it in done.stage("integration").reports if it.check == "functional")
@@ -462,8 +462,9 @@ def test_a_second_run_in_a_workspace_is_refused(workspace: Workspace) -> None:
 def test_a_run_that_is_ended_leaves_a_record_and_nothing_else(
     workspace: Workspace, second: Run, number: signal.Signals, state: str
 ) -> None:
-    """Ctrl-C is recorded as stopped; a killed process's run reads as lost; containers are gone in both cases."""
-    code = f"from labkit import pipeline, workspace; pipeline.run(workspace.Workspace.open({str(workspace.root)!r}))"
+    """Ctrl-C is recorded, a killed process's run reads as lost; containers are gone in both cases."""
+    opened = f"workspace.Workspace.open({str(workspace.root)!r})"
+    code = f"from labkit import pipeline, workspace; pipeline.run({opened})"
     before = len(workspace.artifacts.history(kind=Kind.STAGE_STARTED))
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
         await_that(lambda: len(workspace.artifacts.history(kind=Kind.STAGE_STARTED)) > before)

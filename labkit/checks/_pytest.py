@@ -26,7 +26,7 @@ NOTHING_COLLECTED = 5
 LAST_LINES = 12
 
 
-class ToolCrashed(Exception):  # noqa: N818 - it is what happened to the tool, not an error of labkit
+class ToolCrashed(Exception):
     """pytest ended without a verdict; the text says how, with its last lines."""
 
 

@@ -38,7 +38,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Builds:
-    """All images of a commit by service, and what they share: the base image and the tools that built them."""
+    """All images of a commit by service, and what they share: base images and the tools that built them."""
 
     images: Mapping[str, Built]
     shared: Sequence[Reference]
@@ -91,7 +91,7 @@ def _shared(engine: Engine) -> list[Reference]:
 
 
 def _base(engine: Engine) -> Iterator[Reference]:
-    """Yield the images that service images stand on; the lowest may be missing where images came in a bundle."""
+    """Yield the images below a service's; the lowest may be missing where images came in a bundle."""
     for ref in (BASE, BUILD, PYTHON):
         with suppress(ImageMissing):
             yield Reference("base", ref, engine.image(ref).digest)

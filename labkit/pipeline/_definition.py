@@ -34,7 +34,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Traffic:
-    """The requests of simulated customers to the system's entry: how many a second, and each kind's weight."""
+    """The requests of simulated customers to the system's entry: how many a second, and the weights."""
 
     rate_per_s: float
     mix: Mapping[Request | str, float]

@@ -32,7 +32,10 @@ def production(trip: Trip, stage: Stage, gates: Gates) -> None:
     if trip.pipeline.approval:
         _await_approval(trip, stage)
     await_images(trip, stage)
-    environment = _running(trip) or trip.create(stage, owner=Owner.workspace(trip.workspace.id))
+    environment = _running(trip)
+    if environment is None:
+        environment = trip.create(stage, owner=Owner.workspace(trip.workspace.id))
+    _refuse_other_system(trip, environment)
     try:
         with _customers(trip, environment) as load:
             for name in _outdated(trip, environment):
@@ -72,6 +75,19 @@ def _running(trip: Trip) -> Environment | None:
     return None
 
 
+def _refuse_other_system(trip: Trip, environment: Environment) -> None:
+    """Raise a LabError when the commit changes what an upgrade of instances cannot bring into production."""
+    there, wanted = dict(environment.configuration), trip.system.configuration("production")
+    changed = sorted(name for name in {*there, *wanted} if there.get(name) != wanted.get(name))
+    changed += sorted({*environment.urls} ^ {it.name for it in trip.system.services_of("production")})
+    if changed:
+        raise LabError(
+            f"{environment.name} with the services and the configuration of the commit's system.toml",
+            f"other ones: {', '.join(changed)}",
+            f"make production anew: labkit environment clean-up {environment.name}, then run again",
+        )
+
+
 def _customers(trip: Trip, environment: Environment) -> Running:
     """Let simulated customers send their requests until the deployment is over."""
     traffic, host = trip.pipeline.traffic, urlsplit(environment.url).hostname or ""
@@ -88,7 +104,7 @@ def _outdated(trip: Trip, environment: Environment) -> list[str]:
 
 
 def _upgrade(trip: Trip, stage: Stage, environment: Environment, service: str) -> None:
-    """Replace the instances of a service one after another; production's facts are written by the deployment."""
+    """Replace the instances of a service one after another; the deployment records it."""
 
     def tell(step: Step) -> None:
         trip.journal.say(

@@ -20,7 +20,7 @@ from labkit.system import Service, System
 from labkit.workspace import Workspace
 
 
-class Stopped(Exception):  # noqa: N818 - it says what happened to the run; a red gate is no error of labkit
+class Stopped(Exception):
     """A gate did not let the run through; the text says which and why."""
 
 
