@@ -8,8 +8,8 @@ with lab.check("what runs"):
 lab.close()
 """
 
-from labkit.lesson._ask import Answer, ask
+from labkit.lesson._ask import Answer, ask, raised
 from labkit.lesson._check import CheckFailed
 from labkit.lesson._lab import Guess, Lab, open  # noqa: A004 - the verb of the notebooks: lesson.open(…)
 
-__all__ = ["Answer", "CheckFailed", "Guess", "Lab", "ask", "open"]
+__all__ = ["Answer", "CheckFailed", "Guess", "Lab", "ask", "open", "raised"]

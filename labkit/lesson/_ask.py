@@ -1,8 +1,9 @@
-"""One request to a service, the way a notebook wants it: status and body, also when the answer is no."""
+"""Two questions of a notebook: what does a service answer, and what does a call raise."""
 
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,3 +44,14 @@ def _answer(status: int, content: bytes, headers: Any) -> Answer:  # noqa: ANN40
     text = content.decode(errors="replace")
     body = json.loads(text) if "json" in headers.get("Content-Type", "") else text
     return Answer(status, body, headers.get("X-Labkit-Version", ""))
+
+
+def raised(call: Callable[..., object], *arguments: object) -> str:
+    """Return the name of the error that a call lets out, "nothing" when it lets out none. Ctrl-C goes through."""
+    try:
+        call(*arguments)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as fault:  # noqa: BLE001 - which error comes out is the question
+        return type(fault).__name__
+    return "nothing"
