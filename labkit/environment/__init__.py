@@ -1,0 +1,29 @@
+"""One environment's life: create, use, clean up.
+
+An environment is a set of containers in a network of their own: the system's services behind a load balancer,
+their database, a coordinator, and stubs or providers in the place of external services. All that labkit knows
+of a live one stands in labels in the engine, so any process can use it and clean it up.
+"""
+
+from labkit.environment._balancer import Balancer, ServerStatus
+from labkit.environment._coordinator import Coordinator
+from labkit.environment._database import Database
+from labkit.environment._environment import Environment
+from labkit.environment._images import source_digest
+from labkit.environment._instance import Instance
+from labkit.environment._status import EnvironmentStatus
+from labkit.environment._stub import Stub
+from labkit.environment._wait import NotReady
+
+__all__ = [
+    "Balancer",
+    "Coordinator",
+    "Database",
+    "Environment",
+    "EnvironmentStatus",
+    "Instance",
+    "NotReady",
+    "ServerStatus",
+    "Stub",
+    "source_digest",
+]

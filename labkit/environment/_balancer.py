@@ -1,0 +1,219 @@
+"""HAProxy as the load balancer: its configuration, and its runtime API.
+
+The configuration has no servers: instances come and go at run time only, so that creation, upgrade and
+removal take the same way. Nothing is repeated or sent elsewhere behind the client's back (`retries 0`, no
+redispatch), because a client is to see each failure that a deployment causes.
+
+Source: HAProxy 2.6 Management Guide, "Unix Socket commands": add server, del server, set server, show stat.
+"""
+
+import csv
+import io
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from labkit.environment._instance import Instance
+from labkit.environment._plan import PlannedService
+from labkit.environment._wait import Deadline, NotReady
+from labkit.errors import LabError
+
+CONTROL_PORT = 9999
+ANSWER_S = 5.0
+READY_S = 30.0
+DRAIN_S = 30.0
+REMOVE_S = 10.0
+WAITING = "-waiting"
+PASSED = "L7OK"
+"""HAProxy's word for a check that was answered as expected."""
+
+CHECK = "check inter 200ms fastinter 50ms downinter 50ms fall 2 rise 1"
+
+GLOBAL = f"""\
+global
+    stats socket ipv4@*:{CONTROL_PORT} level admin
+    stats timeout 1h
+    log stdout format raw daemon
+    hard-stop-after 200ms
+    nbthread 2
+    maxconn 4000
+defaults
+    mode http
+    log global
+    option dontlog-normal
+    log-format '{{"level":"error","status":%ST,"backend":"%b","server":"%s","ended":"%ts","ms":%Ta,\
+"method":"%[capture.req.method]","path":"%[capture.req.uri,json(utf8s)]"}}'
+    balance roundrobin
+    retries 0
+    timeout connect 1s
+    timeout check 1s
+    timeout queue 1s
+    timeout client 30s
+    timeout server 30s
+"""
+
+LISTEN = """\
+listen {name}
+    bind :{port}
+    option httpchk
+    http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
+    http-check expect status 200
+backend {name}{waiting}
+    option httpchk
+    http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
+    http-check expect status 200
+"""
+
+
+def configuration(services: Iterable[PlannedService]) -> str:
+    """Return HAProxy's configuration: it listens on every service's port.
+
+    Beside each service stands its waiting room: instances that are checked there get no requests.
+    """
+    return GLOBAL + "".join(
+        LISTEN.format(name=it.name, port=it.port, ready=it.ready, waiting=WAITING) for it in services
+    )
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """What the balancer knows of one instance.
+
+    status is UP, DOWN, DRAIN or MAINT. check says how its last readiness check ended. sessions are the
+    requests that it works on now, queued those that wait for it, requests those it was given since it was
+    added.
+    """
+
+    name: str
+    status: str
+    address: str
+    check: str
+    sessions: int
+    queued: int
+    requests: int
+
+
+class Balancer:
+    """The load balancer, told through its runtime API at host:port which instances take requests."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+
+    def tell(self, *commands: str) -> str:
+        """Send commands of HAProxy's runtime API and return the answer.
+
+        :raises OSError: when nothing answers.
+        """
+        with socket.create_connection((self.host, self.port), ANSWER_S) as line:
+            line.sendall(";".join(commands).encode() + b"\n")
+            return b"".join(iter(lambda: line.recv(65536), b"")).decode()
+
+    def answers(self) -> bool:
+        """Tell whether the runtime API answers; behind docker-proxy, an accepted connection says nothing."""
+        return "Version" in self.tell("show info")
+
+    def servers(self, service: str) -> dict[str, ServerStatus]:
+        """Return the instances that the balancer has for a service, by name."""
+        return self._all().get(service, {})
+
+    def _all(self) -> dict[str, dict[str, ServerStatus]]:
+        found: dict[str, dict[str, ServerStatus]] = {}
+        for row in csv.DictReader(io.StringIO(self.tell("show stat -1 4 -1").removeprefix("# "))):
+            status = ServerStatus(
+                name=row["svname"],
+                status=row["status"].partition(" ")[0],
+                address=row["addr"],
+                check=" ".join(filter(None, (row["check_status"], row["check_code"], row["last_chk"]))),
+                sessions=int(row["scur"] or 0),
+                queued=int(row["qcur"] or 0),
+                requests=int(row["stot"] or 0),
+            )
+            found.setdefault(row["pxname"], {})[status.name] = status
+        return found
+
+    def add(self, instance: Instance, deadline_s: float = READY_S) -> None:
+        """Let an instance take requests; return once its readiness check has passed.
+
+        :raises NotReady: when it has not within deadline_s seconds; it is taken out again.
+        """
+        self.introduce(instance)
+        try:
+            late = Deadline(deadline_s).until(lambda: self.finds_ready(instance))
+            seen = self.last_check(instance) if late else ""
+        except BaseException:
+            self.remove(instance)
+            raise
+        if late:
+            self.remove(instance)
+            mend = f"read its log: environment.logs({instance.service!r})"
+            raise NotReady(f"{instance.name} is ready within {deadline_s:g} s", seen, mend)
+        self.admit(instance)
+
+    def introduce(self, instance: Instance, room: str = "") -> None:
+        """Make an instance known, so that it is checked from now on; requests come once it is admitted.
+
+        room WAITING is the waiting room, from which nobody is admitted.
+        """
+        place = f"{instance.service}{room}/{instance.name}"
+        answer = self.tell(f"add server {place} {instance.address} {CHECK}")
+        if "registered" not in answer:
+            mend = "look at the service's instances; each name can be added once"
+            raise LabError(f"the balancer takes {place} in", answer.strip() or "no answer", mend)
+        # Drained, because HAProxy takes a server that was enabled for UP until its first check has failed.
+        self.tell(f"set server {place} state drain", f"enable health {place}")
+
+    def admit(self, instance: Instance) -> None:
+        """Give an instance that is known its share of the requests."""
+        self.tell(f"set server {instance.service}/{instance.name} state ready")
+
+    def finds_ready(self, instance: Instance, room: str = "") -> bool:
+        """Tell whether an instance that is known in a room has passed its last readiness check."""
+        status = self._all().get(instance.service + room, {}).get(instance.name)
+        return status is not None and status.status in {"UP", "DRAIN"} and PASSED in status.check
+
+    def last_check(self, instance: Instance, room: str = "") -> str:
+        """Return in words how the last readiness check of an instance ended."""
+        status = self._all().get(instance.service + room, {}).get(instance.name)
+        if status is None:
+            return "the balancer does not know it"
+        return f"its last check ended with {status.check}" if status.check else "it was not checked yet"
+
+    def leave_waiting(self, instance: Instance) -> None:
+        """Forget an instance that stands in the waiting room."""
+        self._delete(f"{instance.service}{WAITING}/{instance.name}")
+
+    def drain(self, instance: Instance, deadline_s: float = DRAIN_S) -> None:
+        """Give an instance no new requests, and wait until those it has are answered.
+
+        :raises NotReady: when some are not within deadline_s seconds; the instance stays without new ones.
+        """
+        self.tell(f"set server {instance.service}/{instance.name} state drain")
+        left = 0
+
+        def idle() -> bool:
+            nonlocal left
+            status = self.servers(instance.service).get(instance.name)
+            left = status.sessions + status.queued if status else 0
+            return left == 0
+
+        if Deadline(deadline_s).until(idle) is not None:
+            mend = "give the drain more seconds, or remove the instance and lose these requests"
+            raise NotReady(
+                f"{instance.name} has answered its requests within {deadline_s:g} s", f"{left} are open", mend
+            )
+
+    def remove(self, instance: Instance) -> None:
+        """Forget an instance, known or not; the requests that it still has are cut off."""
+        self._delete(f"{instance.service}/{instance.name}")
+
+    def _delete(self, place: str) -> None:
+        answer = ""
+
+        def gone() -> bool:
+            nonlocal answer
+            answer = self.tell(f"del server {place}").strip()
+            return "deleted" in answer or "No such" in answer
+
+        self.tell(f"set server {place} state maint", f"shutdown sessions server {place}")
+        if Deadline(REMOVE_S).until(gone) is not None:
+            raise NotReady(f"the balancer forgets {place} within {REMOVE_S:g} s", answer, "try again")

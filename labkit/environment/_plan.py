@@ -1,0 +1,193 @@
+"""What an environment is to have, as plain data: made before anything starts, and kept in a label.
+
+Because the whole plan stands in a label, another process can use and clean up an environment without having
+seen how it was made, and without the system's files.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from typing import Any, Self
+
+from labkit.environment._coordinator import PORT as COORDINATOR_PORT
+from labkit.errors import LabError
+from labkit.system import External, Service, System
+
+DATABASE_PORT = 5432
+WITH_COORDINATOR = ("staging", "production")
+
+
+@dataclass(frozen=True)
+class PlannedService:
+    """A service of the environment; instances is how many copies the creation starts."""
+
+    name: str
+    port: int
+    ready: str
+    instances: int
+    calls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlannedExternal:
+    """An external service: answered by a stub, or by the provider that stands for the real one."""
+
+    name: str
+    port: int
+    real: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an environment is to have.
+
+    database is the name of the database, owner the service that may use it. module is the one service under
+    development, None in all other stages. entry, database and owner are "" where there is none.
+    """
+
+    name: str
+    stage: str
+    system: str = ""
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    module: str | None = None
+    entry: str = ""
+    services: tuple[PlannedService, ...] = ()
+    external: tuple[PlannedExternal, ...] = ()
+    database: str = ""
+    owner: str = ""
+    coordinator: bool = False
+    because: str = ""
+
+    @classmethod
+    def make(
+        cls, system: System, stage: str, module: str | None, config: Mapping[str, object], because: str
+    ) -> Self:
+        """Plan an environment of a stage; whatever cannot work is a LabError now, before anything starts."""
+        configuration = system.configuration(stage, config)
+        if (stage == "development") != (module is not None):
+            mend = "give module= for the stage development, and only for it"
+            raise LabError(
+                "a module in the stage development, none in the others", f"{stage} with module {module}", mend
+            )
+        plan = cls(_name(_known(system, module), stage), stage) if module else cls._whole(system, stage)
+        return replace(plan, module=module, system=system.name, configuration=configuration, because=because)
+
+    @classmethod
+    def _whole(cls, system: System, stage: str) -> Self:
+        return cls(
+            name=_name(system.name, stage),
+            stage=stage,
+            entry=_entry(system, stage),
+            services=tuple(_service(it, stage) for it in system.services_of(stage)),
+            external=tuple(_external(it, stage) for it in system.external.values()),
+            database=system.database.name if system.database else "",
+            owner=system.database.service if system.database else "",
+            coordinator=stage in WITH_COORDINATOR,
+        )
+
+    def service(self, name: str) -> PlannedService:
+        """Return a service of the environment by name."""
+        for service in self.services:
+            if service.name == name:
+                return service
+        known = ", ".join(it.name for it in self.services) or "none, for it is a module's"
+        raise LabError(f"a service of {self.name}: {known}", repr(name), "name one of them")
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables that everything here gets: configuration and addresses."""
+        addresses = {it.name: it.port for it in self.services} | {it.name: it.port for it in self.external}
+        urls = {f"{variable(name)}_URL": f"http://{name}:{port}" for name, port in addresses.items()}
+        coordinator = (
+            {"COORDINATOR_URL": f"http://coordinator:{COORDINATOR_PORT}"} if self.coordinator else {}
+        )
+        return {**urls, **coordinator, **self.configuration, "LABKIT_STAGE": self.stage}
+
+    def variables_of(self, service: PlannedService, instance: str, version: str) -> dict[str, str]:
+        """Return the environment variables of one instance of a service."""
+        own = {
+            "LABKIT_SERVICE": service.name,
+            "LABKIT_INSTANCE": instance,
+            "LABKIT_VERSION": version,
+            "LABKIT_PORT": str(service.port),
+        }
+        if service.name == self.owner:
+            own["DATABASE_URL"] = f"postgresql://postgres@database:{DATABASE_PORT}/{self.database}"
+        return self.variables() | own
+
+    def instances(self) -> Iterator[tuple[PlannedService, str]]:
+        """Yield each instance that the creation starts: its service and its name."""
+        for service in self.services:
+            for number in range(1, service.instances + 1):
+                yield service, f"{service.name}-{number}"
+
+    @property
+    def stubs(self) -> list[PlannedExternal]:
+        """The external services that a stub answers for."""
+        return [it for it in self.external if not it.real]
+
+    @property
+    def providers(self) -> list[PlannedExternal]:
+        """The external services that are real here."""
+        return [it for it in self.external if it.real]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of stage and configuration, as "sha256:…"."""
+        text = json.dumps([self.stage, dict(self.configuration)], sort_keys=True)
+        return f"sha256:{sha256(text.encode()).hexdigest()}"
+
+    def to_label(self) -> str:
+        """Return the plan as a label's text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_label(cls, text: str) -> Self:
+        """Return the plan that a label holds: the reverse of to_label."""
+        told: dict[str, Any] = json.loads(text)
+        services = (PlannedService(**{**it, "calls": tuple(it["calls"])}) for it in told.pop("services"))
+        external = (PlannedExternal(**it) for it in told.pop("external"))
+        return cls(**told, services=tuple(services), external=tuple(external))
+
+
+def variable(name: str) -> str:
+    """Return a name as an environment variable is spelt."""
+    return name.upper().replace("-", "_")
+
+
+def _name(what: str, stage: str) -> str:
+    readable = re.sub(r"[^a-z0-9]+", "-", what.lower()).strip("-")
+    return f"{readable}-{stage}-{secrets.token_hex(3)}"
+
+
+def _known(system: System, module: str) -> str:
+    if module not in system.services:
+        raise LabError(
+            f"a service of {system.name}: {', '.join(system.services)}", repr(module), "name one of them"
+        )
+    return module
+
+
+def _entry(system: System, stage: str) -> str:
+    if system.services[system.entry].instances[stage] < 1:
+        mend = f"write instances = {{ {stage} = 1 }} at [services.{system.entry}]"
+        raise LabError(f"an instance of {system.entry} in {stage}, for clients enter by it", "none", mend)
+    return system.entry
+
+
+def _service(service: Service, stage: str) -> PlannedService:
+    return PlannedService(service.name, service.port, service.ready, service.instances[stage], service.calls)
+
+
+def _external(external: External, stage: str) -> PlannedExternal:
+    real = stage in external.real
+    place = f"external.{external.name}"
+    if real and external.mode == "read-write" and stage != "production":
+        expected = f"{place} is real only in production, because it writes"
+        raise LabError(expected, f"it is real in {stage}", f"take {stage} out of real at [{place}]")
+    if real and external.provider is None:
+        mend = f'write provider = "FOLDER" at [{place}], or take {stage} out of its real'
+        raise LabError(f"a provider that stands for {external.name} in {stage}", "none", mend)
+    return PlannedExternal(external.name, external.port, real)
