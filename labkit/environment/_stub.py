@@ -21,9 +21,11 @@ import httptools, uvicorn, uvloop, labkit.service.stub
 stubs = json.loads(os.environ.pop("LABKIT_STUBS"))
 for name, (port, answers) in stubs.items():
     if os.fork() == 0:
-        os.environ |= {"LABKIT_SERVICE": name, "LABKIT_INSTANCE": name, "LABKIT_PORT": str(port), "STUB":
-        json.dumps(answers)} sys.argv = ["labkit.service", "labkit.service.stub:app"]
-        runpy.run_module("labkit.service", run_name="__main__", alter_sys=True) sys.exit()
+        os.environ.update(LABKIT_SERVICE=name, LABKIT_INSTANCE=name, LABKIT_PORT=str(port))
+        os.environ["STUB"] = json.dumps(answers)
+        sys.argv = ["labkit.service", "labkit.service.stub:app"]
+        runpy.run_module("labkit.service", run_name="__main__", alter_sys=True)
+        sys.exit()
 for _ in stubs:
     os.wait()
 """
