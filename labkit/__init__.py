@@ -4,7 +4,7 @@ The names below are what a notebook imports. They are loaded when first used, so
 milliseconds although the rooms behind it stand on large libraries.
 """
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
@@ -28,7 +28,7 @@ _ROOMS = {
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is the room's; type checkers read the imports above
     """Load the room of a public name on first use (PEP 562)."""
     if name == "__version__":
-        return metadata.version("pipeline-labkit")
+        return import_module("importlib.metadata").version("pipeline-labkit")
     if name in _ROOMS:
         return getattr(import_module(_ROOMS[name]), name)
     message = f"module 'labkit' has no attribute {name!r}"

@@ -14,7 +14,7 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service answered: the HTTP status, the body (JSON read, other text as it is), the service's version."""
+    """What a service answered: the HTTP status, the body (JSON is read), the service's version."""
 
     status: int
     body: Any
@@ -47,7 +47,7 @@ def _answer(status: int, content: bytes, headers: Any) -> Answer:  # noqa: ANN40
 
 
 def raised(call: Callable[..., object], *arguments: object) -> str:
-    """Return the name of the error that a call lets out, "nothing" when it lets out none. Ctrl-C goes through."""
+    """Return the name of the error that a call lets out, or "nothing". Ctrl-C goes through."""
     try:
         call(*arguments)
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
 """Checks: plain assert lines, shown row by row as expected, seen and hint, never as a traceback.
 
-The asserts stand in a `with lab.check("name"):` block and run there as they are, so the grader and the tests of
-wrong answers run the same cell. When the block is left, each assert is looked at on its own, so that one that
-fails does not hide the others.
+The asserts stand in a `with lab.check("name"):` block and run there as they are, so the grader and the tests
+of wrong answers run the same cell. When the block is left, each assert is looked at on its own, so that one
+that fails does not hide the others.
 """
 
 import ast

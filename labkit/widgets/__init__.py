@@ -1,7 +1,7 @@
 """Live pictures and controls. Each has three faces: the picture, the same facts as a table, and the code.
 
-The one room that knows ipywidgets and IPython's display. What a widget shows is read from the artifact database
-or the engine, so a reopened notebook shows the truth.
+The one room that knows ipywidgets and IPython's display. What a widget shows is read from the artifact
+database or the engine, so a reopened notebook shows the truth.
 """
 
 from labkit.widgets._board import PipelineBoard, board, run_button

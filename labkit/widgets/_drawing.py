@@ -1,7 +1,7 @@
 """The few shapes that the pictures are made of, as SVG text.
 
-State is told by a word and a sign besides the colour; fills carry their own dark text (contrast above 7:1), so
-that a picture reads the same in a light and in a dark theme.
+State is told by a word and a sign besides the colour; fills carry their own dark text (contrast above 7:1),
+so that a picture reads the same in a light and in a dark theme.
 """
 
 from html import escape

@@ -18,7 +18,7 @@ class Table:
     caption: str = ""
 
     def _repr_html_(self) -> str:
-        """Return a real HTML table: caption, column headers with scope, the first cell of a row its header."""
+        """Return a real HTML table: caption, column headers with scope, row headers in the first column."""
         head = "".join(f'<th scope="col" style="{CELL}">{escape(name)}</th>' for name in self.columns)
         body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
         caption = (
