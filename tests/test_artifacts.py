@@ -4,14 +4,17 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from labkit.artifacts import ArtifactDatabase, Fact, Kind, Place, Reference, Subject
+from labkit.engine import SERVERS, Engine, Owner
 from labkit.errors import LabError
 
 CART = Subject("labkit/shop-cart:1", "sha256:" + "1" * 64)
@@ -77,7 +80,7 @@ def tamper(file: Path, *statements: str) -> None:
 
 def in_process(code: str, *arguments: object) -> subprocess.Popen[str]:
     """Start another Python process that runs code with labkit's words imported."""
-    words = "import sys; from labkit.artifacts import *; "
+    words = "import sys; from pathlib import Path; from labkit.artifacts import *; "
     return subprocess.Popen([sys.executable, "-c", words + code, *map(str, arguments)], text=True)
 
 
@@ -190,7 +193,7 @@ def test_results_are_json_data(five: ArtifactDatabase) -> None:
 
 
 def test_what_runs_gathers_all_that_went_into_the_image(database: ArtifactDatabase) -> None:
-    """Code, dependencies, tests, tools, base and configuration are gathered over all facts about the digest."""
+    """What went into an image is gathered by role over all facts about its digest, each thing once."""
     database.record(Kind.BUILT, CART, references=[Reference("code", "shop"), Reference("base", "debian")])
     database.record(Kind.BUILT, CART_2, references=[Reference("code", "another")])
     database.record(Kind.BILL_OF_MATERIALS, CART, references=[Reference("dependency", STARLETTE)])
@@ -223,7 +226,7 @@ def test_what_runs_leaves_out_the_configuration_of_other_stages(database: Artifa
 
 
 def test_what_runs_is_the_latest_deployment_of_the_stage(database: ArtifactDatabase) -> None:
-    """An upgrade takes the place of a deployment, each stage has its own, and a stage without one answers None."""
+    """An upgrade takes a deployment's place, each stage has its own, and a stage without one answers None."""
     deploy(database, CART, stage="staging")
     deploy(database, CART)
     deploy(database, CART_2, kind=Kind.SERVICE_UPGRADED)
@@ -245,7 +248,7 @@ def test_what_runs_is_the_latest_deployment_of_the_stage(database: ArtifactDatab
     ],
 )
 def test_what_was_removed_runs_no_more(database: ArtifactDatabase, kind: Kind, words: dict[str, str]) -> None:
-    """A service stops running when it is removed or its environment is deleted, until it is deployed again."""
+    """A service runs no more once it is removed or its environment is deleted, until it is deployed again."""
     inside = [Reference("dependency", STARLETTE)]
     deploy(database, CART, environment="production-1", references=inside)
     database.record(kind, CART, **words)
@@ -354,7 +357,7 @@ def test_a_deleted_row_is_found(five: ArtifactDatabase, file: Path, row: int) ->
 
 
 def test_a_deleted_row_is_found_when_the_gap_is_closed(five: ArtifactDatabase, file: Path) -> None:
-    """A deleted row is found though all later ones were moved up, because each fact's id is signed with it."""
+    """A deleted row is found though all later ones were moved up, because a fact's id is signed with it."""
     tamper(
         file,
         "DELETE FROM fact WHERE id = 2",
@@ -432,7 +435,9 @@ def test_the_note_is_on_the_root_commit(five: ArtifactDatabase, shop: Path) -> N
 
 def test_the_note_is_written_though_nobody_closes(file: Path, shop: Path) -> None:
     """A program that records and just ends leaves no fact that its note does not know."""
-    code = "ArtifactDatabase.open(sys.argv[1], notes=sys.argv[2]).record(Kind.CHECKED, Subject('a', ''))"
+    code = (
+        "ArtifactDatabase.open(sys.argv[1], notes=Path(sys.argv[2])).record(Kind.CHECKED, Subject('a', ''))"
+    )
     assert in_process(code, file, shop).wait() == 0
     assert git(shop, "notes", "--ref=labkit", "list")
 
@@ -463,14 +468,14 @@ def test_a_git_hook_s_variables_do_not_lead_the_note_astray(
 
 
 APPEND = """
-database = ArtifactDatabase.open(sys.argv[1], notes=sys.argv[2])
+database = ArtifactDatabase.open(sys.argv[1], notes=Path(sys.argv[2]))
 for number in range(60):
     database.record(Kind.TESTED, Subject(sys.argv[3], ""), references=[Reference("test", str(number))])
 """
 
 
 def test_processes_append_at_once(file: Path, shop: Path) -> None:
-    """Processes that make and fill one database at once all succeed, each in its own order, in one whole chain."""
+    """Processes that make and fill one database at once all succeed, each in order, in one whole chain."""
     writers = [in_process(APPEND, file, shop, name) for name in "abc"]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     with ArtifactDatabase.open(file, notes=shop) as database:
@@ -507,7 +512,7 @@ def test_verify_and_record_at_once(five: ArtifactDatabase) -> None:
 
 
 def test_subscribe_sees_what_another_process_records(five: ArtifactDatabase, file: Path) -> None:
-    """subscribe() yields the facts after the known one, then each new one, whoever records it; close() ends it."""
+    """subscribe() yields the facts after a known one, then each new one, by whomever, until close()."""
     facts = five.subscribe(after=4, poll_s=0.01)
     assert next(facts).id == 5
     code = "ArtifactDatabase.open(sys.argv[1]).record(Kind.APPROVED, Subject('run', ''), by='carol')"
@@ -560,6 +565,54 @@ def test_a_broken_key_is_said(five: ArtifactDatabase, file: Path) -> None:
         ArtifactDatabase.open(file)
 
 
+# PostgreSQL
+
+
+@pytest.mark.engine
+def test_postgresql_takes_over_by_url(tmp_path: Path) -> None:
+    """By URL the same facts, answers and checks come from PostgreSQL, also when processes append at once."""
+    engine = Engine.find()
+    server = engine.client.containers.run(
+        SERVERS,
+        ["postgres"],
+        user="postgres",
+        detach=True,
+        ports={"5432/tcp": ("127.0.0.1", None) if engine.local else None},
+        labels={"labkit.owner": str(Owner.process())},
+    )
+    try:
+        server.reload()
+        port = server.ports["5432/tcp"][0]["HostPort"]
+        url = f"postgresql://postgres@{engine.host}:{port}/postgres"
+        with opened(url, key=tmp_path / "key") as database:
+            code = APPEND.replace("notes=", "key=")
+            writers = [in_process(code, url, tmp_path / "key", name) for name in "ab"]
+            assert [writer.wait() for writer in writers] == [0, 0]
+            deployment = deploy(database, CART, references=[Reference("dependency", STARLETTE)])
+            running = database.what_runs("cart")
+            assert running is not None
+            assert running.fact == deployment
+            assert database.where_is(STARLETTE) == [Place("production", None, "cart", CART)]
+            assert (database.verify().ok, database.verify().facts) == (True, 121)
+            with psycopg.connect(url) as connection:
+                connection.execute("UPDATE fact SET stage = 'staging' WHERE id = 121")
+            wrong(database, 121, "column stage")
+    finally:
+        server.remove(force=True, v=True)
+
+
+def opened(url: str, *, key: Path, deadline_s: float = 30) -> ArtifactDatabase:
+    """Open a database as soon as its server answers."""
+    end = time.monotonic() + deadline_s
+    while True:
+        try:
+            return ArtifactDatabase.open(url, key=key)
+        except LabError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
 # Bad input
 
 
@@ -578,8 +631,8 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
         ArtifactDatabase.open(tmp_path / "nowhere" / "artifacts.db")
 
 
-@pytest.mark.parametrize("url", ["://", "postgresql+psycopg://host/name"])
-def test_a_url_without_scheme_or_key_is_said(url: str) -> None:
+@pytest.mark.parametrize("url", ["://", "nosuch://host/name", "postgresql://host/name"])
+def test_a_url_that_is_no_url_or_lacks_its_key_is_said(url: str) -> None:
     """A URL that is none is a LabError, and so is a server's database without key=."""
     with pytest.raises(LabError, match=r"a path or a database URL|key="):
         ArtifactDatabase.open(url)

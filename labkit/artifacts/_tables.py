@@ -8,9 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, ForeignKey, Index, Integer, MetaData, String, Table, Text
-from sqlalchemy import create_engine as create_sql_engine
-from sqlalchemy import event as sql_event
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -89,20 +100,19 @@ def url_of(location: Path | str) -> URL:
     if isinstance(location, Path) or "://" not in location:
         return URL.create("sqlite", database=str(Path(location).expanduser().absolute()))
     try:
-        return make_url(location)
-    except ArgumentError as fault:
-        raise LabError(
-            "a path or a database URL", location, "try postgresql+psycopg://user@host/name"
-        ) from fault
+        url = make_url(location)
+        url.get_dialect()
+    except (ArgumentError, ImportError) as fault:
+        raise LabError("a path or a database URL", location, "try postgresql://user@host/name") from fault
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
 def connect(url: URL) -> Engine:
     """Return an engine on a database that has the two tables; a LabError when there is no such database."""
-    if url.get_backend_name() == "sqlite":
-        engine = create_sql_engine(url, connect_args={"timeout": WAIT_S})
+    sqlite = url.get_backend_name() == "sqlite"
+    engine = create_engine(url, connect_args={"timeout": WAIT_S} if sqlite else {})
+    if sqlite:
         _say_begin_ourselves(engine)
-    else:
-        engine = create_sql_engine(url)
     with appending(engine) as connection:
         metadata.create_all(connection)
     return engine
@@ -129,7 +139,7 @@ def _explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as fault:
-        mends = "look whether it is this file, whether the disk has room, and which process holds it"
+        mends = "look whether this is the one, whether its disk has room, and which process holds it"
         raise LabError(f"an artifact database at {engine.url!r}", str(fault.orig), mends) from fault
 
 
@@ -139,13 +149,13 @@ def _say_begin_ourselves(engine: Engine) -> None:
     From SQLAlchemy's documentation of pysqlite, "Serializable isolation / Savepoints / Transactional DDL".
     """
 
-    @sql_event.listens_for(engine, "connect")
+    @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
         connection.isolation_level = None
         # In WAL mode those who read and the one who appends do not wait for each other.
         connection.execute("PRAGMA journal_mode = WAL")
 
-    @sql_event.listens_for(engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         append = connection.get_execution_options().get("labkit_append", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if append else "BEGIN")

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,12 +49,13 @@ def check(connection: Connection, key: SigningKey, noted: Head | None) -> Verifi
     """Read all rows in order and stop at the first that is wrong. noted is what the git note vouches for."""
     vouched = noted.id if noted else None
     head = Head(0, START)
-    for row, kept in _rows(connection):
-        problem = next(_problems(row, kept, head, key, noted), "")
-        if problem:
-            first = min(row["id"], head.id + 1)
-            return Verification(ok=False, facts=head.id, row=first, problem=problem, noted=vouched)
-        head = Head(row["id"], row["hash"])
+    with closing(_rows(connection)) as rows:
+        for row, kept in rows:
+            problem = next(_problems(row, kept, head, key, noted), "")
+            if problem:
+                first = min(row["id"], head.id + 1)
+                return Verification(ok=False, facts=head.id, row=first, problem=problem, noted=vouched)
+            head = Head(row["id"], row["hash"])
     if noted and noted.id > head.id:
         problem = f"cut off, with all after it: the git note vouches for {noted.id} facts"
         return Verification(ok=False, facts=head.id, row=head.id + 1, problem=problem, noted=vouched)
@@ -87,15 +89,23 @@ def _changed_copies(row: RowMapping, kept: list[RowMapping], fact: Fact) -> Iter
         yield "references changed; the signed payload says others"
 
 
-def _rows(connection: Connection) -> Iterator[tuple[RowMapping, list[RowMapping]]]:
+def _rows(connection: Connection) -> Generator[tuple[RowMapping, list[RowMapping]]]:
     """Yield each fact's row with the rows of its references, in order."""
     in_order = select(fact_table).order_by(fact_table.c.id)
-    found = connection.execute(in_order, execution_options={"yield_per": CHUNK}).mappings()
+    with connection.execute(in_order, execution_options={"yield_per": CHUNK}) as found:
+        for chunk in found.mappings().partitions():
+            kept = _references(connection, chunk[0]["id"], chunk[-1]["id"])
+            for row in chunk:
+                yield row, kept[row["id"]]
+
+
+def _references(connection: Connection, first: int, last: int) -> dict[int, list[RowMapping]]:
+    """Return the rows of references by their fact, of the facts from first to last."""
     place = reference_table.c
-    for chunk in found.partitions():
-        theirs = select(reference_table).where(place.fact.between(chunk[0]["id"], chunk[-1]["id"]))
-        kept: dict[int, list[RowMapping]] = defaultdict(list)
-        for reference in connection.execute(theirs.order_by(place.fact, place.position)).mappings():
-            kept[reference["fact"]].append(reference)
-        for row in chunk:
-            yield row, kept[row["id"]]
+    theirs = (
+        select(reference_table).where(place.fact.between(first, last)).order_by(place.fact, place.position)
+    )
+    kept: dict[int, list[RowMapping]] = defaultdict(list)
+    for row in connection.execute(theirs).mappings():
+        kept[row["fact"]].append(row)
+    return kept
