@@ -29,8 +29,10 @@ LOOPBACK = {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"}
 """Ports published from such a network are reached from this machine alone."""
 
 INSTALL = """\
-grep -Eqv '^[[:space:]]*(#|$)' requirements.lock 2>/dev/null || exit 0 python3 -m venv --system-site-packages
-/venv && /venv/bin/pip install --quiet --require-hashes -r requirements.lock
+python3 -c 'import pytest' 2>/dev/null || pip install --quiet pytest
+grep -Eqv '^[[:space:]]*(#|$)' requirements.lock 2>/dev/null || exit 0
+python3 -m venv --system-site-packages /venv
+/venv/bin/pip install --quiet --require-hashes --requirement requirements.lock
 """
 APP = "/app"
 
