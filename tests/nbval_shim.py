@@ -1,8 +1,8 @@
 """Closes three gaps of nbval 0.11, so that the labs can be run as they are read.
 
-A dead kernel fails the cell at once instead of after the cell's whole time-out; a `;` at the end of a line hides the
-output as in JupyterLab (nbval #194); the interpreter's environment tells the labs that nobody is there to press buttons.
-Loaded with `pytest -p nbval_shim`.
+A dead kernel fails the cell at once instead of after the cell's whole time-out; a `;` at the end of a line
+hides the output as in JupyterLab (nbval #194); the environment tells the labs that nobody is there to press
+buttons. Loaded with `pytest -p nbval_shim`.
 """
 
 import os

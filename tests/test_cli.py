@@ -33,7 +33,17 @@ def test_version_and_help_are_there() -> None:
     """`--version` names the version, `--help` every command."""
     assert labkit.__version__ in call("--version").stdout
     words = call("--help").stdout
-    for command in ("start", "lab", "reset", "doctor", "images", "release", "pipeline", "environment", "artifacts"):
+    for command in (
+        "start",
+        "lab",
+        "reset",
+        "doctor",
+        "images",
+        "release",
+        "pipeline",
+        "environment",
+        "artifacts",
+    ):
         assert command in words
 
 
@@ -87,7 +97,9 @@ def test_release_writes_the_same_bytes_twice(tmp_path: Path) -> None:
     twice = {path.name: path.read_bytes() for path in (tmp_path / "twice").rglob("*.ipynb")}
     assert len(once) >= 2
     assert once == twice
-    assert all(b"BEGIN SOLUTION" not in content and b"HIDDEN TESTS" not in content for content in once.values())
+    assert all(
+        b"BEGIN SOLUTION" not in content and b"HIDDEN TESTS" not in content for content in once.values()
+    )
 
 
 def test_an_empty_record_verifies(root: Path) -> None:

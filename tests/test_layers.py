@@ -64,11 +64,13 @@ def imports(path: Path) -> Iterator[str]:
 
 def rooms() -> dict[str, list[Path]]:
     """Return every room that exists with its modules."""
-    found = {p.stem if p.is_file() else p.name: p for p in LABKIT.iterdir() if not p.name.startswith(("_", "."))}
+    found = {
+        p.stem if p.is_file() else p.name: p for p in LABKIT.iterdir() if not p.name.startswith(("_", "."))
+    }
     return {
         name: [p] if p.is_file() else sorted(p.rglob("*.py"))
         for name, p in found.items()
-        if p.is_dir() and (p / "__init__.py").exists() or p.suffix == ".py"
+        if p.joinpath("__init__.py").exists() or p.suffix == ".py"
     }
 
 
@@ -90,5 +92,9 @@ def test_a_room_looks_only_into_rooms_below_it_and_uses_only_its_own_doors(room:
 def test_import_labkit_loads_no_heavy_library() -> None:
     """`import labkit` stays quick because no room is loaded before it is used."""
     code = "import labkit, sys; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"docker", "sqlalchemy", "testcontainers", "ipywidgets", "locust", "psycopg", "rich"} & set(loaded)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"docker", "sqlalchemy", "testcontainers", "ipywidgets", "locust", "psycopg", "rich"} & set(
+        loaded
+    )

@@ -117,10 +117,10 @@ def test_stopping_a_check_stops_it(lab: lesson.Lab) -> None:
         raise KeyboardInterrupt
 
 
-def test_compare_shows_both_and_asking_nobody_is_a_hint(
+def test_compare_shows_both_and_a_silent_service_is_a_hint(
     lab: lesson.Lab, shown: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The prediction stands beside what was measured; a service that is not there is answered in three lines."""
+    """The prediction stands beside what was measured; a silent service is answered in three lines."""
     monkeypatch.setenv("LABKIT_UNATTENDED", "1")
     lab.compare(lab.predict("n", "How many?", ["1", "2"], default="2"), 3)
     assert "2              3" in repr(shown[-1])

@@ -1,8 +1,7 @@
 """The command line: `labkit …`.
 
-Exit codes: 0 done, 1 what was asked for failed, 2 wrong usage, 3 no container engine. Listings and results take
-`--json` and then print one JSON document on standard output; everything meant for people goes to standard error
-where both are wanted.
+Exit codes: 0 done, 1 what was asked for failed, 2 wrong usage, 3 no container engine. Listings and results
+take `--json` and then print one JSON document on standard output; progress goes to standard error.
 """
 
 import sys

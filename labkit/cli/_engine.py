@@ -51,7 +51,8 @@ def save(file: Path) -> None:
     from labkit import engine  # noqa: PLC0415 - as above
 
     engine.save_images(file)
-    console.print(f"saved {file} ({file.stat().st_size / 1e6:.0f} MB); elsewhere: labkit images load {file.name}")
+    size = file.stat().st_size / 1e6
+    console.print(f"saved {file} ({size:.0f} MB); elsewhere: labkit images load {file.name}")
 
 
 @images.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from labkit.cli._show import as_json, console, in_workspace, print_json, print_table, step_printer
+from labkit.system import STAGES
 from labkit.workspace import Workspace
 
 
@@ -17,7 +18,7 @@ def environment() -> None:
 
 
 @environment.command()
-@click.option("--stage", required=True, type=click.Choice(["development", "integration", "staging", "production"]))
+@click.option("--stage", required=True, type=click.Choice(STAGES))
 @click.option("--module", help="The service to develop; needed for the development stage.")
 @in_workspace
 @as_json

@@ -2,13 +2,23 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from rich.markup import escape
 
 from labkit.cli._show import as_json, console, in_workspace, print_json, progress
 from labkit.workspace import Workspace
 
-WORDS = {"passed": "[green]pass[/]", "failed": "[red]FAIL[/]", "waiting": "[yellow]wait[/]"}
+if TYPE_CHECKING:
+    from labkit.pipeline import PipelineEvent
+
+WORDS = {
+    "passed": "[green]pass[/]",
+    "failed": "[red]FAIL[/]",
+    "accepted": "[green]ok  [/]",
+    "waiting": "[yellow]wait[/]",
+}
 
 
 @click.group()
@@ -17,7 +27,9 @@ def pipeline() -> None:
 
 
 @pipeline.command()
-@click.option("--commit", default="HEAD", show_default=True, help="A commit of the workspace's shop repository.")
+@click.option(
+    "--commit", default="HEAD", show_default=True, help="A commit of the workspace's shop repository."
+)
 @in_workspace
 @as_json
 def run(commit: str, root: Path | None, *, as_json: bool) -> None:
@@ -35,12 +47,11 @@ def run(commit: str, root: Path | None, *, as_json: bool) -> None:
     sys.exit(0 if done.state == "passed" else 1)
 
 
-def _print_event(event: object) -> None:
-    word = WORDS.get(getattr(event, "state", ""), "[dim] .. [/]")
-    seconds = getattr(event, "seconds", None)
-    took = f" ({seconds:.1f} s)" if seconds is not None else ""
-    place = f"{getattr(event, 'stage', ''):<12}{getattr(event, 'gate', None) or '':<18}"
-    progress.print(f"{word} {place}{getattr(event, 'message', '')}{took}", soft_wrap=True)
+def _print_event(event: "PipelineEvent") -> None:
+    word = WORDS.get(event.state, f"[dim]{event.state:<4}[/]" if event.gate else "[dim] .. [/]")
+    took = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
+    words = escape(f"{event.stage:<12}{event.gate or '':<18}{event.message}{took}")
+    progress.print(f"{word} {words}", soft_wrap=True)
 
 
 @pipeline.command()

@@ -78,7 +78,9 @@ def reset(slug: str, root: Path | None) -> None:
 
 
 @click.command()
-@click.option("--to", "to", type=click.Path(path_type=Path, file_okay=False), default=Path("release"), show_default=True)
+@click.option(
+    "--to", type=click.Path(path_type=Path, file_okay=False), default=Path("release"), show_default=True
+)
 def release(to: Path) -> None:
     """Write the learner copies of all labs: no solutions, no hidden tests, the same bytes every time."""
     from labkit.grading import learner_notebooks  # noqa: PLC0415 - as above

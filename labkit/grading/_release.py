@@ -40,7 +40,7 @@ def release_notebook(path: Path) -> bytes:
     Raises LabError when the file is no notebook or a marker has no partner.
     """
     try:
-        notebook = nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError) as fault:
         raise LabError("a Jupyter notebook", f"{path}: {fault}", "save it again from JupyterLab") from fault
     for cell in notebook.cells:

@@ -1,12 +1,11 @@
 """One lab while a learner works through it."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import nbformat
 
 from labkit import widgets
 from labkit.artifacts import Fact, Kind, Subject
@@ -93,7 +92,10 @@ class Lab:
 
         Production stays, because the workspace owns it. Raises LabError when something could not be removed.
         """
-        mine = {Label.WORKSPACE: self.workspace.id, Label.OWNER: str(Owner.process())}
+        mine: dict[str, str | None] = {
+            Label.WORKSPACE: self.workspace.id,
+            Label.OWNER: str(Owner.process()),
+        }
         started, engine = time.monotonic(), Engine.find()
         names = [
             status.name for status in Environment.list(self.workspace) if status.owner == mine[Label.OWNER]
@@ -162,6 +164,6 @@ def open(slug: str) -> Lab:  # noqa: A001 - the verb of the notebooks: lesson.op
 
 def _minutes(root: Path, slug: str) -> int | None:
     for path in root.glob(f"labs/*/{slug}.ipynb"):
-        minutes = nbformat.read(path, as_version=4).metadata.get("labkit", {}).get("minutes", {})
-        return sum(minutes.values()) or None
+        said = json.loads(path.read_bytes()).get("metadata", {}).get("labkit", {})
+        return sum(said.get("minutes", {}).values()) or None
     return None

@@ -1,0 +1,166 @@
+"""The labs as such: their shape, and that wrong answers fail with the hint they should."""
+
+import ast
+import importlib
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from labkit import Environment, Workspace
+
+LABS = Path(__file__).parents[1] / "labs"
+NOTEBOOKS = sorted(LABS.glob("[0-9]*/*.ipynb"))
+TAGS = (
+    *("goal", "set-up", "predict", "run", "observe", "explain", "change"),
+    *("exercise", "check", "reflect", "clean-up", "record"),
+)
+ROUND = {"predict", "run", "observe", "explain", "change", "exercise", "check"}
+LONGEST_CELL = 10
+MARKERS = re.compile(r"^\s*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)$")
+HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS", re.DOTALL)
+
+
+def read(path: Path) -> Any:
+    """Read a solved notebook."""
+    return nbformat.read(path, as_version=4)
+
+
+def tag(cell: Any) -> str:
+    """Return the one tag of a cell that says which step it is."""
+    (found,) = [name for name in cell.metadata.tags if name in TAGS]
+    return str(found)
+
+
+def python(source: str) -> str:
+    """Return a cell's source without IPython's own lines, so that Python's parser reads it."""
+    return "\n".join(re.sub(r"^(\s*)(!|\w+ = !).*", r"\1pass", line) for line in source.splitlines())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestShape:
+    """What every lab looks like."""
+
+    def test_metadata(self, path: Path) -> None:
+        """A lab has its slug for an identity, the rows it teaches, and its minutes, 20 to 35 in all."""
+        said = read(path).metadata.labkit
+        assert said.id == path.stem
+        assert all(re.fullmatch(r"[OEDISPQ]\d+", row) for row in said.rows)
+        assert set(said.minutes) == {"read", "run", "exercise"}
+        assert 20 <= sum(said.minutes.values()) <= 35
+
+    def test_steps_come_in_order(self, path: Path) -> None:
+        """Goal and set-up come first, reflect to record last; nothing is run before a prediction."""
+        steps = [tag(cell) for cell in read(path).cells]
+        assert set(TAGS) <= set(steps)
+        outer = [step for step in dict.fromkeys(steps) if step not in ROUND]
+        assert outer == ["goal", "set-up", "reflect", "clean-up", "record"]
+        assert steps.index("predict") < steps.index("run") < steps.index("observe") < steps.index("exercise")
+        assert steps.index("exercise") < steps.index("check") < steps.index("reflect")
+
+    def test_cells_are_small_clean_and_named(self, path: Path) -> None:
+        """A code cell has at most ten lines beside hidden checks, no output, and every cell a telling id."""
+        for cell in read(path).cells:
+            assert re.fullmatch(r"[a-z][a-z0-9-]+", cell.id), cell.id
+            if cell.cell_type == "code":
+                assert cell.outputs == []
+                assert cell.execution_count is None
+                shown = [line for line in HIDDEN.sub("", cell.source).splitlines() if not MARKERS.match(line)]
+                assert len([line for line in shown if line.strip()]) <= LONGEST_CELL, cell.id
+
+    def test_only_public_names_of_labkit_are_imported(self, path: Path) -> None:
+        """A notebook imports labkit's public names and the standard library, nothing else."""
+        for cell in read(path).cells:
+            if cell.cell_type != "code":
+                continue
+            for node in ast.walk(ast.parse(python(cell.source))):
+                if isinstance(node, ast.Import):
+                    assert {alias.name.partition(".")[0] for alias in node.names} <= sys.stdlib_module_names
+                elif isinstance(node, ast.ImportFrom):
+                    assert node.module == "labkit", cell.id
+                    for alias in node.names:
+                        room = importlib.import_module("labkit")
+                        assert hasattr(room, alias.name) or importlib.import_module(f"labkit.{alias.name}")
+
+    def test_an_exercise_has_a_solution_a_check_and_wrong_answers(self, path: Path) -> None:
+        """Solution and hidden checks are marked, and answers that must fail lie beside the lab."""
+        source = "\n".join(cell.source for cell in read(path).cells)
+        assert "### BEGIN SOLUTION" in source
+        assert "### BEGIN HIDDEN TESTS" in source
+        assert len(answers(path)) >= 3
+
+    def test_the_discussion_question_has_a_rubric(self, path: Path) -> None:
+        """The rubric beside the lab has yes/no rows, at least one of them mandatory, and a model answer."""
+        rubric = tomllib.loads((path.parent / "rubric.toml").read_text())[path.stem]
+        source = "\n".join(cell.source for cell in read(path).cells if tag(cell) == "reflect")
+        for name, question in rubric.items():
+            assert f'"{name}"' in source
+            assert any(row["mandatory"] for row in question["rows"])
+            assert question["model_answer"]
+
+
+def answers(path: Path) -> list[dict[str, Any]]:
+    """Return the wrong answers of a lab: needs (cells to run before), cell, code, check, hint."""
+    file = path.parent / "wrong-answers" / f"{path.stem}.toml"
+    return list(tomllib.loads(file.read_text())["answer"])
+
+
+class Sitting:
+    """A kernel in which a lab's cells are run one by one, by id."""
+
+    def __init__(self, path: Path) -> None:
+        self.notebook = read(path)
+        self.client = NotebookClient(self.notebook, timeout=300, kernel_name="python3")
+        self.cells = {cell.id: cell for cell in self.notebook.cells}
+
+    def run(self, source: str) -> list[str]:
+        """Run code and return what it printed or showed, as text; an error's message is the last item."""
+        cell = nbformat.v4.new_code_cell(source)
+        self.notebook.cells.append(cell)
+        self.client.allow_errors = True
+        self.client.execute_cell(cell, len(self.notebook.cells) - 1)
+        return [
+            "\n".join(it["traceback"])
+            if it.output_type == "error"
+            else it.get("data", it).get("text/plain", "")
+            for it in cell.outputs
+            if it.output_type != "stream"
+        ]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """Return a fresh workspace that the lab under test works in; nothing of it is left afterwards."""
+    workspace = Workspace.create(tmp_path / "workspace")
+    monkeypatch.setenv("LABKIT_WORKSPACE", str(workspace.root))
+    monkeypatch.setenv("LABKIT_UNATTENDED", "1")
+    yield workspace
+    Environment.clean_up_all(workspace)
+    workspace.artifacts.close()
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_wrong_answers_fail_with_their_hint_and_the_solution_passes(path: Path, workspace: Workspace) -> None:
+    """Each wrong answer is refused by the lab's own check with its hint; the solution is not."""
+    assert os.environ["LABKIT_WORKSPACE"] == str(workspace.root)
+    sitting = Sitting(path)
+    with sitting.client.setup_kernel():
+        for name in answers(path)[0]["needs"]:
+            assert not any("Error" in text for text in sitting.run(sitting.cells[name].source)), name
+        for answer in answers(path):
+            sitting.run(answer["code"])
+            said = sitting.run(sitting.cells[answer["check"]].source)[-1]
+            assert "expected:" in said, f"passed: {answer['code']}"
+            assert answer["hint"] in said
+        sitting.run(sitting.cells[answer["cell"]].source)
+        said = sitting.run(sitting.cells[answer["check"]].source)
+        assert not any("expected:" in text for text in said), said
