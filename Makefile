@@ -12,10 +12,12 @@ lab: install engine
 	labkit lab $(WORKSPACE)
 
 test: install engine browser
-	ruff format --check . && ruff check . && mypy
+	ruff format --check .
+	ruff check .
+	mypy
 	cd extension && jlpm run check
 	pytest tests
-	LABKIT_UNATTENDED=1 pytest -p nbval_shim --nbval-lax --nbval-current-env --nbval-cell-timeout=300 $(NOTEBOOKS)
+	PYTHONPATH=tests pytest -p nbval_shim --nbval-lax --nbval-current-env --nbval-cell-timeout=300 --timeout=600 $(NOTEBOOKS)
 
 bench: install engine
 	@for figure in tests/bench/bench_*.py; do python $$figure || exit 1; done

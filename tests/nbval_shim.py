@@ -2,15 +2,23 @@
 
 A dead kernel fails the cell at once instead of after the cell's whole time-out; a `;` at the end of a line
 hides the output as in JupyterLab (nbval #194); the environment tells the labs that nobody is there to press
-buttons. Loaded with `pytest -p nbval_shim`.
+buttons. The labs run in a workspace of their own, of which nothing is left afterwards. Loaded with
+`pytest -p nbval_shim`.
 """
 
 import os
+import shutil
+import tempfile
 import time
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
+import pytest
 from nbval.kernel import RunningKernel
+
+from labkit import Environment, Workspace
+from labkit.engine import Engine, Label
 
 LOOK_AGAIN_S = 1.0
 
@@ -37,3 +45,21 @@ RunningKernel.get_message = get_message
 RunningKernel.execute_cell_input = lambda self, source, allow_stdin=None: self.kc.execute(
     source, allow_stdin=allow_stdin, stop_on_error=False
 )
+
+
+def pytest_sessionstart() -> None:
+    """Make the workspace that the labs find."""
+    root = Path(tempfile.mkdtemp(prefix="labkit-labs-")) / "workspace"
+    os.environ["LABKIT_WORKSPACE"] = str(Workspace.create(root).root)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Clean up what a lab that failed left, and fail the session when a lab that passed left something."""
+    workspace = Workspace.open()
+    left = Engine.find().owned({Label.WORKSPACE: workspace.id})
+    Environment.clean_up_all(workspace)
+    workspace.artifacts.close()
+    shutil.rmtree(workspace.root.parent)
+    if left and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.get_terminal_writer().line(f"the labs left {[it.name for it in left]}", red=True)
