@@ -12,11 +12,12 @@ from labkit.widgets._faces import Faces
 from labkit.widgets._table import Table
 from labkit.workspace import Workspace
 
-COLUMN, GAP, GATE_HEIGHT, TOP = 190, 26, 30, 92
+COLUMN, GAP, GATE_HEIGHT, TOP = 214, 26, 30, 92
 LEAST_PAUSE_S = 0.1
 """At most ten updates a second reach the browser."""
 
-OUTCOMES = {"pass": "passed", "fail": "failed", "accepted": "accepted", "not run": "not run"}
+OUTCOMES = {"pass": "passed", "accepted": "accepted", "not run": "not run", "fail": "failed"}
+"""Answer of a gate → its look, from best to worst."""
 CODE = "pipeline.run(workspace)      # one run\npipeline.runs(workspace.artifacts)[0]   # the newest one"
 
 
@@ -89,7 +90,7 @@ def run_button(start: Callable[[], object], code: str, label: str = "Run the pip
 
 def draw(run: Run) -> str:
     """Return a run as SVG: a column a stage, a box a gate, arrows for what triggers what."""
-    most = max((len(stage.reports) for stage in run.stages), default=0)
+    most = max((len(_gates(stage)) for stage in run.stages), default=0)
     height = TOP + 40 + max(most, 1) * (GATE_HEIGHT + 6) + 34
     width = 20 + len(run.stages) * (COLUMN + GAP)
     sign, _, _ = FILLS[run.state]
@@ -119,16 +120,20 @@ def _stage(x: float, stage: StageRun) -> list[str]:
         text(x + 12, 81, stage.name, ink, bold=True),
         text(x + 12, 101, f"{sign} {stage.state}{took}", ink),
     ]
-    for at, report in enumerate(stage.reports):
-        state = OUTCOMES[str(report.outcome)]
-        sign, fill, ink = FILLS[state]
+    for at, (check, outcome, times) in enumerate(_gates(stage)):
+        sign, fill, ink = FILLS[OUTCOMES[outcome]]
         y = TOP + 30 + at * (GATE_HEIGHT + 6)
-        words = f"{sign} {report.check.replace('_', ' ')}: {report.outcome}"
-        shapes += [
-            box(x + 8, y, COLUMN - 16, GATE_HEIGHT, fill, radius=4),
-            text(x + 18, y + 20, cut(words, 26), ink),
-        ]
+        words = f"{sign} {check.replace('_', ' ')}{f' ×{times}' if times > 1 else ''}: {outcome}"
+        shapes += [box(x + 8, y, COLUMN - 16, GATE_HEIGHT, fill, radius=4), text(x + 18, y + 20, words, ink)]
     return shapes
+
+
+def _gates(stage: StageRun) -> list[tuple[str, str, int]]:
+    """Return each gate of a stage once: its name, its worst answer, how often it was asked."""
+    answers: dict[str, list[str]] = {}
+    for report in stage.reports:
+        answers.setdefault(report.check, []).append(str(report.outcome))
+    return [(check, max(found, key=list(OUTCOMES).index), len(found)) for check, found in answers.items()]
 
 
 def _empty() -> str:

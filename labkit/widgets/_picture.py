@@ -104,4 +104,4 @@ def _subtitle(it: Owned) -> str:
     version = it.labels.get(Label.VERSION, "")
     role = _role(it)
     kind = {"service": "instance", "balancer": "load balancer"}.get(role, role)
-    return f"{kind} {version[:8]} {it.state}".replace("  ", " ")
+    return f"{kind} {version[:6]} {it.state}".replace("  ", " ")
