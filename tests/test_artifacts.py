@@ -215,14 +215,19 @@ def test_what_runs_gathers_all_that_went_into_the_image(database: ArtifactDataba
     }
 
 
-def test_what_runs_leaves_out_the_configuration_of_other_stages(database: ArtifactDatabase) -> None:
-    """One image runs in several stages; what runs in one has only that stage's configuration."""
-    database.record(Kind.TESTED, CART, stage="staging", references=[Reference("config", "DISCOUNT=10")])
+def test_configuration_is_that_of_the_deployment(database: ArtifactDatabase) -> None:
+    """One image runs in several stages, and again: of configuration only what the deployment has is told."""
+    database.record(Kind.BUILT, CART, references=[Reference("config", "PYTHON=3.11")])
+    database.record(Kind.TESTED, CART, stage="staging", references=[Reference("config", "DISCOUNT=5")])
+    deploy(database, CART, references=[Reference("config", "DISCOUNT=10")])
     deploy(database, CART, references=[Reference("config", "DISCOUNT=15")])
     running = database.what_runs("cart")
     assert running is not None
-    assert running.references == {"config": [Reference("config", "DISCOUNT=15")]}
+    assert running.references == {
+        "config": [Reference("config", "DISCOUNT=15"), Reference("config", "PYTHON=3.11")]
+    }
     assert database.where_is("DISCOUNT=10") == []
+    assert len(database.where_is("DISCOUNT=15")) == 1
 
 
 def test_what_runs_is_the_latest_deployment_of_the_stage(database: ArtifactDatabase) -> None:
@@ -243,20 +248,37 @@ def test_what_runs_is_the_latest_deployment_of_the_stage(database: ArtifactDatab
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (Kind.SERVICE_REMOVED, {"stage": "production", "service": "cart"}),
-        (Kind.ENVIRONMENT_DELETED, {"environment": "production-1"}),
+        (Kind.SERVICE_REMOVED, {"stage": "production", "service": "cart", "environment": "blue"}),
+        (Kind.ENVIRONMENT_DELETED, {"environment": "blue"}),
     ],
 )
 def test_what_was_removed_runs_no_more(database: ArtifactDatabase, kind: Kind, words: dict[str, str]) -> None:
     """A service runs no more once it is removed or its environment is deleted, until it is deployed again."""
     inside = [Reference("dependency", STARLETTE)]
-    deploy(database, CART, environment="production-1", references=inside)
+    deploy(database, CART, environment="blue", references=inside)
     database.record(kind, CART, **words)
     assert database.what_runs("cart") is None
     assert database.where_is(STARLETTE) == []
-    deploy(database, CART, environment="production-1")
+    deploy(database, CART, environment="blue")
     assert database.what_runs("cart") is not None
     assert len(database.where_is(STARLETTE)) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"stage": "production", "service": "cart", "environment": "green"},
+        {"stage": "production", "service": "catalog", "environment": "blue"},
+        {"stage": "staging", "service": "cart", "environment": "blue"},
+    ],
+)
+def test_what_another_environment_loses_still_runs_here(
+    database: ArtifactDatabase, words: dict[str, str]
+) -> None:
+    """A removal counts for its own service, stage and environment only."""
+    deploy(database, CART, environment="blue")
+    database.record(Kind.SERVICE_REMOVED, CART, **words)
+    assert database.what_runs("cart") is not None
 
 
 # Where is

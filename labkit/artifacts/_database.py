@@ -100,9 +100,8 @@ class ArtifactDatabase:
         Raises a LabError for an unknown kind, and for a deployment without stage, service or image digest.
         """
         kind = Kind.of(kind)
-        if kind in {Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED} and not (
-            stage and service and subject.digest
-        ):
+        findable = stage and service and subject.digest
+        if kind in {Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED} and not findable:
             seen = f"stage {stage!r}, service {service!r}, image {subject}"
             raise LabError("a deployment's stage, service and image digest", seen, "name all three")
         by, found = by or _user(), tuple(references)
@@ -123,7 +122,7 @@ class ArtifactDatabase:
                 return None
             fact = Fact.read(row.payload)
             by_role: dict[str, list[Reference]] = defaultdict(list)
-            for row in connection.execute(went_into(fact.subject.digest, stage)):
+            for row in connection.execute(went_into(fact.subject.digest, fact.id)):
                 by_role[row.role].append(Reference(row.role, row.uri, row.digest))
         return Running(fact, fact.subject, dict(by_role))
 

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from labkit.artifacts._fact import Fact, Kind, Reference, Subject
 from labkit.artifacts._tables import fact_table, reference_table
 
-DEPLOYMENTS = (Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED, Kind.SERVICE_REMOVED)
+BEGINS = (Kind.SERVICE_DEPLOYED.value, Kind.SERVICE_UPGRADED.value)
+ENDS = (Kind.SERVICE_REMOVED.value, Kind.ENVIRONMENT_DELETED.value)
+
+CIRCUMSTANCES = ("config", "environment")
+"""The roles that belong to a deployment, not to its image: one image runs in several stages."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Running:
     """What runs as a service in a stage.
 
     fact is the deployment, image what it deployed. references holds, by role, all that went into the image,
-    as all facts about the image tell it; of configuration, only what this stage was given.
+    as all facts about the image tell it; of configuration and environment only what this deployment has.
     """
 
     fact: Fact
@@ -56,34 +60,31 @@ class Place:
 def deployed(stage: str | None = None, service: str | None = None) -> Select[Any]:
     """Select the facts that say what runs now; None asks for every stage or service.
 
-    What runs is the latest deployment of a service in a stage, unless the service was removed or the
-    environment was deleted since.
+    What runs is the latest deployment of a service in a stage, unless the service was removed from its
+    environment, or the environment was deleted, since.
     """
-    latest = select(func.max(fact_table.c.id)).where(
-        fact_table.c.kind.in_([kind.value for kind in DEPLOYMENTS])
-    )
-    for column, wanted in ((fact_table.c.stage, stage), (fact_table.c.service, service)):
+    of = fact_table.c
+    latest = select(func.max(of.id)).where(of.kind.in_(BEGINS)).group_by(of.stage, of.service)
+    for column, wanted in ((of.stage, stage), (of.service, service)):
         latest = latest if wanted is None else latest.where(column == wanted)
-    later = fact_table.alias("later")
-    deleted = exists().where(
-        later.c.environment == fact_table.c.environment,
-        later.c.kind == Kind.ENVIRONMENT_DELETED.value,
-        later.c.id > fact_table.c.id,
+    later = fact_table.alias("later").c
+    same_service = and_(later.stage == of.stage, later.service == of.service)
+    ended = exists().where(
+        later.id > of.id,
+        later.kind.in_(ENDS),
+        later.environment.is_not_distinct_from(of.environment),
+        or_(later.kind == Kind.ENVIRONMENT_DELETED.value, same_service),
     )
-    return select(fact_table).where(
-        fact_table.c.id.in_(latest.group_by(fact_table.c.stage, fact_table.c.service)),
-        fact_table.c.kind != Kind.SERVICE_REMOVED.value,
-        ~deleted,
-    )
+    return select(fact_table).where(of.id.in_(latest), ~ended)
 
 
-def went_into(digest: str, stage: str) -> Select[Any]:
-    """Select role, uri and digest of all that facts about this digest refer to, as it runs in a stage."""
+def went_into(digest: str, deployment: int) -> Select[Any]:
+    """Select role, uri and digest of all that facts about this digest refer to, as a deployment runs it."""
     found = reference_table.c
     return (
         select(found.role, found.uri, found.digest)
         .join(fact_table, fact_table.c.id == found.fact)
-        .where(fact_table.c.digest == digest, _holds_in(stage))
+        .where(fact_table.c.digest == digest, _holds_in(deployment))
         .distinct()
         .order_by(found.role, found.uri, found.digest)
     )
@@ -91,17 +92,20 @@ def went_into(digest: str, stage: str) -> Select[Any]:
 
 def places_of(uri: str) -> Select[Any]:
     """Select stage, environment, service, name and digest of what runs now and has this uri in it."""
-    now = deployed().subquery("now")
-    # Asked of the facts about what runs, not of each use of the uri: a base image went into all that ever ran
+    now = deployed().subquery("now").c
+    # Asked of the facts about what runs, not of each use of the uri: a base image is in all that ever ran.
     refers = exists().where(
-        reference_table.c.fact == fact_table.c.id, reference_table.c.uri == uri, _holds_in(now.c.stage)
+        reference_table.c.fact == fact_table.c.id, reference_table.c.uri == uri, _holds_in(now.id)
     )
-    inside = exists().where(fact_table.c.digest == now.c.digest, refers)
-    place = (now.c.stage, now.c.environment, now.c.service, now.c.name, now.c.digest)
-    return select(*place).where(inside).order_by(now.c.stage, now.c.service)
+    inside = exists().where(fact_table.c.digest == now.digest, refers)
+    return (
+        select(now.stage, now.environment, now.service, now.name, now.digest)
+        .where(inside)
+        .order_by(now.stage, now.service)
+    )
 
 
-def _holds_in(stage: str | ColumnElement[str]) -> ColumnElement[bool]:
-    """Leave out the configuration of other stages: one image runs in several, each with its own."""
-    in_stage = or_(fact_table.c.stage.is_(None), fact_table.c.stage == stage)
-    return or_(reference_table.c.role != "config", in_stage)
+def _holds_in(deployment: int | ColumnElement[int]) -> ColumnElement[bool]:
+    """Leave out the circumstances of other deployments and of tests; those of the image have no stage."""
+    of_image = or_(fact_table.c.stage.is_(None), fact_table.c.id == deployment)
+    return or_(reference_table.c.role.not_in(CIRCUMSTANCES), of_image)
