@@ -9,7 +9,7 @@ from labkit.widgets._drawing import arrow, box, cut, picture, text
 from labkit.widgets._faces import Faces
 from labkit.widgets._table import Table
 
-WIDTH, HEIGHT, PITCH = 158, 46, 58
+WIDTH, HEIGHT, PITCH = 176, 46, 58
 FILL, INK = (
     {
         "balancer": "#d9e8ff",
@@ -68,7 +68,7 @@ def draw(name: str, containers: Sequence[Owned]) -> str:
     height = 40 + most * PITCH
     places = {column: 10 + column * (WIDTH + 34) for column in range(LAST_COLUMN + 1)}
     shapes = [text(10, 22, f"environment {name}: {len(containers)} containers", bold=True)]
-    middle = 40 + (most * PITCH) / 2
+    middle = 40 + (most * PITCH - PITCH + HEIGHT) / 2
     if columns[1]:
         shapes += [*_element(places[0], middle - HEIGHT / 2, "input", "clients, tests, load", "#ffffff")]
         shapes.append(arrow(places[0] + WIDTH, middle, places[1] - 2, middle))
@@ -96,12 +96,10 @@ def _role(it: Owned) -> str:
 
 
 def _title(it: Owned) -> str:
-    role = _role(it)
-    return it.labels.get(Label.SERVICE, "") or role
+    return it.name.rpartition(".")[2]
 
 
 def _subtitle(it: Owned) -> str:
-    version = it.labels.get(Label.VERSION, "")
-    role = _role(it)
-    kind = {"service": "instance", "balancer": "load balancer"}.get(role, role)
-    return f"{kind} {version[:6]} {it.state}".replace("  ", " ")
+    role, version = _role(it), it.labels.get(Label.VERSION, "")
+    kind = {"service": f"version {version[:6]}", "balancer": "load balancer"}.get(role, role)
+    return f"{kind}, {it.state}"
