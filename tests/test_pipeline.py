@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 
@@ -17,7 +18,7 @@ from labkit.engine import Engine, Label
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Request
-from labkit.pipeline import GATES, Pipeline, PipelineEvent, Run, approve, run, runs
+from labkit.pipeline import GATES, Pipeline, PipelineEvent, Run, approve, reject, run, runs
 from labkit.pipeline._definition import Stage
 from labkit.pipeline._journal import About, Journal
 from labkit.pipeline._source import Source
@@ -423,30 +424,81 @@ def test_a_red_unit_test_stops_the_run_in_development(workspace: Workspace, seco
     assert left(workspace) == {"production"}
 
 
+ONLY_PRODUCTION = LAST.replace("integration.cleaned-up", "commit")
+
+
+@contextmanager
+def other_pipeline(workspace: Workspace, text: str) -> Iterator[None]:
+    """Commit another pipeline.toml and take the commit back afterwards."""
+    before = git(workspace.shop, "rev-parse", "HEAD")
+    (workspace.shop / "pipeline.toml").write_text(text)
+    commit_all(workspace.shop, "Change the pipeline")
+    yield
+    git(workspace.shop, "reset", "-q", "--hard", before)
+
+
 @pytest.mark.engine
 @pytest.mark.timeout(300)
-def test_a_run_waits_for_approval_and_goes_on(workspace: Workspace, second: Run) -> None:
+@pytest.mark.usefixtures("second")
+def test_a_run_waits_for_approval_and_goes_on(workspace: Workspace) -> None:
     """Approval by somebody who is recorded lets the run into production; a second decision is refused."""
-    text = FIRST + LAST.replace("integration", "development")
-    (workspace.shop / "pipeline.toml").write_text("approval = true\n" + text)
-    commit_all(workspace.shop, "Ask before production")
     waiting: Queue[str] = Queue()
 
     def hear(event: PipelineEvent) -> None:
         if event.state == "waiting":
             waiting.put(event.run)
 
-    with ThreadPoolExecutor(1) as pool:
+    with other_pipeline(workspace, f"approval = true\n{ONLY_PRODUCTION}"), ThreadPoolExecutor(1) as pool:
         future = pool.submit(run, workspace, on_event=hear)
         identity = waiting.get(timeout=120)
         assert Run.read(workspace.artifacts, identity).state == "waiting"
         approve(workspace, identity, by="the release manager")
         done = future.result()
-    git(workspace.shop, "reset", "-q", "--hard", second.commit)
     assert done.state == "passed", done.stopped_because
     assert done.stage("production").trigger == "approved by the release manager"
     with pytest.raises(LabError, match="is passed"):
         approve(workspace, identity)
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("second")
+@pytest.mark.parametrize("decide", [True, False])
+def test_a_run_that_is_not_approved_stops_before_production(workspace: Workspace, *, decide: bool) -> None:
+    """A rejection with its reason, and a wait that nobody ended, are both red; the watch is told as not run."""
+
+    def hear(event: PipelineEvent) -> None:
+        if event.state == "waiting" and decide:
+            reject(workspace, event.run, "not on a Friday", by="the release manager")
+
+    with other_pipeline(workspace, f"approval = true\napproval_timeout_s = 1\n{ONLY_PRODUCTION}"):
+        done = run(workspace, on_event=hear)
+    assert done.state == "failed"
+    reason = "rejected by the release manager: not on a Friday" if decide else "nobody approved within 1 s"
+    assert reason in done.stopped_because
+    assert [report.outcome for report in done.stage("production").reports] == [Outcome.NOT_RUN]
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("second")
+def test_a_red_watch_says_what_production_goes_on_with(workspace: Workspace) -> None:
+    """Limits that cannot be kept end in a red run; production stays, and the reason says what it runs."""
+    with other_pipeline(workspace, f"{ONLY_PRODUCTION}[gates.watch]\np99_ms = 0.001\n"):
+        done = run(workspace)
+    assert done.state == "failed"
+    assert "production stays and runs" in done.stopped_because
+    assert left(workspace) == {"production"}
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("second")
+def test_a_changed_configuration_is_not_passed_over(workspace: Workspace) -> None:
+    """Production keeps its configuration, so a commit that changes it is refused with the next step."""
+    before = edit(workspace.shop, "system.toml", "default = 10", "default = 20")
+    with other_pipeline(workspace, ONLY_PRODUCTION):
+        done = run(workspace)
+    git(workspace.shop, "reset", "-q", "--hard", f"{before}~1")
+    assert done.state == "failed"
+    assert "DISCOUNT_PERCENT" in done.stopped_because
 
 
 @pytest.mark.engine

@@ -13,9 +13,7 @@ Files = Mapping[str, bytes | Path]
 
 REPORT_FOLLOWS = "----- labkit: JUnit XML follows -----"
 # The report travels on standard output, because a container's files are gone with the container.
-# A module may do without pytest until it is tested; the wheelhouse has it.
 SCRIPT = f"""\
-python3 -c 'import pytest' 2>/dev/null || python3 -m pip install --quiet pytest
 report=$(mktemp -u)
 python3 -m pytest --color=no --tb=short -p no:cacheprovider --junitxml="$report" "$@" 2>&1
 code=$?
