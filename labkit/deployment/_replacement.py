@@ -25,12 +25,17 @@ class Replacement:
         """The time since the deployment began."""
         return time.monotonic() - self._began
 
-    def tidy(self) -> None:
-        """Remove what a deployment left that was killed: instances that get no requests and never will."""
+    def tidy(self, image: str, wanted: int | None) -> None:
+        """Remove what a deployment left that was killed: instances that get no requests, and those too many.
+
+        wanted is how many there were before that deployment, None without one. Those that run another image
+        than the one that is asked for now go first.
+        """
         found = self.fleet.instances
-        idle = [it for it in found if it.state in {"waiting", "DRAIN", "MAINT"}]
-        if any(it.state == UP for it in found):
-            self._retire(idle)
+        up = sorted((it for it in found if it.state == UP), key=lambda it: it.image == image)
+        extra = up[: len(up) - wanted] if wanted and len(up) > wanted else []
+        if up:
+            self._retire([*extra, *(it for it in found if it.state in {"waiting", "DRAIN", "MAINT"})])
         self.before = self.fleet.instances
 
     def replace(self, old: Sequence[Instance], image: str) -> None:

@@ -1,14 +1,15 @@
 """The rolling upgrade: new instances take over some at a time, and never fewer than N serve."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Event
 
 from labkit.deployment._background import Background
 from labkit.deployment._fleet import Fleet
-from labkit.deployment._record import record
+from labkit.deployment._record import began, ended, unfinished, upgraded
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
+from labkit.environment import Instance
 from labkit.errors import LabError
 
 
@@ -41,32 +42,42 @@ def rolling(
 
 
 def _upgrade(replacement: Replacement, image: str, surge: int, stop: Event) -> Deployment:
-    replacement.tidy()
+    fleet, left = replacement.fleet, unfinished(replacement.fleet)
+    replacement.tidy(image, left)
     outdated = [instance for instance in replacement.before if instance.image != image]
+    if outdated or left is not None:
+        began(fleet, image)
+        try:
+            for place in range(0, len(outdated), surge):
+                if stop.is_set():
+                    ended(fleet, image, "interrupted", "")
+                    return _told(replacement, image, outdated)
+                replacement.replace(outdated[place : place + surge], image)
+        except Exception as failure:
+            _put_back(replacement, image, failure)
+            raise
+        deployment = _told(replacement, image, outdated)
+        upgraded(fleet, deployment)
+        return deployment
+    return _told(replacement, image, outdated)
+
+
+def _told(replacement: Replacement, image: str, outdated: Sequence[Instance]) -> Deployment:
     images = [instance.image for instance in outdated]
-    try:
-        for place in range(0, len(outdated), surge):
-            if stop.is_set():
-                break
-            replacement.replace(outdated[place : place + surge], image)
-    except Exception as failure:
-        _put_back(replacement, failure)
-        raise
     from_image = max(images, key=images.count, default=None)
-    fleet, steps = replacement.fleet, tuple(replacement.steps)
-    deployment = Deployment(fleet.service, from_image, image, replacement.seconds, steps)
-    if outdated and not stop.is_set():
-        record(fleet, deployment)
-    return deployment
+    return Deployment(
+        replacement.fleet.service, from_image, image, replacement.seconds, tuple(replacement.steps)
+    )
 
 
-def _put_back(replacement: Replacement, failure: Exception) -> None:
+def _put_back(replacement: Replacement, image: str, failure: Exception) -> None:
+    fleet = replacement.fleet
     try:
         replacement.put_back()
     except Exception as second:
-        fleet = replacement.fleet
         raise LabError(
             expected=f"{fleet.service} as it was before the deployment failed",
             seen=f"{fleet!r}, because: {failure}\nand putting back failed: {second}",
             next_step="mend the cause and deploy again; what serves now goes on serving",
         ) from second
+    ended(fleet, image, "failed", str(failure))

@@ -1,6 +1,6 @@
 """A small fast HTTP/1.1 client: gevent sockets and httptools (llhttp). Imported in the child process only.
 
-It costs a fifth of locust's FastHttpUser a request, so that the generator is not what is measured. It never
+It costs half of locust's FastHttpUser a request, so that the generator is not what is measured. It never
 sends a request twice: a client that retries hides the failures that a deployment causes.
 """
 

@@ -1,4 +1,5 @@
-"""What a request costs the generator, and how evenly it leaves, beside locust's FastHttpUser at the same rate."""
+"""What a request costs the generator, and how evenly it leaves, beside locust's FastHttpUser."""
+# ruff: noqa: T201 - a benchmark prints its figures
 
 import asyncio
 import json
@@ -17,6 +18,7 @@ import psutil
 from labkit.load import Load, apply
 
 RATE = 500  # as fast as one FastHttpUser surely goes
+USERS = 4
 WARM_S, WINDOW_S = 4, 6
 ANSWER = b"HTTP/1.1 200 OK\r\nX-Labkit-Version: 1\r\nContent-Length: 2\r\n\r\nok"
 USER = f"""
@@ -71,18 +73,31 @@ async def serve() -> None:
 
 
 @contextmanager
-def labkit(url: str) -> Iterator[int]:
-    """Apply an even load; yield the generator's process id."""
-    with apply(Load({"/": 1}, RATE, None, arrivals="even"), url) as running:
+def labkit(url: str, users: int) -> Iterator[int]:
+    """Apply an even load of as many requests as these users send; yield the generator's process id."""
+    with apply(Load({"/": 1}, RATE * users, None, arrivals="even"), url) as running:
         yield running._process.pid
 
 
 @contextmanager
-def fast_http_user(url: str) -> Iterator[int]:
-    """Run locust with one FastHttpUser; yield its process id."""
+def fast_http_user(url: str, users: int) -> Iterator[int]:
+    """Run locust with some FastHttpUsers; yield its process id."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "user.py").write_text(USER)
-        command = [sys.executable, "-m", "locust", "-f", "user.py", "--headless", "-u", "1", "-H", url]
+        command = [
+            sys.executable,
+            "-m",
+            "locust",
+            "-f",
+            "user.py",
+            "--headless",
+            "-H",
+            url,
+            "-u",
+            str(users),
+            "-r",
+            "9",
+        ]
         process = subprocess.Popen([*command, "--only-summary"], cwd=folder, stderr=subprocess.DEVNULL)
         yield process.pid
         process.kill()
@@ -90,7 +105,7 @@ def fast_http_user(url: str) -> Iterator[int]:
 
 
 def watched(pid: int, url: str) -> tuple[float, float, float]:
-    """Return CPU microseconds a request, and p50 and p99 of the gap errors in ms, over a window in mid-run."""
+    """Return CPU µs a request, and p50 and p99 of the gap errors in ms, over a window in mid-run."""
     time.sleep(WARM_S)
     process = psutil.Process(pid)
     with urllib.request.urlopen(url + "/gaps"):  # noqa: S310 - the server above
@@ -105,16 +120,21 @@ def watched(pid: int, url: str) -> tuple[float, float, float]:
 def main() -> None:
     """Print one JSON line a figure."""
     with server() as url:
-        with labkit(url) as pid:
-            ours = watched(pid, url)
-        with fast_http_user(url) as pid:
-            theirs = watched(pid, url)
+        seen = []
+        for generator in (labkit, fast_http_user):
+            for users in (1, USERS):
+                with generator(url, users) as pid:
+                    seen.append(watched(pid, url))
         result = apply(Load({"/": 1}, RATE, WINDOW_S), url).wait()
+    (_, *our_gaps), ours, (_, *their_gaps), theirs = seen
     figures = {
-        "CPU a request, labkit / FastHttpUser": (round(ours[0] / theirs[0], 2), "ratio"),
-        "CPU a request, labkit and FastHttpUser": ([round(ours[0]), round(theirs[0])], "µs"),
-        "error of the gap between requests, labkit, p50 and p99": ([round(it, 2) for it in ours[1:]], "ms"),
-        "the same of one FastHttpUser": ([round(it, 2) for it in theirs[1:]], "ms"),
+        f"CPU a request at {RATE * USERS}/s, labkit / FastHttpUser": (round(ours[0] / theirs[0], 2), "ratio"),
+        f"CPU a request at {RATE * USERS}/s, labkit and FastHttpUser": (
+            [round(ours[0]), round(theirs[0])],
+            "µs",
+        ),
+        f"error of the gaps at {RATE}/s, labkit, p50 and p99": ([round(it, 2) for it in our_gaps], "ms"),
+        f"error of the gaps at {RATE}/s, one FastHttpUser": ([round(it, 2) for it in their_gaps], "ms"),
         f"late from the plan at {RATE} Poisson arrivals a second, p99": (round(result.late_p99_ms, 2), "ms"),
     }
     for name, (value, unit) in figures.items():

@@ -1,0 +1,421 @@
+"""Tests of the deployment room, on a real cart behind a real load balancer."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from threading import Event, Timer
+from urllib.parse import urlsplit
+
+import pytest
+
+from labkit import Environment, LabError, Workspace
+from labkit.artifacts import Kind
+from labkit.deployment import Fleet, Limits, Outcome, State, Step, rolling, watch
+from labkit.deployment._background import Background
+from labkit.deployment._watch import _broken
+from labkit.engine import Engine, Label, build_service_image
+from labkit.load import Histogram, Load, Measurement, Request, apply
+from labkit.load._histogram import bucket
+from labkit.load._measurement import Key, Tally
+
+CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
+TOTALS = {Request("POST", "/totals", {"cart": CART}): 1}
+NAME = "labkit/test-deployment-cart"
+N = 3
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Make a workspace of its own; nothing of it is left in the engine."""
+    made = Workspace.create(tmp_path_factory.mktemp("deployment") / "workspace")
+    yield made
+    Engine.find().remove({Label.WORKSPACE: made.id})
+
+
+@pytest.fixture(scope="module")
+def images(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Build both versions of the cart, an image that ends at once, and one that never gets ready."""
+    engine, made = Engine.find(), {}
+    for tag in ("v1", "v2"):
+        command = ["git", "-C", str(workspace.shop), "archive", f"{tag}:cart"]
+        source = subprocess.run(command, capture_output=True, check=True).stdout
+        made[tag] = build_service_image(engine, source, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
+    for tag, command in (("ends", '["false"]'), ("silent", '["sleep", "600"]')):
+        folder = tmp_path_factory.mktemp(tag)
+        (folder / "Dockerfile").write_text(f"FROM labkit/python:1\nCMD {command}\n")
+        made[tag] = build_service_image(engine, folder, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
+    yield made
+    for image in made.values():
+        engine.client.images.remove(image, force=True)
+
+
+@pytest.fixture(scope="module")
+def environment(workspace: Workspace, images: dict[str, str]) -> Iterator[Environment]:
+    """Create an environment with three instances of the cart's first version."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+        for _ in range(N - 1):
+            made.balancer.add(made.add_instance("cart", images["v1"]))
+        yield made
+
+
+@pytest.fixture
+def fleet(environment: Environment, images: dict[str, str]) -> Fleet:
+    """Return the fleet of the cart, all of it at one version."""
+    made = Fleet(environment, "cart")
+    if len(made.versions) > 1 or set(made.versions) - {"v1", "v2"}:
+        rolling(made, images["v1"])
+    assert is_whole(made, {next(iter(made.versions)): N})
+    return made
+
+
+@pytest.fixture
+def old(fleet: Fleet) -> str:
+    """Return the image that serves when a test begins."""
+    return fleet.instances[0].image
+
+
+@pytest.fixture
+def new(images: dict[str, str], old: str) -> str:
+    """Return the image of the other version."""
+    return images["v1"] if old == images["v2"] else images["v2"]
+
+
+def version(image: str) -> str:
+    """Return the version of one of these images."""
+    return image.rpartition(":")[2]
+
+
+def is_whole(fleet: Fleet, versions: dict[str, int]) -> bool:
+    """Tell whether these versions serve, and nothing else is there, in the engine or in the balancer."""
+    servers = fleet.environment.balancer.servers("cart")
+    return (
+        fleet.versions == versions
+        and set(fleet.states.values()) == {"UP"}
+        and set(servers) == set(fleet.states)
+    )
+
+
+def at(steps: list[Step], state: State) -> list[float]:
+    """Return when a state was reached."""
+    return [step.at_s for step in steps if step.state == state]
+
+
+@pytest.mark.engine
+def test_no_request_fails_while_a_fleet_is_upgraded_under_load(
+    fleet: Fleet, images: dict[str, str], old: str, new: str
+) -> None:
+    """Customers meet both versions and no failure, and never fewer than N instances serve."""
+    serving = []
+
+    def count(step: Step) -> None:
+        serving.append(list(fleet.states.values()).count("UP"))
+        assert step.image in images.values()
+
+    with apply(Load(TOTALS, 50, None), fleet.environment.urls["cart"]) as load:
+        while not load.snapshot().requests:
+            time.sleep(0.1)
+        deployment = rolling(fleet, new, on_event=count)
+        after = load.snapshot().requests
+        while load.snapshot().requests < after + 20:
+            time.sleep(0.1)
+        result = load.stop()
+    assert (result.failed, dict(result.errors)) == (0, {})
+    assert set(result.by_version) == {version(old), version(new)}
+    assert min(serving) >= N
+    assert is_whole(fleet, {version(new): N})
+    assert (deployment.from_image, deployment.to_image) == (old, new)
+
+
+@pytest.mark.engine
+def test_an_instance_is_ready_before_an_old_one_is_drained(fleet: Fleet, new: str) -> None:
+    """Each new instance is starting, ready, in balancer; then an old one draining, removed; all is heard."""
+    heard: list[Step] = []
+    deployment = rolling(fleet, new, on_event=heard.append)
+    assert heard == list(deployment.steps)
+    one = [State.STARTING, State.READY, State.IN_BALANCER, State.DRAINING, State.REMOVED]
+    assert [step.state for step in heard] == one * N
+    assert [step.at_s for step in heard] == sorted(step.at_s for step in heard)
+
+
+@pytest.mark.engine
+def test_a_surge_replaces_several_at_a_time(fleet: Fleet, new: str) -> None:
+    """With a surge of N every new instance serves before the first old one is drained."""
+    steps = list(rolling(fleet, new, surge=N).steps)
+    assert max(at(steps, State.IN_BALANCER)) <= min(at(steps, State.DRAINING))
+    assert is_whole(fleet, {version(new): N})
+
+
+@pytest.mark.engine
+def test_an_upgrade_is_recorded_with_what_serves_now(fleet: Fleet, old: str, new: str) -> None:
+    """The artifact database answers what runs: the new image, its configuration, and the way there."""
+    deployment = rolling(fleet, new)
+    artifacts = fleet.workspace.artifacts
+    running = artifacts.what_runs("cart", "integration")
+    assert running
+    assert running.image.digest == Engine.find().image(new).digest
+    assert running.fact.kind == Kind.SERVICE_UPGRADED
+    assert running.fact.environment == fleet.environment.name
+    assert running.fact.predicate["from_image"] == old
+    assert running.fact.predicate["to_image"] == new
+    assert running.fact.predicate["seconds"] == round(deployment.seconds, 3)
+    assert len(running.fact.predicate["steps"]) == 5 * N
+    configuration = {reference.uri for reference in running.references["config"]}
+    assert configuration == {f"{name}={value}" for name, value in fleet.environment.configuration.items()}
+
+
+@pytest.mark.engine
+def test_an_upgrade_to_what_runs_already_does_nothing(fleet: Fleet, old: str) -> None:
+    """No instance is replaced and no fact is written."""
+    artifacts, before = fleet.workspace.artifacts, fleet.instances
+    count = len(artifacts.history(kind=Kind.SERVICE_UPGRADED))
+    deployment = rolling(fleet, old)
+    assert (deployment.from_image, deployment.steps) == (None, ())
+    assert fleet.instances == before
+    assert len(artifacts.history(kind=Kind.SERVICE_UPGRADED)) == count
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("image", ["ends", "silent"])
+def test_an_instance_that_never_gets_ready_changes_nothing(
+    fleet: Fleet, images: dict[str, str], image: str
+) -> None:
+    """The upgrade raises, the new instance is gone, and the very same old instances serve."""
+    before = fleet.instances
+    with pytest.raises(LabError):
+        rolling(fleet, images[image], ready_s=3)
+    assert fleet.instances == before
+
+
+@pytest.mark.engine
+def test_a_missing_image_changes_nothing(fleet: Fleet) -> None:
+    """An image that the engine does not have is a LabError before anything is replaced."""
+    before = fleet.instances
+    with pytest.raises(LabError, match="no-such-image"):
+        rolling(fleet, "labkit/no-such-image:1")
+    assert fleet.instances == before
+
+
+@pytest.mark.engine
+def test_a_failure_in_mid_upgrade_puts_back_what_was_replaced(
+    fleet: Fleet, images: dict[str, str], old: str, new: str
+) -> None:
+    """When the second new instance fails, the first gives way to the old version; no request fails."""
+    client, flaky = Engine.find().client, f"{NAME}:flaky"
+    client.images.get(new).tag(flaky)
+
+    def spoil(step: Step) -> None:
+        if step.state == State.IN_BALANCER and step.image == flaky:
+            client.images.get(images["ends"]).tag(flaky)
+
+    try:
+        with apply(Load(TOTALS, 50, None), fleet.environment.urls["cart"]) as load:
+            with pytest.raises(LabError):
+                rolling(fleet, flaky, ready_s=10, on_event=spoil)
+            result = load.stop()
+    finally:
+        client.images.remove(flaky, force=True)
+    assert (result.failed, dict(result.errors)) == (0, {})
+    assert is_whole(fleet, {version(old): N})
+
+
+@pytest.mark.engine
+def test_a_second_upgrade_of_the_same_service_at_once_is_refused(fleet: Fleet, old: str, new: str) -> None:
+    """While one deployment is under way another one of this service is a LabError that changes nothing."""
+    refused: list[LabError] = []
+
+    def try_another(step: Step) -> None:
+        if step.state == State.READY:
+            with pytest.raises(LabError) as told:
+                rolling(Fleet(fleet.environment, "cart"), old)
+            refused.append(told.value)
+
+    rolling(fleet, new, on_event=try_another)
+    assert len(refused) == N
+    assert is_whole(fleet, {version(new): N})
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("state", [State.STARTING, State.READY, State.DRAINING])
+def test_ctrl_c_loses_no_instance(fleet: Fleet, state: State, old: str, new: str) -> None:
+    """After Ctrl-C, pressed twice, N instances serve, nothing else is left, and the upgrade can go on."""
+
+    def press(step: Step) -> None:
+        if step.state == state:
+            Timer(0.2, signal.pthread_kill, [main, signal.SIGINT]).start()
+            signal.raise_signal(signal.SIGINT)
+
+    main = threading.main_thread().ident
+    facts = fleet.workspace.artifacts.history(kind=Kind.SERVICE_UPGRADED)
+    with pytest.raises(KeyboardInterrupt):
+        rolling(fleet, new, on_event=press)
+    assert is_whole(fleet, {version(old): N - 1, version(new): 1})
+    assert fleet.workspace.artifacts.history(kind=Kind.SERVICE_UPGRADED) == facts
+    assert fleet.workspace.artifacts.history()[-1].predicate["deployment"] == "interrupted"
+    rolling(fleet, new)
+    assert is_whole(fleet, {version(new): N})
+
+
+KILLED = """
+import os, signal, sys
+from labkit import Environment, Workspace
+from labkit.deployment import Fleet, rolling
+root, name, image, state = sys.argv[1:]
+fleet = Fleet(Environment.attach(name, Workspace.open(root)), "cart")
+rolling(fleet, image, on_event=lambda it: it.state == state and os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("state", [State.READY, State.DRAINING])
+def test_what_a_killed_upgrade_left_is_tidied_by_the_next(fleet: Fleet, state: State, new: str) -> None:
+    """A deployment whose process dies holds no lock, and the next one leaves exactly what it should."""
+    arguments = [str(fleet.workspace.root), fleet.environment.name, new, state]
+    died = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert list(fleet.states.values()).count("UP") >= N
+    rolling(fleet, new)
+    assert is_whole(fleet, {version(new): N})
+
+
+@pytest.mark.engine
+def test_a_request_that_outlasts_the_drain_is_told_of(fleet: Fleet, new: str) -> None:
+    """A drain waits no longer than its seconds, and the step says that requests were cut off."""
+    target = urlsplit(fleet.environment.urls["cart"])
+    with socket.create_connection((target.hostname, target.port)) as slow:
+        slow.sendall(
+            b"POST /totals HTTP/1.1\r\nHost: cart\r\nContent-Length: 100\r\n\r\nthe rest never comes"
+        )
+        servers = fleet.environment.balancer.servers
+        while not sum(server.sessions for server in servers("cart").values()):
+            time.sleep(0.05)
+        steps = rolling(fleet, new, drain_s=0.2).steps
+    assert len(at(list(steps), State.CUT_OFF)) == 1
+    assert is_whole(fleet, {version(new): N})
+
+
+@pytest.mark.engine
+def test_a_watch_of_a_sound_fleet_keeps_its_limits(fleet: Fleet) -> None:
+    """The verdict has the numbers of the window alone."""
+    samples: list[Measurement] = []
+    with apply(Load(TOTALS, 20, None), fleet.environment.urls["cart"]) as load:
+        while not load.snapshot().requests:
+            time.sleep(0.1)
+        before = load.snapshot().requests
+        verdict = watch(fleet, load, 2, limits=Limits(0.01, 60_000), on_sample=samples.append)
+        after = load.stop().requests
+    assert (verdict.outcome, verdict.measurement.failed) == (Outcome.KEPT, 0)
+    assert 0 < verdict.measurement.requests <= after - before
+    assert samples[-1] == verdict.measurement
+    assert verdict.to_json()["outcome"] == "kept"
+
+
+@pytest.mark.engine
+def test_a_watch_ends_when_too_many_requests_fail(fleet: Fleet) -> None:
+    """A quarter of failed requests ends a long window early, with the cause in the reason."""
+    mix = {**TOTALS, Request("GET", "/no-such-page"): 1 / 3}
+    with apply(Load(mix, 40, None), fleet.environment.urls["cart"]) as load:
+        verdict = watch(fleet, load, 90, limits=Limits(0.01, 60_000))
+    assert verdict.outcome == Outcome.BROKEN
+    assert "status 404" in verdict.reason
+    assert verdict.seconds < 90
+
+
+@pytest.mark.engine
+def test_a_watch_without_requests_is_no_evidence(fleet: Fleet) -> None:
+    """Nothing seen is never a pass."""
+
+    class Nobody:
+        def snapshot(self) -> Measurement:
+            return Measurement()
+
+    assert watch(fleet, Nobody(), 0.2).outcome == Outcome.NO_EVIDENCE
+
+
+@pytest.mark.engine
+def test_a_watch_ends_when_an_instance_dies(fleet: Fleet, old: str) -> None:
+    """An instance that takes no requests breaks the window whatever the others answer."""
+    environment = fleet.environment
+    extra = environment.add_instance("cart", old)
+    environment.balancer.add(extra)
+    Engine.find().client.containers.get(extra.container).kill()
+    try:
+        with apply(Load(TOTALS, 20, None), environment.urls["cart"]) as load:
+            verdict = watch(fleet, load, 60, limits=Limits(1, 60_000))
+    finally:
+        environment.remove_instance(extra)
+    assert verdict.outcome == Outcome.BROKEN
+    assert extra.name in verdict.reason
+
+
+@pytest.mark.engine
+def test_wrong_arguments_are_refused(fleet: Fleet, new: str) -> None:
+    """A surge or a window of nothing and a service that is not there are LabErrors."""
+    with pytest.raises(LabError, match="surge"):
+        rolling(fleet, new, surge=0)
+    with pytest.raises(LabError, match="window"):
+        watch(fleet, apply(Load(TOTALS, 1, 0.1), fleet.environment.urls["cart"]), 0)
+    with pytest.raises(LabError, match="checkout"):
+        Fleet(fleet.environment, "checkout")
+
+
+def measured(requests: int, *, failed: int = 0, slow: int = 0, waiting: int = 0) -> Measurement:
+    """Return a measurement of 10 s: fast answers, slow ones of 3 s, and requests that wait for theirs."""
+    latency = Histogram({bucket(10_000): requests - slow, bucket(3_000_000): slow})
+    cells = {Key(0, "1", "GET /"): Tally(requests, failed, latency)}
+    return Measurement(seconds=10, sent=requests + waiting, errors={"status 500": failed}, cells=cells)
+
+
+@pytest.mark.parametrize(
+    ("seen", "share", "is_broken"),
+    [
+        (measured(1000), 1, False),
+        (measured(1000, failed=10), 1, False),
+        (measured(1000, failed=11), 1, True),
+        (measured(1000, failed=11), 0.5, False),
+        (measured(1000, failed=21), 0.5, True),
+        (measured(1000, slow=10), 1, False),
+        (measured(1000, slow=11), 1, True),
+        (measured(1000, slow=11), 0.5, False),
+        (measured(1000, waiting=100), 1, False),
+        (measured(1000, waiting=300), 1, True),
+        (measured(0, waiting=100), 0.1, True),
+    ],
+)
+def test_limits_are_broken_as_soon_as_the_window_cannot_keep_them(
+    seen: Measurement, share: float, *, is_broken: bool
+) -> None:
+    """Failed, slow and overdue requests count against the whole window, of which a share has passed."""
+    assert bool(_broken(seen, Limits(0.01, 1000), share, replace(seen))) == is_broken
+
+
+def test_an_error_of_the_listener_comes_after_the_work_has_ended() -> None:
+    """Work is told to stop and comes to its own end before the error goes on."""
+    ended = Event()
+
+    def work(stop: Event) -> None:
+        background.tell("begun")
+        assert stop.wait(10)
+        ended.set()
+
+    def listen(_: str) -> None:
+        raise KeyError
+
+    background: Background[None, str] = Background(work)
+    with pytest.raises(KeyError):
+        background.run(listen)
+    assert ended.is_set()
+
+
+def test_an_error_of_the_work_reaches_the_caller() -> None:
+    """What the work raises is raised by `run`."""
+
+    def work(_: Event) -> None:
+        raise LabError(expected="this", seen="that", next_step="nothing")
+
+    with pytest.raises(LabError, match="that"):
+        Background[None, str](work).run(lambda _: None)
