@@ -3,22 +3,27 @@
 import io
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labkit.engine._errors import BuildFailed
 from labkit.engine._inspect import Image, image_missing
+from labkit.engine._labels import Label
 
 if TYPE_CHECKING:
     from labkit.engine._engine import Engine
 
 LAST_LINES = 12
+NAMELESS_S = 60.0
+"""How long an image may go without a name, because another process's build may be about to give it one."""
+
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 STEP = re.compile(r"^Step \d+/\d+ : (\w+) (.*)")
 LAYER = re.compile(r"^ ---> ([0-9a-f]{12,})$")
 
 
-def build(
+def build(  # noqa: PLR0913 - all but four have defaults and are named
     engine: "Engine",
     context: bytes,
     tag: str,
@@ -26,63 +31,66 @@ def build(
     *,
     network: str | None = None,
     arguments: Mapping[str, str] | None = None,
+    target: str | None = None,
     cached: bool = True,
+    keep_stages: bool = False,
     said: Callable[[str], object] = lambda _line: None,
 ) -> Image:
     """Build an image from a tar with a Dockerfile, and remove the image that had this tag before.
 
     network "none" cuts the build off; None gives it the engine's usual one. arguments are the Dockerfile's
-    ARGs; cached False does every step anew. said gets each line of the build.
+    ARGs; target is the stage to build, None the last; cached False does every step anew. keep_stages names
+    the image of each earlier stage `<name>:stage-1` and so on, so that the next build finds it; else only
+    what the image stands on is kept. said gets each line of the build.
 
     :raises BuildFailed: with the last lines of what the build said.
     :raises ImageMissing: when an image of labkit that it starts from is not there.
     """
     before, lines = _digest(engine, tag), list[str]()
+    proxies = {name: os.environ[name] for name in PROXIES if os.environ.get(name)}
+    options = {
+        "tag": tag,
+        "labels": dict(labels),
+        "network_mode": network,
+        "buildargs": proxies | dict(arguments or {}),
+        "target": target,
+        "nocache": not cached,
+    }
     try:
-        for line in _say(engine, context, tag, labels, network, arguments, cached=cached):
+        for line in _say(engine, context, options):
             lines.append(line)
             said(line)
     except _Said as problem:
         _drop_rest(engine, lines)
         raise _failed(tag, str(problem), lines) from None
-    for number, stage in enumerate(_stages(lines), 1):
+    for number, stage in enumerate(_stages(lines) if keep_stages else (), 1):
         _keep(engine, stage, f"{tag.rpartition(':')[0]}:stage-{number}")
     made = engine.image(tag)
     if before and before != made.digest:
         discard(engine, before)
+    _tidy(engine)
     return made
+
+
+def _tidy(engine: "Engine") -> None:
+    """Remove labkit's images without a name: replaced in use, or left by a broken-off build."""
+    nameless = {"dangling": True, "label": str(Label.RECIPE)}
+    for told in engine.client.api.images(filters=nameless):
+        if time.time() - told["Created"] > NAMELESS_S:
+            discard(engine, told["Id"])
 
 
 class _Said(Exception):
     """What the builder said when it gave up."""
 
 
-def _say(
-    engine: "Engine",
-    context: bytes,
-    tag: str,
-    labels: Mapping[str, str],
-    network: str | None,
-    arguments: Mapping[str, str] | None,
-    *,
-    cached: bool,
-) -> Iterator[str]:
+def _say(engine: "Engine", context: bytes, options: Mapping[str, Any]) -> Iterator[str]:
     """Build, and yield what the builder says line by line."""
     import docker.errors  # noqa: PLC0415 - loaded with the client
 
-    proxies = {name: os.environ[name] for name in PROXIES if os.environ.get(name)}
     try:
         answer = engine.client.api.build(
-            fileobj=io.BytesIO(context),
-            custom_context=True,
-            tag=tag,
-            labels=dict(labels),
-            network_mode=network,
-            buildargs=proxies | dict(arguments or {}),
-            nocache=not cached,
-            rm=True,
-            forcerm=True,
-            decode=True,
+            fileobj=io.BytesIO(context), custom_context=True, rm=True, forcerm=True, decode=True, **options
         )
         errors = []
         for told in answer:  # to the end, so that the connection can be used again

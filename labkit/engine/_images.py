@@ -66,7 +66,9 @@ def _make(engine: Engine, recipe: Recipe, progress: Progress) -> None:
         if line.startswith("Step "):
             progress(recipe.image, line[:90])
 
-    made = build(engine, context, recipe.image, {Label.RECIPE: recipe.digest}, said=said)
+    made = build(
+        engine, context, recipe.image, {Label.RECIPE: recipe.digest}, target=recipe.target, said=said
+    )
     progress(recipe.image, f"built in {time.monotonic() - started:.0f} s, {made.size_bytes / 1e6:.0f} MB")
 
 

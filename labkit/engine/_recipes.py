@@ -7,6 +7,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -24,12 +25,13 @@ class Recipe:
     """An image's recipe.
 
     inputs are all files that decide what the image is (name → content). context makes the tar that the build
-    gets, for an architecture.
+    gets, for an architecture. target is the Dockerfile's stage that becomes the image, None the last.
     """
 
     image: str
     inputs: dict[str, bytes]
     context: Callable[[str], bytes]
+    target: str | None = None
 
     @property
     def digest(self) -> str:
@@ -43,8 +45,7 @@ class Recipe:
 
 def recipes() -> dict[str, Recipe]:
     """Return the recipes of labkit's images by image, in the order of building."""
-    python = _python()
-    return {recipe.image: recipe for recipe in (_servers(), python, _build(python))}
+    return {recipe.image: recipe for recipe in (_servers(), *_python_and_build())}
 
 
 def lock() -> Path:
@@ -55,7 +56,7 @@ def lock() -> Path:
 
 
 def dockerfile(name: str) -> bytes:
-    """Return the Dockerfile of one recipe: servers, python or build."""
+    """Return the Dockerfile of one recipe: servers or python."""
     return (HERE / name / "Dockerfile").read_bytes()
 
 
@@ -64,26 +65,28 @@ def _servers() -> Recipe:
     return Recipe(SERVERS, inputs, lambda _architecture: tar(inputs))
 
 
-def _python() -> Recipe:
+def _python_and_build() -> tuple[Recipe, Recipe]:
     requirements = HERE / "python" / "requirements.lock"
     files = {"Dockerfile": dockerfile("python"), **carried()}
+    inputs = files | {"requirements.lock": requirements.read_bytes()}
 
-    def context(architecture: str) -> bytes:
+    @cache
+    def modules(architecture: str) -> dict[str, bytes]:
         with tempfile.TemporaryDirectory() as folder:
             unpack(requirements, architecture, wheelhouse(lock(), architecture), Path(folder))
-            return tar(files | dict(_under(Path(folder), "modules")))
-
-    return Recipe(PYTHON, files | {"requirements.lock": requirements.read_bytes()}, context)
-
-
-def _build(python: Recipe) -> Recipe:
-    files = {"Dockerfile": dockerfile("build")}
+            return dict(_under(Path(folder), "modules"))
 
     def context(architecture: str) -> bytes:
-        return tar(files | dict(_under(wheelhouse(lock(), architecture), "wheelhouse")))
+        return tar(files | modules(architecture))
 
-    return Recipe(
-        BUILD, files | {"wheelhouse.lock": lock().read_bytes(), "parent": python.digest.encode()}, context
+    def context_with_wheels(architecture: str) -> bytes:
+        return tar(
+            files | modules(architecture) | dict(_under(wheelhouse(lock(), architecture), "wheelhouse"))
+        )
+
+    return (
+        Recipe(PYTHON, inputs, context, "python"),
+        Recipe(BUILD, inputs | {"wheelhouse.lock": lock().read_bytes()}, context_with_wheels, "build"),
     )
 
 

@@ -36,7 +36,7 @@ def build_service_image(
     :raises ImageMissing: when labkit/build:1 or labkit/python:1 is not there.
     """
     context = source if isinstance(source, bytes) else _tar(source)
-    return build(engine, context, tag, labels or {}, network="none")
+    return build(engine, context, tag, labels or {}, network="none", keep_stages=True)
 
 
 def _tar(folder: Path) -> bytes:
