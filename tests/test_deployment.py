@@ -50,7 +50,7 @@ def images(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> It
         (folder / "Dockerfile").write_text(f"FROM labkit/python:1\nCMD {command}\n")
         made[tag] = build_service_image(engine, folder, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
     yield made
-    for image in made.values():
+    for image in [*made.values(), f"{NAME}:stage-1"]:
         engine.client.images.remove(image, force=True)
 
 
@@ -116,7 +116,7 @@ def test_no_request_fails_while_a_fleet_is_upgraded_under_load(
         serving.append(list(fleet.states.values()).count("UP"))
         assert step.image in images.values()
 
-    with apply(Load(TOTALS, 50, None), fleet.environment.urls["cart"]) as load:
+    with apply(Load(TOTALS, 100, None), fleet.environment.urls["cart"]) as load:
         while not load.snapshot().requests:
             time.sleep(0.1)
         deployment = rolling(fleet, new, on_event=count)
@@ -213,7 +213,7 @@ def test_a_failure_in_mid_upgrade_puts_back_what_was_replaced(
             client.images.get(images["ends"]).tag(flaky)
 
     try:
-        with apply(Load(TOTALS, 50, None), fleet.environment.urls["cart"]) as load:
+        with apply(Load(TOTALS, 100, None), fleet.environment.urls["cart"]) as load:
             with pytest.raises(LabError):
                 rolling(fleet, flaky, ready_s=10, on_event=spoil)
             result = load.stop()

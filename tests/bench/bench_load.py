@@ -1,5 +1,4 @@
 """What a request costs the generator, and how evenly it leaves, beside locust's FastHttpUser."""
-# ruff: noqa: T201 - a benchmark prints its figures
 
 import asyncio
 import json
