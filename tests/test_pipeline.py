@@ -464,7 +464,7 @@ def test_a_run_waits_for_approval_and_goes_on(workspace: Workspace) -> None:
 @pytest.mark.usefixtures("second")
 @pytest.mark.parametrize("decide", [True, False])
 def test_a_run_that_is_not_approved_stops_before_production(workspace: Workspace, *, decide: bool) -> None:
-    """A rejection with its reason, and a wait that nobody ended, are both red; the watch is told as not run."""
+    """A rejection with its reason and a wait that nobody ended are both red; the watch was not run."""
 
     def hear(event: PipelineEvent) -> None:
         if event.state == "waiting" and decide:

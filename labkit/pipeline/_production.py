@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from labkit.pipeline._gates import Answer, Gates, about_all
 from labkit.pipeline._provenance import await_images
 from labkit.pipeline._trip import Stopped, Trip, tool, why
 
+FIRST_CUSTOMER_S = 30.0  # a busy machine starts the load's process slowly
+POLL_S = 0.1
 KEPT = deployment.Outcome.KEPT
 ANSWERS = {
     KEPT: Outcome.PASS,
@@ -37,7 +40,7 @@ def production(trip: Trip, stage: Stage, gates: Gates) -> None:
         environment = trip.create(stage, owner=Owner.workspace(trip.workspace.id))
     _refuse_other_system(trip, environment)
     try:
-        with _customers(trip, environment) as load:
+        with _customers(trip, stage, environment) as load:
             for name in _outdated(trip, environment):
                 _upgrade(trip, stage, environment, name)
             for gate in stage.gates:
@@ -88,10 +91,16 @@ def _refuse_other_system(trip: Trip, environment: Environment) -> None:
         )
 
 
-def _customers(trip: Trip, environment: Environment) -> Running:
-    """Let simulated customers send their requests until the deployment is over."""
+@contextmanager
+def _customers(trip: Trip, stage: Stage, environment: Environment) -> Iterator[Running]:
+    """Let simulated customers send requests until the deployment is over, from their first answer on."""
     traffic, host = trip.pipeline.traffic, urlsplit(environment.url).hostname or ""
-    return apply(Load(traffic.mix, traffic.rate_per_s, None), environment.url, hosts=[host])
+    with apply(Load(traffic.mix, traffic.rate_per_s, None), environment.url, hosts=[host]) as load:
+        with trip.journal.step(stage, "await the first customer"):
+            deadline = time.monotonic() + FIRST_CUSTOMER_S
+            while not load.snapshot().requests and load.is_running and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+        yield load
 
 
 def _outdated(trip: Trip, environment: Environment) -> list[str]:
