@@ -65,8 +65,8 @@ def test_a_second_staging_is_one_more_stage(tmp_path: Path) -> None:
     [
         ("", "stages", "add stages"),
         (FIRST.replace("trigger", "triger"), "stages[1].trigger", "add trigger"),
-        ("aproval = true\n" + FIRST, "aproval", "'approval'"),
-        ('approval = "yes"\n' + FIRST, "approval", "correct approval"),
+        ("aproval = true\n" + FIRST, "aproval", "write approval instead"),
+        ('approval = "yes"\n' + FIRST, "approval", "write true or false"),
         (FIRST.replace('"unit"', '"functional"'), "stages[1].gates", "'functional'"),
         (FIRST.replace('"development"', '"dev"'), "stages[1].name", "environment"),
         (SECOND, "stages[1].trigger", 'trigger = "commit"'),
@@ -82,10 +82,10 @@ def test_a_second_staging_is_one_more_stage(tmp_path: Path) -> None:
         (
             FIRST + '[[traffic.requests]]\nsend = "GET /"\nweigth = 2\n',
             "traffic.requests[1].weigth",
-            "'weight'",
+            "write weight instead",
         ),
-        (FIRST + '[gates.load_smoke]\np99_ms = "fast"\n', "gates.load_smoke.p99_ms", "correct p99_ms"),
-        (FIRST + "[gates.load_smok]\n", "gates.load_smok", "'load_smoke'"),
+        (FIRST + '[gates.load_smoke]\np99_ms = "fast"\n', "gates.load_smoke.p99_ms", "write a number over 0"),
+        (FIRST + "[gates.load_smok]\n", "gates.load_smok", "write load_smoke instead"),
         (FIRST + "[gates.configuration.exceptions]\ndatabase = 1\n", "exceptions", "correct exceptions"),
     ],
 )

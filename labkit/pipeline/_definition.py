@@ -81,7 +81,7 @@ class Pipeline:
             functional=functional.text("folder", default="functional"),
             load_smoke=_limits(gates.table("load_smoke")),
             watch=_limits(gates.table("watch")),
-            exceptions=configuration.texts("exceptions"),
+            exceptions=configuration.reasons("exceptions"),
         )
         for table in (functional, configuration, gates, top):
             table.refuse_unknown()
@@ -115,12 +115,12 @@ def _limits(table: Table) -> Limits:
 
 def _traffic(table: Table) -> Traffic:
     mix: dict[Request | str, float] = {}
-    for kind in table.tables("requests") if table.has("requests") else []:
+    for kind in table.array("requests") if table.has("requests") else []:
         sent = kind.text("send")
         try:
             request = replace(Request.parse(sent), body=kind.value("body"))
         except LabError as fault:
-            raise kind.error("send", fault.expected, sent, fault.next_step) from fault
+            kind.refuse("send", fault.expected, sent, fault.next_step)
         mix[request] = kind.number("weight", default=1.0)
         kind.refuse_unknown()
     traffic = Traffic(table.number("rate_per_s", default=10.0), mix or {Request("GET", "/"): 1.0})
@@ -130,7 +130,7 @@ def _traffic(table: Table) -> Traffic:
 
 
 def _stages(top: Table) -> tuple[Stage, ...]:
-    tables = top.tables("stages")
+    tables = top.array("stages")
     stages: list[Stage] = []
     for table in tables:
         stage = _stage(table)
@@ -146,22 +146,22 @@ def _stage(table: Table) -> Stage:
     if kind not in STAGES:
         key = "environment" if table.has("environment") else "name"
         mend = f'write environment = "…" with one of {", ".join(STAGES)}, or name the stage so'
-        raise table.error(key, f"a kind of environment, one of {', '.join(STAGES)}", kind, mend)
-    gates = table.words("gates")
+        table.refuse(key, f"a kind of environment, one of {', '.join(STAGES)}", kind, mend)
+    gates = table.texts("gates")
     for gate in gates:
         if kind not in GATES.get(gate, ()):
             possible = sorted(name for name, kinds in GATES.items() if kind in kinds)
             expected = f"gates that can run in a {kind} environment: {', '.join(possible)}"
-            raise table.error("gates", expected, gate, f"take {gate!r} out or correct it")
-    return Stage(name, kind, table.text("trigger"), tuple(gates))
+            table.refuse("gates", expected, gate, f"take {gate!r} out or correct it")
+    return Stage(name, kind, table.text("trigger"), gates)
 
 
 def _check_place(table: Table, stage: Stage, before: list[Stage]) -> None:
     trigger = f"{before[-1].name}.cleaned-up" if before else "commit"
     if stage.trigger != trigger:
         what = f"the clean-up of the stage before, {trigger!r}" if before else "'commit' for the first stage"
-        raise table.error("trigger", what, stage.trigger, f'write trigger = "{trigger}"')
+        table.refuse("trigger", what, stage.trigger, f'write trigger = "{trigger}"')
     if stage.name in {other.name for other in before}:
-        raise table.error("name", "a name that no other stage has", stage.name, "give the stage another name")
+        table.refuse("name", "a name that no other stage has", stage.name, "give the stage another name")
     if any(other.environment == "production" for other in before):
-        raise table.error("name", "production as the last stage", stage.name, "move it before production")
+        table.refuse("name", "production as the last stage", stage.name, "move it before production")

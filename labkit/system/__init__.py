@@ -5,5 +5,6 @@ A course author elsewhere writes a `system.toml` for their own services and reus
 
 from labkit.system._model import STAGES, Database, External, Parameter, Service, Toggle
 from labkit.system._system import System
+from labkit.system._table import Table
 
-__all__ = ["STAGES", "Database", "External", "Parameter", "Service", "System", "Toggle"]
+__all__ = ["STAGES", "Database", "External", "Parameter", "Service", "System", "Table", "Toggle"]

@@ -1,10 +1,10 @@
-"""Reads one table of system.toml so that every mistake names its file, its key and its mend."""
+"""Reads one table of a TOML file so that every mistake names its file, its key and its mend."""
 
 import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from labkit.errors import LabError
 
@@ -84,13 +84,13 @@ class Table:
             )
         return path
 
-    def table(self, key: str) -> "Table":
+    def table(self, key: str) -> Self:
         """Return a table inside this one; an empty one when it is not written."""
         expected = f"a table, [{'.'.join(part for part in (self.place, key) if part)}]"
         values = self.get(key, dict, expected, {})
-        return Table(values, self.file, f"{self.place}.{key}" if self.place else key)
+        return type(self)(values, self.file, f"{self.place}.{key}" if self.place else key)
 
-    def tables(self, key: str) -> Iterator[tuple[str, "Table"]]:
+    def tables(self, key: str) -> Iterator[tuple[str, Self]]:
         """Yield name and table of each table under a key; names are such as networks and shells accept."""
         outer = self.table(key)
         for name in outer.written:
