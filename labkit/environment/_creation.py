@@ -49,6 +49,7 @@ class Creation:
     versions: dict[str, str]
     outside: str
     progress: Progress
+    ready_s: float
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, stop: threading.Event) -> None:
@@ -117,7 +118,7 @@ class Creation:
         balancer.introduce(instance)
         if coordinator := joined.coordinator.result():
             coordinator.register(instance.service, instance.name, instance.version, instance.address)
-        starter.await_instance(instance, balancer)
+        starter.await_instance(instance, balancer, self.ready_s)
         balancer.admit(instance)
 
     def _module(self, name: str) -> None:

@@ -7,7 +7,7 @@ from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Self
 
-from labkit.engine import Completed, Engine, Label, Owner
+from labkit.engine import Completed, Label, Owner
 from labkit.environment import _record, _starter
 from labkit.environment._apart import apart
 from labkit.environment._balancer import Balancer
@@ -18,8 +18,8 @@ from labkit.environment._harness import ready_harness, run_once
 from labkit.environment._images import versions
 from labkit.environment._instance import Instance
 from labkit.environment._logs import read_logs
-from labkit.environment._making import Order, make, outside_of
-from labkit.environment._part import Part, Scope
+from labkit.environment._making import Order, make, outside_of, plan_of_order
+from labkit.environment._part import Part, Scope, find_engine
 from labkit.environment._plan import Plan
 from labkit.environment._readiness import Watcher
 from labkit.environment._removal import remove_all
@@ -51,7 +51,7 @@ class Environment:
         self._harness = Lock()
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
         cls,
         system: System,
         stage: str,
@@ -62,6 +62,7 @@ class Environment:
         workspace: Workspace | None = None,
         config: Mapping[str, object] | None = None,
         because: str = "asked for by hand",
+        ready_s: float = SERVICE_S,
         progress: Progress | None = None,
     ) -> Self:
         """Create an environment and return it when all of it is ready.
@@ -70,11 +71,12 @@ class Environment:
         these are unchanged). module names the one service of a development environment. owner None is this
         process, so that nothing outlives it; for production it is the workspace. workspace None is the one
         that Workspace.open finds. config overrides configuration parameters. because is the event that caused
-        the creation, which is recorded. progress gets a sentence for each element that is ready.
+        the creation, which is recorded. ready_s is how long each instance may take to be ready,
+        in seconds. progress gets a sentence for each element that is ready.
 
         :raises LabError: for a configuration that cannot work (nothing has started by then), an image that is
-        missing,
-            a part that does not get ready, or an engine that is gone. All that was started is removed before.
+            missing, a part that does not get ready, or an engine that is gone. All that was started is removed
+            before.
         """
         workspace = workspace or Workspace.open()
         order = Order(
@@ -86,14 +88,16 @@ class Environment:
             owner=owner,
             config=config or {},
             because=because,
+            ready_s=ready_s,
             progress=progress or (lambda _: None),
         )
-        return cls(workspace, *make(Engine.find(), order))
+        plan = plan_of_order(order)  # before the engine is asked: what cannot work must not start
+        return cls(workspace, make(find_engine(), order, plan), plan)
 
     @staticmethod
     def list(workspace: Workspace) -> list[EnvironmentStatus]:
         """Return the live environments of a workspace, the oldest first."""
-        return statuses(Engine.find(), workspace.id)
+        return statuses(find_engine(), workspace.id)
 
     @classmethod
     def attach(cls, name: str, workspace: Workspace | None = None) -> Self:
@@ -101,7 +105,7 @@ class Environment:
 
         :raises LabError: when there is none of that name in the workspace.
         """
-        workspace, engine = workspace or Workspace.open(), Engine.find()
+        workspace, engine = workspace or Workspace.open(), find_engine()
         found = traces(engine, {Label.WORKSPACE: workspace.id, Label.ENVIRONMENT: name})
         if not found:
             known = ", ".join(status.name for status in statuses(engine, workspace.id)) or "none is alive"

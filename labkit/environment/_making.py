@@ -13,6 +13,7 @@ from labkit.environment._images import build, service_images, versions
 from labkit.environment._part import Scope
 from labkit.environment._plan import Plan
 from labkit.environment._removal import remove_all
+from labkit.environment._starter import SERVICE_S
 from labkit.environment._status import statuses
 from labkit.errors import LabError
 from labkit.system import System
@@ -31,19 +32,24 @@ class Order:
     owner: Owner | None = None
     config: Mapping[str, object] = field(default_factory=dict)
     because: str = ""
+    ready_s: float = SERVICE_S
     progress: Progress = lambda _: None
 
 
-def make(engine: Engine, order: Order) -> tuple[Scope, Plan]:
-    """Create the environment that was ordered, record it, and return where it is and what it has.
+def plan_of_order(order: Order) -> Plan:
+    """Return what the environment is to have; whatever cannot work is a LabError, without asking the engine."""
+    return Plan.make(order.system, order.stage, order.module, order.config, order.because)
+
+
+def make(engine: Engine, order: Order, plan: Plan) -> Scope:
+    """Create the environment that was planned, record it, and return where it is.
 
     Whatever ends the creation, an error, Ctrl-C or a dead engine: what was started is removed before that
     goes on.
     """
-    plan = Plan.make(order.system, order.stage, order.module, order.config, order.because)
     scope = _scope(engine, order, plan)
 
-    def work(stop: threading.Event) -> tuple[Scope, Plan]:
+    def work(stop: threading.Event) -> Scope:
         sweep(engine, order.workspace.id)
         _refuse_second_production(engine, order)
         creation = _creation(engine, order, plan, scope)
@@ -53,7 +59,7 @@ def make(engine: Engine, order: Order) -> tuple[Scope, Plan]:
         except BaseException as fault:
             _take_back(engine, scope, fault)
             raise
-        return scope, plan
+        return scope
 
     return apart(work, lambda _: remove_all(engine, scope.identity))
 
@@ -103,6 +109,7 @@ def _creation(engine: Engine, order: Order, plan: Plan, scope: Scope) -> Creatio
         versions=versions(engine, images),
         outside=outside_of(order.workspace.id, plan),
         progress=order.progress,
+        ready_s=order.ready_s,
     )
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
+from weakref import finalize
 
 import docker
 import requests.exceptions
@@ -197,6 +198,13 @@ def _labels(wanted: Wanted) -> dict[str, str]:
     return {str(name): value for name, value in own.items() if value} | dict(wanted.labels)
 
 
+def find_engine() -> Engine:
+    """Return the engine; its connections are closed when nobody uses it any more."""
+    engine = Engine.find()
+    finalize(engine, engine.client.close)
+    return engine
+
+
 @contextmanager
 def refusals(engine: Engine, expected: str, image: str = "") -> Iterator[None]:
     """Turn what the engine's library raises into the errors that a user can mend."""
@@ -216,6 +224,8 @@ def _refused(expected: str, words: str) -> LabError:
     if NAME_TAKEN in words:
         return NameTaken(expected, words, "try again")
     mend = "labkit doctor tells what is wrong with the engine"
+    if "No command specified" in words:
+        mend = "give the Dockerfile of the image a CMD"
     if any(sign in words for sign in PORT_TAKEN):
         mend = "try again: the engine chooses other ports; labkit doctor tells who uses many"
     elif any(sign in words for sign in NO_ADDRESSES):

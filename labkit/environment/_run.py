@@ -4,8 +4,11 @@ import io
 import tarfile
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+from docker.utils.socket import STDERR, frames_iter
 
 from labkit.engine import Completed, Engine
 from labkit.environment._part import refusals
@@ -64,18 +67,22 @@ def execute(
     started = time.monotonic()
     with refusals(engine, f"{words[0]} runs in the container"):
         run = api.exec_create(container, limited, workdir=workdir, environment=dict(variables or {}))["Id"]
-        output, errors = _gather(api.exec_start(run, stream=True, demux=True))
+        output, errors = _gather(api.exec_start(run, socket=True))
         code = int(api.exec_inspect(run)["ExitCode"])
     seconds = time.monotonic() - started
     timed_out = code in {TIMED_OUT, KILLED} and seconds >= timeout_s
     return Completed(TIMED_OUT if timed_out else code, output, errors, seconds, timed_out)
 
 
-def _gather(stream: Iterable[tuple[bytes | None, bytes | None]]) -> tuple[str, str]:
+def _gather(line: Any) -> tuple[str, str]:  # noqa: ANN401 - the library's kind of socket
+    """Read a command's output to its end: both streams as they came, and standard error alone."""
     both, errors = bytearray(), bytearray()
-    for out, err in stream:
-        both += (out or b"") + (err or b"")
-        errors += err or b""
+    try:
+        for stream, chunk in frames_iter(line, tty=False):
+            both += chunk
+            errors += chunk if stream == STDERR else b""
+    finally:
+        getattr(line, "_response", line).close()  # the library keeps the answer there, and leaves it open
     return both.decode(errors="replace"), errors.decode(errors="replace")
 
 

@@ -73,9 +73,7 @@ class Starter:
         wanted = elements.instance(self.plan, service, name, image, version, self.outside)
         return instance_of(self.plan, self.scope.start(wanted))
 
-    def await_instance(
-        self, instance: Instance, balancer: Balancer, room: str = "", seconds: float = SERVICE_S
-    ) -> None:
+    def await_instance(self, instance: Instance, balancer: Balancer, seconds: float, room: str = "") -> None:
         """Wait until the balancer, which knows the instance in a room ("" takes requests), finds it ready."""
         service = self.plan.service(instance.service)
         part = self.scope.parts({"id": instance.container})[0]
@@ -92,7 +90,7 @@ class Starter:
         """Wait in the balancer's waiting room until an instance is ready; it gets no requests by that."""
         balancer.introduce(instance, WAITING)
         try:
-            self.await_instance(instance, balancer, WAITING, seconds)
+            self.await_instance(instance, balancer, seconds, WAITING)
         finally:
             balancer.leave_waiting(instance)
 

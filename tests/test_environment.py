@@ -1,0 +1,425 @@
+"""The life of an environment on the real engine: create, use, clean up."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.artifacts import Kind
+from labkit.engine import Engine, Label, Owner
+from labkit.environment import Environment
+from labkit.environment._balancer import configuration
+from labkit.environment._plan import Plan
+from labkit.errors import LabError
+from labkit.system import System
+from labkit.workspace import Workspace, course
+
+engine_test = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def system() -> System:
+    """Return the shop as the course has it."""
+    return System.load(course() / "labs" / "shop")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Give a workspace of its own, and see that nothing of it is left in the engine."""
+    made = Workspace.create(tmp_path_factory.mktemp("learner") / "workspace")
+    yield made
+    made.artifacts.close()
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """Give the engine, and close its connections."""
+    found = Engine.find()
+    yield found
+    found.client.close()
+
+
+@pytest.fixture(scope="module")
+def environment(workspace: Workspace) -> Iterator[Environment]:
+    """Give one integration environment to all tests that leave it as it was."""
+    with Environment.create(workspace.system, "integration", workspace=workspace, because="a commit") as made:
+        yield made
+
+
+def get(url: str, headers: dict[str, str] | None = None) -> Any:
+    """Return the JSON that a URL answers with."""
+    asked = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - a URL of our own
+    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - as above
+        return json.load(answer)
+
+
+# ---- what needs no engine ----
+
+
+def test_a_plan_survives_the_label_that_carries_it(system: System) -> None:
+    """A plan read back from its label is the same plan, so another process knows as much as its maker."""
+    plan = Plan.make(system, "staging", None, {"discount_percent": 20}, "a commit")
+    assert Plan.from_label(plan.to_label()) == plan
+
+
+def test_each_stage_has_the_elements_it_needs(system: System) -> None:
+    """Stubs until staging, production's counts and a coordinator from staging on."""
+    plans = {
+        stage: Plan.make(system, stage, None, {}, "") for stage in ("integration", "staging", "production")
+    }
+    counts = {stage: {it.name: it.instances for it in plan.services}["cart"] for stage, plan in plans.items()}
+    assert counts == {"integration": 1, "staging": 3, "production": 3}
+    assert {stage: plan.coordinator for stage, plan in plans.items()} == {
+        "integration": False,
+        "staging": True,
+        "production": True,
+    }
+    assert [it.name for it in plans["staging"].stubs] == ["payments", "rates"]
+    assert plans["production"].stubs == []
+    module = Plan.make(system, "development", "cart", {}, "")
+    assert (module.services, module.external, module.database) == ((), (), "")
+
+
+def test_services_find_each_other_by_name_and_only_the_owner_gets_the_database(system: System) -> None:
+    """The variables name every service; DATABASE_URL goes to the database's owner alone."""
+    plan = Plan.make(system, "integration", None, {}, "")
+    cart = plan.variables_of(plan.service("cart"), "cart-1", "1")
+    assert cart["CATALOG_URL"] == "http://catalog:8003"
+    assert cart["PAYMENTS_URL"] == "http://payments:8101"
+    assert (cart["DISCOUNT_PERCENT"], cart["LABKIT_STAGE"], cart["LABKIT_PORT"]) == (
+        "10",
+        "integration",
+        "8002",
+    )
+    assert "DATABASE_URL" not in cart
+    catalog = plan.variables_of(plan.service("catalog"), "catalog-1", "1")
+    assert catalog["DATABASE_URL"] == "postgresql://postgres@database:5432/catalog"
+
+
+def test_the_balancer_listens_on_every_service_port_and_repeats_nothing(system: System) -> None:
+    """One listener a service with its readiness check, no retries, and no server before run time."""
+    text = configuration(Plan.make(system, "integration", None, {}, "").services)
+    assert "listen cart\n    bind :8002\n" in text
+    assert "uri /readyz" in text
+    assert "retries 0" in text
+    assert "server " not in text.replace("timeout server ", "")
+
+
+@pytest.mark.parametrize(
+    ("stage", "module", "words"),
+    [
+        ("development", None, "a module in the stage development"),
+        ("staging", "cart", "a module in the stage development"),
+        ("development", "cat", "a service of shop"),
+        ("holiday", None, "a stage"),
+    ],
+)
+def test_an_impossible_request_is_refused_with_words(
+    system: System, stage: str, module: str | None, words: str
+) -> None:
+    """A stage or module that cannot be is refused before anything starts."""
+    with pytest.raises(LabError, match=words):
+        Plan.make(system, stage, module, {}, "")
+
+
+# ---- what needs the engine ----
+
+
+@engine_test
+def test_clients_reach_the_system_through_the_balancer(environment: Environment) -> None:
+    """The entry answers at .url, each service at its own URL, and the answer names stage and instance."""
+    assert get(f"{environment.url}/version")["instance"] == "storefront-1"
+    told = {service: get(f"{url}/version")["stage"] for service, url in environment.urls.items()}
+    assert told == {"storefront": "integration", "cart": "integration", "catalog": "integration"}
+
+
+@engine_test
+def test_ports_are_published_on_loopback_alone(engine: Engine, environment: Environment) -> None:
+    """With a local engine, no port of an environment is reached from another machine."""
+    if not engine.local:
+        pytest.skip("a remote engine publishes for its clients")
+    for container in engine.client.containers.list(
+        filters={"label": f"labkit.environment={environment.name}"}
+    ):
+        published = [binding for ports in container.ports.values() for binding in ports or []]
+        assert {binding["HostIp"] for binding in published} <= {"127.0.0.1"}
+
+
+@engine_test
+def test_everything_carries_the_labels(
+    engine: Engine, environment: Environment, workspace: Workspace
+) -> None:
+    """All say workspace, environment, owner and stage; containers their role, services their version."""
+    things = engine.owned({Label.ENVIRONMENT: environment.name})
+    assert {thing.kind for thing in things} == {"container", "network"}
+    for thing in things:
+        assert thing.labels[Label.WORKSPACE] == workspace.id
+        assert thing.labels[Label.OWNER] == str(Owner.process())
+        assert thing.labels[Label.STAGE] == "integration"
+    roles = {thing.labels[Label.ROLE] for thing in things if thing.kind == "container"}
+    assert roles - {"harness"} == {"balancer", "database", "stub", "service"}
+    assert all(
+        thing.labels.get(Label.VERSION) for thing in things if thing.labels.get(Label.ROLE) == "service"
+    )
+
+
+@engine_test
+def test_instances_are_told_by_the_engine_and_the_balancer(environment: Environment) -> None:
+    """An instance has name, image, version, an address in the network, and the balancer's state."""
+    (cart,) = environment.instances("cart")
+    assert (cart.name, cart.service, cart.state) == ("cart-1", "cart", "UP")
+    assert cart.address.endswith(":8002")
+    assert environment.balancer.servers("cart")["cart-1"].address == cart.address
+    with pytest.raises(LabError, match="a service of"):
+        environment.instances("cat")
+
+
+@engine_test
+def test_stubs_answer_under_the_external_names_and_remember_the_calls(environment: Environment) -> None:
+    """A command inside the network calls payments; the stub tells the call until it is cleared."""
+    stub = environment.stub("payments")
+    stub.clear()
+    code = "import os, httpx; print(httpx.post(os.environ['PAYMENTS_URL'] + '/payments', json={'order': 1}).text)"
+    done = environment.run(["python3", "-c", code])
+    assert json.loads(done.output)["state"] == "accepted", done.output
+    (call,) = stub.calls()
+    assert (call["method"], call["path"], call["body"]) == ("POST", "/payments", {"order": 1})
+    assert environment.stub("rates").calls() == []
+    stub.clear()
+    assert stub.calls() == []
+    with pytest.raises(LabError, match="a stub of"):
+        environment.stub("weather")
+
+
+@engine_test
+def test_a_restored_database_is_the_one_of_the_snapshot(environment: Environment) -> None:
+    """Rows, sequences and the schema come back, and the fingerprint says so; other snapshots stay."""
+    database = environment.database
+    assert database is not None
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE counted (id serial PRIMARY KEY, word text)")
+        connection.execute("INSERT INTO counted (word) VALUES ('one'), ('two')")
+    database.snapshot("before")
+    before = database.fingerprint()
+    with database.connect() as connection:
+        connection.execute("INSERT INTO counted (word) VALUES ('three')")
+        connection.execute("DELETE FROM counted WHERE word = 'three'")
+        connection.execute("ALTER TABLE products ADD COLUMN colour text")
+    assert database.fingerprint() != before
+    database.restore("before")
+    assert database.fingerprint() == before
+    database.restore("before")
+    assert database.snapshots() == ["before"]
+    assert get(f"{environment.urls['catalog']}/products")["products"]
+    with pytest.raises(LabError, match="a snapshot: before"):
+        database.restore("after")
+    with database.connect() as connection:
+        connection.execute("DROP TABLE counted")
+
+
+@engine_test
+def test_a_fingerprint_does_not_depend_on_where_rows_lie(environment: Environment) -> None:
+    """Rewriting a row moves it on the disk; with the old value back, the fingerprint is the old one too."""
+    database = environment.database
+    assert database is not None
+    before = database.fingerprint()
+    with database.connect() as connection:
+        connection.execute("UPDATE products SET stock = stock + 1")
+    changed = database.fingerprint()
+    with database.connect() as connection:
+        connection.execute("UPDATE products SET stock = stock - 1")
+    assert changed != before == database.fingerprint()
+
+
+@engine_test
+def test_commands_run_beside_the_services(engine: Engine, environment: Environment, tmp_path: Path) -> None:
+    """Files come into a folder of the run's own; exit code and output come back; a deadline ends it."""
+    (tmp_path / "told.txt").write_text("from a folder")
+    files = {"data": tmp_path, "said.txt": b"from bytes"}
+    done = environment.run("cat data/told.txt said.txt; echo wrong >&2; exit 3", files=files)
+    assert (done.exit_code, done.errors) == (3, "wrong\n")
+    assert "from a folderfrom bytes" in done.output
+    assert "said.txt" not in environment.run("ls").output
+    assert environment.run("sleep 30", timeout_s=0.5).timed_out
+    roles = [thing.labels.get(Label.ROLE) for thing in engine.owned({Label.ENVIRONMENT: environment.name})]
+    assert roles.count("harness") == 1
+
+
+@engine_test
+def test_an_own_image_runs_in_the_network_and_goes_with_its_command(
+    engine: Engine, environment: Environment
+) -> None:
+    """With image=, a container of that image sees the services, and is gone afterwards."""
+    before = len(engine.owned({Label.ENVIRONMENT: environment.name}))
+    code = "import os, urllib.request as u; print(u.urlopen(os.environ['CART_URL'] + '/healthz').status)"
+    done = environment.run(["python3", "-c", code], image="labkit/python:1")
+    assert done.output.strip() == "200"
+    assert len(engine.owned({Label.ENVIRONMENT: environment.name})) == before
+
+
+@engine_test
+def test_logs_are_lines_with_time_service_and_instance(environment: Environment) -> None:
+    """A request's id is found in the log of the service that answered it; a plain line is a message."""
+    get(f"{environment.url}/version", {"X-Request-ID": "a-known-request"})
+    (line,) = [it for it in environment.logs("storefront") if it.get("request_id") == "a-known-request"]
+    assert (line["service"], line["instance"], line["status"]) == ("storefront", "storefront-1", 200)
+    assert any("ready to accept connections" in it["message"] for it in environment.logs("database"))
+    times = [it["time"] for it in environment.logs("cart")]
+    assert times == sorted(times)
+
+
+@engine_test
+def test_an_instance_joins_and_leaves_while_clients_are_served(environment: Environment) -> None:
+    """A new instance gets requests only after add, the old one none after drain; both ends are clean."""
+    (old,) = environment.instances("cart")
+    new = environment.add_instance("cart", old.image, version="2")
+    states = {it.name: it.state for it in environment.instances("cart")}
+    assert states == {"cart-1": "UP", "cart-2": "waiting"}
+    assert new.version == "2"
+    environment.balancer.add(new)
+    environment.balancer.drain(old)
+    told = {get(f"{environment.urls['cart']}/version")["instance"] for _ in range(6)}
+    assert told == {"cart-2"}
+    environment.balancer.remove(old)
+    assert set(environment.balancer.servers("cart")) >= {"cart-2"}
+    environment.balancer.add(old)
+    environment.remove_instance(new)
+    assert [it.name for it in environment.instances("cart")] == ["cart-1"]
+    environment.remove_instance(new)
+    assert get(f"{environment.urls['cart']}/version")["instance"] == "cart-1"
+
+
+@engine_test
+def test_another_process_finds_and_uses_it(environment: Environment, workspace: Workspace) -> None:
+    """From labels alone another process lists the environment, attaches to it and asks its elements."""
+    code = (
+        "import sys; from labkit import Environment, Workspace; w = Workspace.open(sys.argv[1]);"
+        "print([s.name for s in Environment.list(w)]); e = Environment.attach(sys.argv[2], w);"
+        "print(e.stage, e.configuration['DISCOUNT_PERCENT'], [i.state for i in e.instances('cart')], e.url)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, workspace.root, environment.name],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        f"['{environment.name}']",
+        f"integration 10 ['UP'] {environment.url}",
+    ]
+    with pytest.raises(LabError, match=environment.name):
+        Environment.attach("nobody", workspace)
+
+
+@engine_test
+def test_create_is_recorded_with_its_cause_and_what_runs(
+    engine: Engine, environment: Environment, workspace: Workspace
+) -> None:
+    """The artifact database tells what was made, why, from which images and configuration, and what runs."""
+    (created,) = workspace.artifacts.history(kind=Kind.ENVIRONMENT_CREATED, environment=environment.name)
+    assert created.predicate["because"] == "a commit"
+    assert {it["role"] for it in created.predicate["elements"]} == {"balancer", "database", "service", "stub"}
+    assert created.predicate["seconds"]["all"] > 0
+    running = workspace.artifacts.what_runs("cart", "integration")
+    assert running is not None
+    (image,) = [it for it in engine.client.images.list("labkit/shop-cart") if running.image.digest == it.id]
+    assert "DISCOUNT_PERCENT=10" in [it.uri for it in running.references["config"]]
+    assert image
+
+
+@engine_test
+def test_clean_up_leaves_nothing_saves_what_is_asked_and_is_recorded(
+    engine: Engine, workspace: Workspace, tmp_path: Path
+) -> None:
+    """Nothing carries the name, the logs are saved, the facts are written; twice does no harm."""
+    made = Environment.create(workspace.system, "integration", workspace=workspace)
+    get(f"{made.url}/version")
+    made.clean_up(save=tmp_path)
+    made.clean_up()
+    assert engine.owned({Label.ENVIRONMENT: made.name}) == []
+    assert (tmp_path / f"{made.name}.logs.jsonl").read_text().count("\n") > 3
+    (deleted,) = workspace.artifacts.history(kind=Kind.ENVIRONMENT_DELETED, environment=made.name)
+    assert deleted.predicate["removed"] == {"containers": 6, "networks": 1}
+    assert deleted.predicate["saved"] == [f"{made.name}.logs.jsonl", f"{made.name}.calls.json"]
+    removed = workspace.artifacts.history(kind=Kind.SERVICE_REMOVED, environment=made.name)
+    assert sorted(str(fact.service) for fact in removed) == ["cart", "catalog", "storefront"]
+
+
+@engine_test
+def test_a_foreign_container_in_the_network_does_not_stop_the_clean_up(
+    engine: Engine, workspace: Workspace
+) -> None:
+    """What a learner connected by hand is disconnected and stays; the environment goes whole."""
+    made = Environment.create(workspace.system, "integration", workspace=workspace)
+    client = engine.client
+    foreign = client.containers.run("labkit/servers:1", ["sleep", "60"], detach=True, network=made.name)
+    try:
+        made.clean_up()
+        assert engine.owned({Label.ENVIRONMENT: made.name}) == []
+        foreign.reload()
+        assert foreign.status == "running"
+    finally:
+        foreign.remove(force=True)
+
+
+@engine_test
+def test_a_module_under_development_runs_its_tests_alone(workspace: Workspace) -> None:
+    """The module's files lie at /app, pytest is there, and there is no network but its own loopback."""
+    with Environment.create(workspace.system, "development", module="cart", workspace=workspace) as made:
+        done = made.run(["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"])
+        assert done.ok, done.output
+        assert "service.py" in made.run(["ls", "/app"]).output
+        assert made.run("ls /sys/class/net").output.split() == ["lo"]
+        assert made.urls == {}
+        with pytest.raises(LabError, match="an entry service"):
+            _ = made.url
+        assert [
+            (it.name, it.containers) for it in Environment.list(workspace) if it.stage == "development"
+        ] == [(made.name, 1)]
+
+
+@engine_test
+def test_staging_registers_its_instances_at_the_coordinator(workspace: Workspace) -> None:
+    """Three carts stand under /labkit/instances with version and address, and keys can be set and removed."""
+    with Environment.create(workspace.system, "staging", workspace=workspace) as made:
+        assert made.coordinator is not None
+        found = made.coordinator.instances("cart")
+        assert {name: it["address"] for name, it in found.items()} == {
+            it.name: it.address for it in made.instances("cart")
+        }
+        assert len(found) == 3
+        made.coordinator.put("/a/key", "wert ü")
+        assert made.coordinator.get("/a/key") == "wert ü"
+        assert made.coordinator.list("/a/") == {"/a/key": "wert ü"}
+        assert made.coordinator.delete("/a/key")
+        assert made.coordinator.get("/a/key") is None
+        made.remove_instance(made.instances("cart")[2])
+        assert set(made.coordinator.instances("cart")) == {"cart-1", "cart-2"}
+
+
+@engine_test
+def test_production_calls_the_providers_outside_and_is_the_only_one(
+    engine: Engine, workspace: Workspace
+) -> None:
+    """The workspace owns it, only callers join the providers in the network outside, a second is refused."""
+    made = Environment.create(workspace.system, "production", workspace=workspace)
+    try:
+        (status,) = [it for it in Environment.list(workspace) if it.stage == "production"]
+        assert status.owner == str(Owner.workspace(workspace.id))
+        assert get(f"{made.url}/healthz")
+        outside = engine.client.networks.get(f"labkit-outside-{workspace.id}")
+        outside.reload()
+        joined = {it["Name"].rpartition(".")[2] for it in outside.attrs["Containers"].values()}
+        assert joined == {"payments", "rates", "cart-1", "cart-2", "cart-3", "storefront-1"}
+        with pytest.raises(LabError, match="none, for the external services are real here"):
+            made.stub("payments")
+        with pytest.raises(LabError, match="at most one production"):
+            Environment.create(workspace.system, "production", workspace=workspace)
+    finally:
+        made.clean_up()
+    assert engine.owned({Label.ENVIRONMENT: made.name}) == []
