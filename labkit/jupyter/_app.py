@@ -1,7 +1,9 @@
 """Puts the panel's requests, its event and its watch into a Jupyter server."""
 
 from pathlib import Path
+from typing import cast
 
+from jupyter_events.logger import EventLogger
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 
@@ -17,7 +19,8 @@ class PipelinePanel(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Register the three requests and the event."""
-        self.desk = Desk(Path(self.serverapp.root_dir))
+        server = cast("ServerApp", self.serverapp)
+        self.desk = Desk(Path(server.root_dir))
         bound = {"desk": self.desk}
         self.handlers.extend(
             [
@@ -26,13 +29,14 @@ class PipelinePanel(ExtensionApp):
                 ("labkit/runs/([^/]+)/approve", Approval, bound),
             ]
         )
-        self.serverapp.event_logger.register_event_schema(SCHEMA)
+        cast("EventLogger", server.event_logger).register_event_schema(SCHEMA)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Begin to watch, now that the server's event loop runs."""
+        bus = cast("EventLogger", serverapp.event_logger)
 
         def emit() -> None:
-            serverapp.event_logger.emit(schema_id=CHANGED, data={})
+            bus.emit(schema_id=CHANGED, data={})
 
         def tell() -> None:
             serverapp.io_loop.add_callback(emit)  # the one method of the loop that other threads may call

@@ -1,12 +1,14 @@
 """The three requests of the panel. All work happens in a thread, so that no notebook waits for it."""
 
+import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
-from tornado.ioloop import IOLoop
 from tornado.web import authenticated
 
 from labkit.engine import NoEngine
@@ -14,6 +16,25 @@ from labkit.errors import LabError
 from labkit.jupyter._state import Desk, Json, problem_json
 
 NO_CONTENT, CONFLICT, NO_SERVICE = 204, 409, 503
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do the work in a daemon thread, which does not keep a server from ending while the engine is silent.
+
+    The threads of executors, and anyio's, do: Python waits for them at its end.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as problem:  # noqa: BLE001 - it is raised where the answer is awaited
+            done.set_exception(problem)
+
+    threading.Thread(target=run, name="labkit-panel", daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 class PanelHandler(APIHandler):
@@ -31,7 +52,7 @@ class PanelHandler(APIHandler):
         A LabError is answered with its three parts: status 503 when the engine is not there, else 409.
         """
         try:
-            result = await IOLoop.current().run_in_executor(None, work)
+            result = await in_thread(work)
         except LabError as problem:
             self.set_status(NO_SERVICE if isinstance(problem, NoEngine) else CONFLICT)
             result = problem_json(problem)
@@ -51,14 +72,14 @@ class State(PanelHandler):
         """Answer the state; what could not be read is told inside it, so the status is 200 all the same."""
         await self.answer(partial(self.desk.read, await self._notebooks()))
 
-    async def _notebooks(self) -> dict[int, str]:
+    async def _notebooks(self) -> dict[str, str]:
         """Return which process serves which notebook: kernel's process id to path in the server's folder."""
         notebooks = {}
-        for session in await self.session_manager.list_sessions():
+        for session in await self.session_manager.list_sessions():  # type: ignore[no-untyped-call]
             kernel: Any = self.kernel_manager.get_kernel(session["kernel"]["id"])
             process = getattr(kernel.provisioner, "pid", None)
             if process:
-                notebooks[process] = session["path"]
+                notebooks[str(process)] = session["path"]
         return notebooks
 
 

@@ -1,15 +1,20 @@
-"""What the panel shows, read from the engine's labels and the artifact database each time it is asked for."""
+"""What the panel shows, read from the engine's labels and the artifact database each time it is asked for.
+
+The rooms are imported where they are used, in a thread, so that a server with this extension starts as
+quickly as one without.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from labkit.engine import Owner
-from labkit.environment import Environment, EnvironmentStatus
 from labkit.errors import LabError
-from labkit.pipeline import Run, approve, runs
-from labkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from labkit.environment import EnvironmentStatus
+    from labkit.pipeline import Run
+    from labkit.workspace import Workspace
 
 LAST_RUNS = 5
 
@@ -17,23 +22,29 @@ Json = dict[str, Any]
 
 
 class Desk:
-    """Reads the state of the workspace at one folder, and does what the panel's buttons ask for.
-
-    notebooks, where asked for, maps the process id of a kernel to the path of the notebook that it serves.
-    """
+    """Reads the state of the workspace at one folder, and does what the panel's buttons ask for."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._workspace: Workspace | None = None
 
-    def workspace(self) -> Workspace:
-        """Return the workspace; LabError while there is none at this folder."""
-        if self._workspace is None or not self.root.joinpath(".labkit").exists():
-            self._workspace = Workspace.open(self.root)
+    def workspace(self) -> "Workspace":
+        """Return the workspace, its artifact database opened once; LabError while the folder is none."""
+        from labkit.workspace import Workspace  # noqa: PLC0415 - see the module's docstring
+
+        found = Workspace.open(self.root)
+        if self._workspace is None or self._workspace.id != found.id:
+            self._workspace = found
         return self._workspace
 
-    def read(self, notebooks: Mapping[int, str]) -> Json:
-        """Return the state as JSON data; what cannot be read is empty and has its problem in `problems`."""
+    def read(self, notebooks: Mapping[str, str]) -> Json:
+        """Return the state as JSON data; what cannot be read is empty and has its problem in `problems`.
+
+        notebooks maps the process id of a kernel to the path of the notebook that it serves.
+        """
+        from labkit.environment import Environment  # noqa: PLC0415 - see the module's docstring
+        from labkit.pipeline import runs  # noqa: PLC0415 - as above
+
         problems: dict[str, Json] = {}
         state: Json = {"environments": [], "runs": [], "problems": problems}
         try:
@@ -55,10 +66,14 @@ class Desk:
 
     def clean_up(self, name: str) -> None:
         """Clean an environment of the workspace up; LabError when there is none of that name."""
+        from labkit.environment import Environment  # noqa: PLC0415 - see the module's docstring
+
         Environment.attach(name, self.workspace()).clean_up()
 
     def approve(self, run_id: str) -> None:
         """Let a waiting run go on, in the name of the server's user; LabError when it does not wait."""
+        from labkit.pipeline import approve  # noqa: PLC0415 - see the module's docstring
+
         approve(self.workspace(), run_id)
 
 
@@ -67,24 +82,19 @@ def problem_json(problem: LabError) -> Json:
     return {"expected": problem.expected, "seen": problem.seen, "next_step": problem.next_step}
 
 
-def _environment(status: EnvironmentStatus, now: datetime, notebooks: Mapping[int, str]) -> Json:
-    owner = Owner.parse(status.owner)
+def _environment(status: "EnvironmentStatus", now: datetime, notebooks: Mapping[str, str]) -> Json:
+    kind, *parts = status.owner.split(":")  # process:machine:namespace:pid:start, or workspace:id
+    notebook = notebooks.get(parts[2]) if len(parts) > 2 else None  # noqa: PLR2004 - the pid's place
     return {
         "name": status.name,
         "stage": status.stage,
         "containers": status.containers,
         "age_s": _age_s(status.created_at, now),
-        "owner": {"kind": owner.kind, "notebook": notebooks.get(_process(owner)), "alive": owner.alive()},
+        "owner": {"kind": kind, "notebook": notebook, "alive": status.owner_alive},
     }
 
 
-def _process(owner: Owner) -> int:
-    """Return the process id in an owner's text (kind:machine:namespace:pid:start); 0 for all other owners."""
-    parts = str(owner).split(":")
-    return int(parts[3]) if len(parts) == 5 and parts[3].isdigit() else 0  # noqa: PLR2004 - the five parts
-
-
-def _run(run: Run, now: datetime) -> Json:
+def _run(run: "Run", now: datetime) -> Json:
     stages = [
         {"name": stage.name, "state": stage.state, "seconds": stage.seconds, "reason": stage.reason}
         for stage in run.stages

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from labkit.engine import Engine, Label
 from labkit.jupyter._state import Desk
 
 CHANGED = "https://labkit.dev/jupyter/changed/v1"
@@ -27,9 +26,9 @@ log = logging.getLogger("labkit.jupyter")
 class Watch:
     """Follows the engine's events and the artifact database, and calls `tell` when either has news.
 
-    tell is called in a thread of the watch, at most once in PAUSE_S. What ends, because the engine stops or there
-    is no workspace yet, is taken up again after RETRY_S. The threads are daemons: a source that is silent for
-    good does not keep the server from ending.
+    tell is called in a thread of the watch, at most once in PAUSE_S. A source that ends, because the engine
+    stops or the workspace is not yet made, is taken up again after RETRY_S. The threads are daemons: a source
+    that stays silent does not keep the server from ending.
     """
 
     def __init__(self, desk: Desk, tell: Callable[[], None]) -> None:
@@ -71,7 +70,9 @@ class Watch:
             self._stopped.wait(RETRY_S)
 
     def _engine(self) -> Iterator[object]:
-        labels = {Label.WORKSPACE: self._desk.workspace().id}
+        from labkit.engine import Engine, Label  # noqa: PLC0415 - in this thread, so that the server starts quickly
+
+        labels = {str(Label.WORKSPACE): self._desk.workspace().id}
         with closing(Engine.find().events(labels)) as events:
             yield "the engine answers"
             yield from events
