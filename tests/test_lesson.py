@@ -111,6 +111,30 @@ def test_an_error_beside_the_asserts_fails_the_check(lab: lesson.Lab) -> None:
         assert True, "never reached"
 
 
+def test_what_held_is_not_run_again_and_what_failed_stays_failed(lab: lesson.Lab) -> None:
+    """An assert may cost seconds or change something: it runs once, and an answer that wavers is no pass."""
+    calls: list[int] = []
+
+    def count() -> int:
+        calls.append(1)
+        return len(calls)
+
+    with lab.check("once"):
+        assert count() == 1, "the first"
+        assert count() < 3, "the second"
+    assert len(calls) == 2
+    with pytest.raises(lesson.CheckFailed) as failed, lab.check("wavers"):
+        assert count() == 4, "right only when asked again"
+    assert not failed.value.rows[0].passed
+
+
+def test_an_assert_inside_a_loop_gives_its_hint(lab: lesson.Lab) -> None:
+    """What fails deeper in the block is a row too."""
+    with pytest.raises(lesson.CheckFailed, match="even ones only"), lab.check("loop"):
+        for number in (2, 3):
+            assert number % 2 == 0, "even ones only"
+
+
 def test_stopping_a_check_stops_it(lab: lesson.Lab) -> None:
     """Ctrl-C goes through."""
     with pytest.raises(KeyboardInterrupt), lab.check("answer"):

@@ -1,16 +1,18 @@
 """Checks: plain assert lines, shown row by row as expected, seen and hint, never as a traceback.
 
 The asserts stand in a `with lab.check("name"):` block and run there as they are, so the grader and the tests
-of wrong answers run the same cell. When the block is left, each assert is looked at on its own, so that one
-that fails does not hide the others.
+of wrong answers run the same cell. Python leaves the block at the first assert that fails; that one and those
+after it are then looked at one by one, so that one that fails does not hide the others. Those before it held
+and are not run again: an assert may create an environment, or order something.
 """
 
 import ast
 import linecache
+import operator
 import re
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
@@ -18,6 +20,18 @@ from labkit.errors import LabError
 
 MORE = re.compile(r"# (\d+) more checks? runs? when graded")
 LONGEST = 300
+COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+}
 
 
 @dataclass(frozen=True)
@@ -60,9 +74,7 @@ class Check:
             return False
         source = "".join(linecache.getlines(self._frame.f_code.co_filename))
         scope = {**self._frame.f_globals, **self._frame.f_locals}
-        rows = [_row(statement, scope) for statement in _asserts(source, self._line)]
-        if error is not None and all(row.passed for row in rows):
-            rows.append(Row(passed=False, expected="the cell runs to its end", seen=_words(error), hint=""))
+        rows = list(_rows(_asserts(source, self._line), scope, error, trace))
         del self._frame
         more = sum(int(found) for found in MORE.findall(source))
         self._finish(self._name, rows, more)
@@ -79,20 +91,54 @@ def _asserts(source: str, line: int) -> list[ast.Assert]:
     return []
 
 
-def _row(statement: ast.Assert, scope: dict[str, Any]) -> Row:
-    test = statement.test
-    expected, seen = ast.unparse(test), ""
-    try:
-        passed = bool(_value(test, scope))
-        if isinstance(test, ast.Compare) and len(test.ops) == 1:
-            seen = _shown(_value(test.left, scope))
-            if isinstance(test.ops[0], ast.Eq):
-                expected = _shown(_value(test.comparators[0], scope))
+def _rows(
+    asserts: Sequence[ast.Assert],
+    scope: dict[str, Any],
+    error: Exception | None,
+    trace: TracebackType | None,
+) -> Iterator[Row]:
+    """Yield a row for each assert, and one for an error that comes from none of them."""
+    left_at = trace.tb_lineno if trace else sys.maxsize
+    named = error is None
+    for statement in asserts:
+        if (statement.end_lineno or statement.lineno) < left_at:
+            yield _held(statement, scope)
+        elif statement.lineno <= left_at:
+            named, row = True, _looked_at(statement, scope)
+            seen = row.seen if isinstance(error, AssertionError) else _words(error)
+            yield replace(row, passed=False, seen=seen)
         else:
-            seen = "yes" if passed else "no"
+            yield _looked_at(statement, scope)
+    if not named:
+        hint = str(error) if isinstance(error, AssertionError) else ""
+        yield Row(passed=False, expected="the cell runs to its end", seen=_words(error), hint=hint)
+
+
+def _held(statement: ast.Assert, scope: dict[str, Any]) -> Row:
+    """Return the row of an assert that held, without calling anything a second time."""
+    test = statement.test
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq) and len(test.ops) == 1:
+        right = test.comparators[0]
+        calls = any(isinstance(node, ast.Call) for node in ast.walk(right))
+        expected = ast.unparse(right) if calls else _shown(_value(right, scope))
+        return Row(passed=True, expected=expected, seen=expected, hint="")
+    return Row(passed=True, expected=ast.unparse(test), seen="yes", hint="")
+
+
+def _looked_at(statement: ast.Assert, scope: dict[str, Any]) -> Row:
+    """Evaluate an assert on its own, each side of it once."""
+    test, hint = statement.test, _hint(statement.msg, scope)
+    expected = ast.unparse(test)
+    try:
+        if not isinstance(test, ast.Compare) or len(test.ops) > 1:
+            passed = bool(_value(test, scope))
+            return Row(passed, expected, "yes" if passed else "no", hint)
+        seen, right = _value(test.left, scope), _value(test.comparators[0], scope)
+        if isinstance(test.ops[0], ast.Eq):
+            expected = _shown(right)
+        return Row(bool(COMPARISONS[type(test.ops[0])](seen, right)), expected, _shown(seen), hint)
     except Exception as fault:  # noqa: BLE001 - an answer may fail in any way; the row says how
-        passed, seen = False, _words(fault)
-    return Row(passed, expected, seen, _hint(statement.msg, scope))
+        return Row(passed=False, expected=expected, seen=_words(fault), hint=hint)
 
 
 def _hint(node: ast.expr | None, scope: dict[str, Any]) -> str:
@@ -109,7 +155,7 @@ def _value(node: ast.expr, scope: dict[str, Any]) -> Any:  # noqa: ANN401 - what
     return eval(code, scope)  # noqa: S307 - the learner's own cell, in the learner's own kernel
 
 
-def _words(fault: BaseException) -> str:
+def _words(fault: BaseException | None) -> str:
     if isinstance(fault, LabError):
         return fault.seen
     return f"{type(fault).__name__}: {fault}"
