@@ -184,7 +184,8 @@ def test_stubs_answer_under_the_external_names_and_remember_the_calls(environmen
     """A command inside the network calls payments; the stub tells the call until it is cleared."""
     stub = environment.stub("payments")
     stub.clear()
-    code = "import os, httpx; print(httpx.post(os.environ['PAYMENTS_URL'] + '/payments', json={'order': 1}).text)"
+    url = "http://payments:8101/payments"
+    code = f"import httpx; print(httpx.post({url!r}, json={{'order': 1}}).text)"
     done = environment.run(["python3", "-c", code])
     assert json.loads(done.output)["state"] == "accepted", done.output
     (call,) = stub.calls()

@@ -1,5 +1,6 @@
 """What goes wrong with environments, and that nothing is left of them afterwards."""
 
+import gc
 import os
 import random
 import signal
@@ -194,14 +195,14 @@ def test_a_service_that_ends_is_told_at_once_with_its_exit_code(
 def test_a_new_instance_that_is_not_ready_leaves_the_others_serving(
     tmp_path: Path, tiny: System, workspace: Workspace, engine: Engine
 ) -> None:
-    """add_instance tells why, and removes what it started; balancer.add of one that ended takes it out again."""
+    """add_instance removes what it started; the balancer takes one that ended out again."""
     never = make_system(tmp_path / "never", NEVER)
     built = build_service_image(engine, never.root / "lonely", "labkit/tiny-lonely:never", {})
     with Environment.create(tiny, "integration", workspace=workspace) as made:
         with pytest.raises(NotReady, match="lonely-2 answers"):
             made.add_instance("lonely", built.ref, deadline_s=4)
         assert [(it.name, it.state) for it in made.instances("lonely")] == [("lonely-1", "UP")]
-        assert set(made.balancer.servers("lonely-waiting")) == {"BACKEND"}
+        assert made.balancer.servers("lonely-waiting") == {}
         (first,) = made.instances("lonely")
         second = made.add_instance("lonely", first.image)
         engine.client.containers.get(second.container).kill()
@@ -314,6 +315,8 @@ class Proxy:
             end.close()
 
 
+# The engine's library leaves the socket open with which it could not connect.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @engine_test
 @pytest.mark.parametrize("starts", [0, 1])
 def test_an_engine_that_dies_in_mid_create_is_told_and_cleaned_up_later(
@@ -337,6 +340,8 @@ def test_an_engine_that_dies_in_mid_create_is_told_and_cleaned_up_later(
     assert f"labkit environment clean-up {status.name}" in caught.value.next_step
     assert Environment.clean_up_all(workspace) == [status.name]
     assert left(engine, workspace) == []
+    del caught
+    gc.collect()  # so that the warnings of those sockets come now
 
 
 # ---- the one who made it dies ----
@@ -418,7 +423,9 @@ def test_each_workspace_sweeps_only_its_own(
     assert not Owner.parse(dead).alive()
     for it in (workspace, other):
         leave(engine, it, dead)
-    with Environment.create(tiny, "development", module="lonely", workspace=workspace) as made:
+    with Environment.create(
+        tiny, "development", module="lonely", config={"colour": "red"}, workspace=workspace
+    ) as made:
         assert {status.name for status in Environment.list(workspace)} == {made.name}
         assert [status.owner_alive for status in Environment.list(other)] == [False]
     assert Environment.clean_up_all(other) == ["left-behind"]

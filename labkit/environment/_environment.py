@@ -75,8 +75,8 @@ class Environment:
         in seconds. progress gets a sentence for each element that is ready.
 
         :raises LabError: for a configuration that cannot work (nothing has started by then), an image that is
-            missing, a part that does not get ready, or an engine that is gone. All that was started is removed
-            before.
+            missing, a part that does not get ready, or an engine that is gone. All that was started is
+            removed before.
         """
         workspace = workspace or Workspace.open()
         order = Order(

@@ -37,7 +37,7 @@ class Order:
 
 
 def plan_of_order(order: Order) -> Plan:
-    """Return what the environment is to have; whatever cannot work is a LabError, without asking the engine."""
+    """Return what the environment is to have; what cannot work is a LabError, and no engine is asked."""
     return Plan.make(order.system, order.stage, order.module, order.config, order.because)
 
 
