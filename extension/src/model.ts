@@ -5,6 +5,7 @@ import type { IProblem, IState } from './state';
 
 const INTERVAL_MS = 10_000;
 const MAX_INTERVAL_MS = 60_000;
+const RETRY_MS = 500;
 
 /** Where the state comes from and where wishes go. */
 export interface ISource {
@@ -93,11 +94,14 @@ export class PipelineModel {
   private async _read(): Promise<void> {
     this._reading = true;
     try {
-      this.state = await this._source.read();
+      this.state = await this._readTwice();
       this.unreachable = null;
     } catch (error) {
       this.state = null;
-      this.unreachable = problemOf(error);
+      this.unreachable = problemOf(
+        error,
+        'start it again with: labkit lab; this panel then goes on by itself'
+      );
       throw error;
     } finally {
       this._reading = false;
@@ -110,6 +114,16 @@ export class PipelineModel {
     }
   }
 
+  /** A browser drops a request when the machine's networks change, which each new environment does: ask once more. */
+  private async _readTwice(): Promise<IState> {
+    try {
+      return await this._source.read();
+    } catch {
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS));
+      return this._source.read();
+    }
+  }
+
   private async _wish(name: string, wish: () => Promise<void>, done: string): Promise<void> {
     this.refused = null;
     this.said = '';
@@ -119,7 +133,7 @@ export class PipelineModel {
       await wish();
       this.said = done;
     } catch (error) {
-      this.refused = problemOf(error);
+      this.refused = problemOf(error, 'look whether it was done all the same; if not, try again');
     }
     this._busy.delete(name);
     this._changed.emit();
@@ -127,13 +141,14 @@ export class PipelineModel {
   }
 }
 
-function problemOf(error: unknown): IProblem {
+/** The problem that the server told; where it told none, no answer came, and next_step is what to do then. */
+function problemOf(error: unknown, next_step: string): IProblem {
   if (error instanceof Error && 'problem' in error) {
     return error.problem as IProblem;
   }
   return {
     expected: 'an answer of the Jupyter server',
     seen: error instanceof Error ? error.message : String(error),
-    next_step: 'start it again with: labkit lab; this panel then goes on by itself'
+    next_step
   };
 }

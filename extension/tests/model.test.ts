@@ -65,8 +65,20 @@ test('changes told during a read lead to exactly one more read', async () => {
   model.dispose();
 });
 
+test('one lost answer is asked for again before anything is told', async () => {
+  const [model, source] = await shown();
+  await source.fail();
+  assert.equal(model.unreachable, null);
+  await pause(600);
+  await source.answer();
+  assert.deepEqual([model.state, model.unreachable, source.asked], [EMPTY, null, 2]);
+  model.dispose();
+});
+
 test('a server that does not answer is told with its next step, and forgotten when it answers', async () => {
   const [model, source] = await shown();
+  await source.fail();
+  await pause(600);
   await source.fail();
   assert.equal(model.state, null);
   assert.match(model.unreachable?.next_step ?? '', /labkit lab/);
