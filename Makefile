@@ -53,5 +53,5 @@ engine: .venv/locked
 	@echo "[engine] checking this machine, building what is missing"
 	@python -m labkit doctor --fix
 
-browser:
+browser: .venv/locked
 	@python tests/browser.py
