@@ -1,3 +1,4 @@
+import fcntl
 import json
 import sqlite3
 import stat
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 
 from labkit.artifacts import ArtifactDatabase, Fact, Kind, Place, Reference, Subject
+from labkit.artifacts._key import SigningKey
 from labkit.engine import SERVERS, Engine, Owner
 from labkit.errors import LabError
 
@@ -486,6 +488,20 @@ def test_a_git_hook_s_variables_do_not_lead_the_note_astray(
     assert git(shop, "notes", "--ref=labkit", "list")
 
 
+def test_one_process_at_a_time_writes_the_note(database: ArtifactDatabase, shop: Path) -> None:
+    """A note waits for the process that is just writing one, so that an older head never covers a newer."""
+    with (shop / ".git" / "labkit-note.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        database.record(Kind.CHECKED, CART)
+        closing = threading.Thread(target=database.close)
+        closing.start()
+        closing.join(0.5)
+        assert closing.is_alive()
+        assert git(shop, "notes", "--ref=labkit", "list") == ""
+    closing.join()
+    assert git(shop, "notes", "--ref=labkit", "list")
+
+
 # Several at once
 
 
@@ -538,10 +554,9 @@ def test_subscribe_sees_what_another_process_records(five: ArtifactDatabase, fil
     facts = five.subscribe(after=4, poll_s=0.01)
     assert next(facts).id == 5
     code = "ArtifactDatabase.open(sys.argv[1]).record(Kind.APPROVED, Subject('run', ''), by='carol')"
-    other = in_process(code, file)
-    seen = next(facts)
+    with in_process(code, file):
+        seen = next(facts)
     assert (seen.id, seen.kind, seen.by) == (6, Kind.APPROVED, "carol")
-    assert other.wait() == 0
     facts.close()
     assert list(facts) == []
 
@@ -560,6 +575,12 @@ def test_the_key_is_made_once_and_for_the_owner_only(five: ArtifactDatabase, fil
         assert again.verify().ok
     assert key.read_bytes() == before
     assert [path.name for path in file.parent.glob(".*key*")] == []
+
+
+def test_processes_that_make_the_key_at_once_get_the_same(file: Path) -> None:
+    """A key that another process has made meanwhile is taken, never replaced: facts may be signed with it."""
+    first, second = SigningKey.create(file), SigningKey.create(file)
+    assert second.signed("a payload", first.sign("a payload"))
 
 
 def test_the_key_may_lie_elsewhere(file: Path, tmp_path: Path) -> None:

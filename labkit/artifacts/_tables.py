@@ -104,7 +104,7 @@ def url_of(location: Path | str) -> URL:
         url.get_dialect()
     except (ArgumentError, ImportError) as fault:
         raise LabError("a path or a database URL", location, "try postgresql://user@host/name") from fault
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+    return url
 
 
 def connect(url: URL) -> Engine:
