@@ -4,8 +4,8 @@
 class LabError(Exception):
     """A failure that the user can mend.
 
-    It renders as three short lines in a terminal and in a notebook, never as a traceback, because a learner who
-    reads a traceback looks for the fault in labkit, not in what was asked of it.
+    It renders as three short lines in a terminal and in a notebook, never as a traceback, because a learner
+    who reads a traceback looks for the fault in labkit, not in what was asked of it.
 
     expected, seen and next_step are full sentences or phrases without a final full stop.
     """
