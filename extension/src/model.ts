@@ -6,6 +6,7 @@ import type { IProblem, IState } from './state';
 const INTERVAL_MS = 10_000;
 const MAX_INTERVAL_MS = 60_000;
 const RETRY_MS = 500;
+const SAID_MS = 8_000;
 
 /** Where the state comes from and where wishes go. */
 export interface ISource {
@@ -114,6 +115,17 @@ export class PipelineModel {
     }
   }
 
+  /** Say what was done, for as long as one reads it. */
+  private _say(words: string): void {
+    this.said = words;
+    setTimeout(() => {
+      if (this.said === words) {
+        this.said = '';
+        this._changed.emit();
+      }
+    }, SAID_MS);
+  }
+
   /** A browser drops a request when the machine's networks change, which each new environment does: ask once more. */
   private async _readTwice(): Promise<IState> {
     try {
@@ -131,7 +143,7 @@ export class PipelineModel {
     this._changed.emit();
     try {
       await wish();
-      this.said = done;
+      this._say(done);
     } catch (error) {
       this.refused = problemOf(error, 'look whether it was done all the same; if not, try again');
     }

@@ -76,7 +76,7 @@ function Stage({ stage, trans }: { stage: IStage; trans: TranslationBundle }): J
     <li data-state={stage.state}>
       <span>{stage.name}</span>
       <State state={stage.state} word={stateWord(stage.state, trans)} />
-      <span className="labkit-Seconds">{stage.seconds === null ? '' : duration(stage.seconds)}</span>
+      {stage.seconds !== null && <span className="labkit-Seconds">{duration(stage.seconds)}</span>}
     </li>
   );
 }
