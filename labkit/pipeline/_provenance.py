@@ -28,7 +28,7 @@ def await_images(trip: Trip, stage: Stage) -> None:
 
 def known(artifacts: ArtifactDatabase, kind: Kind, digest: str) -> bool:
     """Return whether the artifact database has a fact of a kind about an image already."""
-    return any(fact.subject.digest == digest for fact in artifacts.history(kind=kind))
+    return bool(artifacts.history(kind=kind, digest=digest, limit=1))
 
 
 def _went_into(trip: Trip, built: Built) -> list[Reference]:
