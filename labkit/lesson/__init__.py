@@ -1,7 +1,7 @@
 """What a notebook calls: open a lab, predict, compare, check, take a hint, reflect, close.
 
 lab = lesson.open("one-change-to-production")
-guess = lab.predict("seconds", "How long will it take?", ["under 1 minute", "over 1 minute"], default=…)
+guess = lab.predict("seconds", "How long will it take?", ["under 1 minute", "over 1 minute"])
 lab.compare(guess, measured)
 with lab.check("what runs"):
     assert answer == expected, "ask the artifact database"

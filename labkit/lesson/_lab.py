@@ -21,7 +21,7 @@ UNATTENDED = "LABKIT_UNATTENDED"
 
 @dataclass(frozen=True)
 class Guess:
-    """A prediction; its value is there once it was recorded."""
+    """A prediction; its value is there once it was recorded, as text: "production", "20"."""
 
     name: str
     question: str
@@ -48,18 +48,24 @@ class Lab:
         self._subject = Subject(f"lab/{slug}", "")
         self._opened = time.monotonic()
 
-    def predict(self, name: str, question: str, options: Sequence[str], *, default: str) -> Guess:
-        """Ask for a prediction before something is run; unattended, the default is recorded.
+    def predict(
+        self, name: str, question: str, options: Sequence[str] = (), *, default: str | float | None = None
+    ) -> Guess:
+        """Ask for a prediction before something is run.
 
-        A recorded prediction is shown again as it was: predicting is done once, and before.
+        Without options a number is asked for. A recorded prediction is shown again as it was: predicting is
+        done once, and before. Unattended, the default is recorded; None is the first option, or 0, so that
+        a notebook need not give its answer away.
         """
-        self._ask(
-            Kind.PREDICTED,
-            name,
-            question,
-            default,
-            lambda recorded, record: widgets.choice_form(question, options, recorded, record),
-        )
+        if default is None:
+            default = options[0] if options else 0
+
+        def form(recorded: str | None, record: Callable[[str], None]) -> object:
+            if options:
+                return widgets.choice_form(question, options, recorded, record)
+            return widgets.number_form(question, recorded, record)
+
+        self._ask(Kind.PREDICTED, name, question, str(default), form)
         return Guess(name, question, lambda: self._recorded(Kind.PREDICTED, name))
 
     def compare(self, guess: Guess, measured: object, sentence: str = "") -> None:
@@ -84,7 +90,7 @@ class Lab:
             name,
             question,
             "(unattended)",
-            lambda recorded, record: widgets.text_form(question, recorded, record, lines=6),
+            lambda recorded, record: widgets.text_form(question, recorded, record),
         )
 
     def close(self) -> None:

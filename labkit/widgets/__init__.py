@@ -4,9 +4,10 @@ The one room that knows ipywidgets and IPython's display. What a widget shows is
 database or the engine, so a reopened notebook shows the truth.
 """
 
-from labkit.widgets._board import PipelineBoard, board, run_button
-from labkit.widgets._forms import choice_form, show, text_form
+from labkit.widgets._board import PipelineBoard, board
+from labkit.widgets._forms import choice_form, number_form, show, text_form
 from labkit.widgets._picture import EnvironmentView, environment
+from labkit.widgets._run import run, run_button
 from labkit.widgets._table import Table, folded, note
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "environment",
     "folded",
     "note",
+    "number_form",
+    "run",
     "run_button",
     "show",
     "text_form",

@@ -1,10 +1,6 @@
 """The pipeline board: one run, stage by stage and gate by gate, live from the artifact database."""
 
 import threading
-import time
-from collections.abc import Callable
-
-import ipywidgets
 
 from labkit.pipeline import Run, StageRun, runs
 from labkit.widgets._drawing import FILLS, arrow, box, cut, picture, text
@@ -22,18 +18,25 @@ CODE = "pipeline.run(workspace)      # one run\npipeline.runs(workspace.artifact
 
 
 class PipelineBoard(Faces):
-    """The newest run of a workspace, or a given one; it follows the artifact database until it is closed."""
+    """The newest run of a workspace, or a given one.
+
+    It follows the artifact database until it is closed, or until the given run is over.
+    """
 
     def __init__(self, workspace: Workspace, run_id: str | None = None) -> None:
         super().__init__("pipeline board", CODE)
         self._workspace, self._run_id = workspace, run_id
         self._closed = threading.Event()
+        self._seen = 0
         self.refresh()
         threading.Thread(target=self._follow, daemon=True, name="labkit-board").start()
 
     def refresh(self) -> None:
         """Read the run anew and show it."""
+        self._seen = self._newest_fact()
         run = self._run()
+        if self._run_id and run and run.state not in {"running", "waiting"}:
+            self._closed.set()
         if run is None:
             self.update(_empty(), Table(("stage", "gate", "state"), [], "no run yet"))
         else:
@@ -50,42 +53,19 @@ class PipelineBoard(Faces):
         newest = runs(self._workspace.artifacts, limit=1)
         return newest[0] if newest else None
 
+    def _newest_fact(self) -> int:
+        newest = self._workspace.artifacts.history(limit=1)
+        return newest[0].id if newest else 0
+
     def _follow(self) -> None:
-        seen = 0
-        while not self._closed.is_set():
-            newest = self._workspace.artifacts.history(limit=1)
-            if newest and newest[0].id != seen:
-                seen = newest[0].id
+        while not self._closed.wait(LEAST_PAUSE_S):
+            if self._newest_fact() != self._seen:
                 self.refresh()
-            time.sleep(LEAST_PAUSE_S)
 
 
 def board(workspace: Workspace | None = None, run: str | None = None) -> PipelineBoard:
     """Return the board of a run by its id; None is the newest run, whichever that is at the moment."""
     return PipelineBoard(workspace or Workspace.open(), run)
-
-
-def run_button(start: Callable[[], object], code: str, label: str = "Run the pipeline") -> ipywidgets.VBox:
-    """Return a button that starts something once at a time and shows the code that does the same."""
-    button = ipywidgets.Button(
-        description=label, button_style="primary", icon="play", layout={"width": "auto"}
-    )
-    words = ipywidgets.HTML(f"<code>{code}</code>")
-
-    def press(_: object) -> None:
-        button.disabled = True
-        threading.Thread(target=work, daemon=True).start()
-
-    def work() -> None:
-        try:
-            start()
-        except Exception as fault:  # noqa: BLE001 - shown to the learner, in the place where they look
-            words.value = f"<pre>{fault}</pre>"
-        finally:
-            button.disabled = False
-
-    button.on_click(press)
-    return ipywidgets.VBox([ipywidgets.HBox([button, words])])
 
 
 def draw(run: Run) -> str:

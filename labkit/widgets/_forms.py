@@ -1,10 +1,14 @@
-"""Forms that ask a learner: choose or type, then press Record."""
+"""Forms that ask a learner: choose, give a number or write, then press Record."""
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import ipywidgets
 from IPython.display import display
+
+OnRecord = Callable[[str], None]
+LINES = 6
 
 
 def show(*things: object) -> None:
@@ -13,23 +17,27 @@ def show(*things: object) -> None:
 
 
 def choice_form(
-    question: str, options: Sequence[str], recorded: str | None, on_record: Callable[[str], None]
+    question: str, options: Sequence[str], recorded: str | None, on_record: OnRecord
 ) -> ipywidgets.VBox:
     """Return a question with radio buttons and Record; recorded None means not yet answered."""
-    choice = ipywidgets.RadioButtons(options=list(options), value=recorded, layout={"width": "auto"})
+    choice = ipywidgets.RadioButtons(
+        options=list(options), value=recorded, tooltip=question, layout={"width": "auto"}
+    )
     return _form(question, choice, recorded, on_record)
 
 
-def text_form(
-    question: str, recorded: str | None, on_record: Callable[[str], None], *, lines: int = 1
-) -> ipywidgets.VBox:
-    """Return a question with a field to type in and Record; more than one line gives a text area."""
-    kind = ipywidgets.Text if lines == 1 else ipywidgets.Textarea
-    field = (
-        kind(value=recorded or "", rows=lines, layout={"width": "min(100%, 640px)"})
-        if lines > 1
-        else kind(value=recorded or "")
+def number_form(question: str, recorded: str | None, on_record: OnRecord) -> ipywidgets.VBox:
+    """Return a question with a field for a number, zero or more, and Record."""
+    field = ipywidgets.BoundedFloatText(
+        value=float(recorded or 0), min=0, max=1e9, step=1, tooltip=question, layout={"width": "160px"}
     )
+    return _form(question, field, recorded, on_record)
+
+
+def text_form(question: str, recorded: str | None, on_record: OnRecord) -> ipywidgets.VBox:
+    """Return a question with some lines to write in and Record."""
+    layout = {"width": "min(100%, 640px)"}
+    field = ipywidgets.Textarea(value=recorded or "", rows=LINES, tooltip=question, layout=layout)
     return _form(question, field, recorded, on_record)
 
 
@@ -37,25 +45,25 @@ def _form(
     question: str,
     field: Any,  # noqa: ANN401 - any value widget
     recorded: str | None,
-    on_record: Callable[[str], None],
+    on_record: OnRecord,
 ) -> ipywidgets.VBox:
     button = ipywidgets.Button(description="Record", button_style="primary", tooltip=f"Record: {question}")
     state = ipywidgets.HTML(layout={"margin": "0 0 0 8px"})
 
-    def close(answer: str) -> None:
+    def close() -> None:
         field.disabled = button.disabled = True
         state.value = "✓ recorded"
-        field.value = answer
 
     def press(_: object) -> None:
-        if not field.value:
+        answer = field.value
+        if not isinstance(answer, float) and not (answer or "").strip():
             state.value = "choose or write an answer first"
             return
-        on_record(str(field.value))
-        close(field.value)
+        on_record(f"{answer:g}" if isinstance(answer, float) else answer)
+        close()
 
     button.on_click(press)
     if recorded is not None:
-        close(recorded)
-    title = ipywidgets.HTML(f"<strong>{question}</strong>")
+        close()
+    title = ipywidgets.HTML(f"<strong>{escape(question)}</strong>")
     return ipywidgets.VBox([title, field, ipywidgets.HBox([button, state])])

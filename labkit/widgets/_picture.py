@@ -34,11 +34,15 @@ class EnvironmentView(Faces):
     def __init__(self, environment: Environment) -> None:
         super().__init__(f"environment {environment.name}", CODE)
         self._name = environment.name
+        self._labels: dict[str, str | None] = {
+            Label.WORKSPACE: environment.workspace.id,
+            Label.ENVIRONMENT: environment.name,
+        }
         self.refresh()
 
     def refresh(self) -> None:
         """Read the elements from the engine anew and show them."""
-        found = Engine.find().owned({Label.ENVIRONMENT: self._name})
+        found = Engine.find().owned(self._labels)
         containers = sorted(
             (it for it in found if it.kind == "container"), key=lambda it: (_role(it), it.name)
         )

@@ -1,0 +1,249 @@
+"""Pictures with their twins: what they say, that they can be read, that they follow what happens."""
+
+import re
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit import Environment, widgets
+from labkit.artifacts import Kind, Subject
+from labkit.engine import Owner
+from labkit.errors import LabError
+from labkit.widgets._drawing import FILLS
+from labkit.widgets._picture import FILL, INK
+from labkit.workspace import Workspace
+
+STAGES = ["development", "integration", "staging", "production"]
+AA = 4.5
+"""Contrast that text needs (WCAG 2.2, 1.4.3)."""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """Return a fresh workspace."""
+    workspace = Workspace.create(tmp_path / "workspace")
+    yield workspace
+    Environment.clean_up_all(workspace)
+    workspace.artifacts.close()
+
+
+@pytest.fixture
+def board(workspace: Workspace) -> Iterator[widgets.PipelineBoard]:
+    """Return the board of the newest run."""
+    board = widgets.board(workspace)
+    yield board
+    board.close()
+
+
+def record(workspace: Workspace, kind: Kind, stage: str | None = None, **predicate: Any) -> None:
+    """Record a fact of run r1 as the pipeline does."""
+    subject = Subject("shop", "gitCommit:" + "ab" * 20)
+    workspace.artifacts.record(kind, subject, stage=stage, run="r1", by="ada", **predicate)
+
+
+def begin(workspace: Workspace) -> None:
+    """Record that run r1 began, by a process that lives."""
+    line = "Sell <b>at most</b> 12 & no more"
+    owner = str(Owner.process())
+    record(workspace, Kind.RUN_STARTED, commit="ab" * 20, subject_line=line, stages=STAGES, owner=owner)
+    record(workspace, Kind.STAGE_STARTED, "development", state="running", trigger="commit")
+
+
+def gate(workspace: Workspace, outcome: str) -> None:
+    """Record an answer of the gate unit."""
+    finding = {"rule": "test_total", "message": "1 is not 2", "severity": "error"}
+    findings = [finding] if outcome == "fail" else []
+    record(
+        workspace,
+        Kind.TESTED,
+        "development",
+        check="unit",
+        outcome=outcome,
+        findings=findings,
+        tool="pytest",
+        tool_version="9",
+        seconds=1.5,
+        evidence={"module": outcome},
+    )
+
+
+def end(workspace: Workspace) -> None:
+    """Record that run r1 stopped in development."""
+    reason = "development: gate unit answered fail"
+    record(workspace, Kind.STAGE_FINISHED, "development", state="failed", seconds=2.5, reason=reason)
+    record(workspace, Kind.RUN_FINISHED, state="failed", seconds=2.6, reason=reason)
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    """Return whether something becomes true within ten seconds."""
+    deadline = time.monotonic() + 10
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return true()
+
+
+def svg(view: Any) -> ET.Element:
+    """Return the picture of a widget; a picture that is no XML fails here."""
+    found = re.search(r"<svg.*</svg>", view.children[0].children[0].value, re.DOTALL)
+    assert found
+    return ET.fromstring(found[0])  # noqa: S314 - our own picture
+
+
+def words(view: Any) -> list[str]:
+    """Return the words of a picture."""
+    return [it.text or "" for it in svg(view).iter("text")]
+
+
+def test_without_a_run_the_board_says_what_to_do(board: widgets.PipelineBoard) -> None:
+    """An empty workspace shows a sentence, not an empty picture."""
+    assert words(board) == ["No run yet. Commit a change, then run the pipeline."]
+
+
+def test_the_board_follows_a_run(workspace: Workspace, board: widgets.PipelineBoard) -> None:
+    """What is recorded shows by itself: stages with state and seconds, gates, and why the run stopped."""
+    begin(workspace)
+    assert eventually(lambda: "▶ running" in words(board))
+    assert words(board).count("○ not started") == 3
+    gate(workspace, "fail")
+    end(workspace)
+    assert eventually(lambda: any(it.startswith("stopped because: development") for it in words(board)))
+    assert "✗ unit: fail" in words(board)
+    assert "✗ failed 2 s" in words(board)
+
+
+def test_a_gate_asked_several_times_is_one_box_with_its_worst_answer(
+    workspace: Workspace, board: widgets.PipelineBoard
+) -> None:
+    """Three modules with one red one make one red box that says three."""
+    begin(workspace)
+    for outcome in ("pass", "fail", "accepted"):
+        gate(workspace, outcome)
+    board.refresh()
+    assert "✗ unit ×3: fail" in words(board)
+
+
+def test_a_picture_has_a_name_and_its_twins(workspace: Workspace, board: widgets.PipelineBoard) -> None:
+    """A screen reader gets the picture's facts in its name; the table and the code are a tab away."""
+    begin(workspace)
+    gate(workspace, "pass")
+    board.refresh()
+    picture = svg(board)
+    assert picture.get("role") == "img"
+    assert "development running" in (picture.get("aria-label") or "")
+    assert picture[0].tag == "title"
+    tabs = board.children[0]
+    assert tabs.titles == ("Picture", "Table", "Code")
+    assert '<th scope="row"' in tabs.children[1].value
+    assert "pipeline.run(workspace)" in tabs.children[2].value
+    assert "unit" in repr(board)
+
+
+def test_what_a_learner_wrote_is_text_and_not_markup(
+    workspace: Workspace, board: widgets.PipelineBoard
+) -> None:
+    """A commit message with tags in it is shown as it was written."""
+    begin(workspace)
+    board.refresh()
+    assert any("Sell <b>at most</b> 12 & no more" in it for it in words(board))
+
+
+def test_a_board_of_one_run_ends_with_the_run(workspace: Workspace) -> None:
+    """No thread stays behind a run that is over."""
+    begin(workspace)
+    board = widgets.board(workspace, "r1")
+    end(workspace)
+    assert eventually(board._closed.is_set)
+    assert eventually(lambda: all(it.name != "labkit-board" for it in threading.enumerate()))
+
+
+def test_a_closed_board_follows_no_more(workspace: Workspace) -> None:
+    """Closing the widget ends its thread."""
+    board = widgets.board(workspace)
+    board.close()
+    assert eventually(lambda: all(it.name != "labkit-board" for it in threading.enumerate()))
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of #rrggbb (WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (it / 12.92 if it <= 0.04045 else ((it + 0.055) / 1.055) ** 2.4 for it in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize(
+    ("fill", "ink"), {(it[1], it[2]) for it in FILLS.values()} | {(it, INK) for it in FILL.values()}
+)
+def test_words_can_be_read_on_their_box(fill: str, ink: str) -> None:
+    """Every pair of colours has the contrast that text needs."""
+    light, dark = sorted((luminance(fill), luminance(ink)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= AA
+
+
+def test_each_state_has_a_sign_of_its_own_kind() -> None:
+    """Good, bad, running and waiting are told apart without colour."""
+    signs = {state: sign for state, (sign, _, _) in FILLS.items()}
+    assert (
+        len({signs[it] for it in ("passed", "failed", "running", "waiting", "not run", "not started")}) == 6
+    )
+
+
+def test_the_run_button_starts_once_at_a_time_and_says_what_failed() -> None:
+    """While it runs it cannot be pressed; an error is its three lines, beside the button."""
+    go = threading.Event()
+
+    def start() -> None:
+        go.wait(10)
+        raise LabError("a commit", "<nothing>", "commit")
+
+    form = widgets.run_button("Run", "run()", start)
+    button, said = form.children
+    button.click()
+    assert button.disabled
+    go.set()
+    assert eventually(lambda: "&lt;nothing&gt;" in said.value)
+    assert eventually(lambda: not button.disabled)
+
+
+def test_running_the_pipeline_by_button_is_the_same_as_by_code(workspace: Workspace) -> None:
+    """A dirty working tree is refused beside the button, in the words of `pipeline.run`."""
+    (workspace.shop / "cart" / "service.py").write_text("changed = True\n")
+    button, said = widgets.run(workspace).children
+    assert "pipeline.run(workspace)" in said.value
+    button.click()
+    assert eventually(lambda: "expected:" in said.value)
+
+
+def test_a_number_is_recorded_as_it_is_written() -> None:
+    """A prediction that is a number is kept without a decimal point it does not need."""
+    recorded: list[str] = []
+    _, field, row = widgets.number_form("How many?", None, recorded.append).children
+    field.value = 20
+    row.children[0].click()
+    assert recorded == ["20"]
+    assert widgets.number_form("How many?", "20", recorded.append).children[1].value == 20
+
+
+def test_a_question_is_text_and_names_its_field() -> None:
+    """A question may hold a sign of markup, and the field carries it for a screen reader."""
+    title, field, _ = widgets.text_form("Is 1 < 2?", None, lambda _: None).children
+    assert title.value == "<strong>Is 1 &lt; 2?</strong>"
+    assert field.tooltip == "Is 1 < 2?"
+
+
+@pytest.mark.engine
+def test_the_environment_view_shows_what_is_there(workspace: Workspace) -> None:
+    """Picture and table name every container of a live environment; one that went is gone."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
+        view = widgets.environment(environment)
+        for element in ("balancer", "database", "cart-1", "catalog-1", "storefront-1"):
+            assert element in words(view)
+            assert element in repr(view)
+        assert "load balancer, running" in words(view)
+        environment.remove_instance(environment.instances("cart")[0])
+        view.refresh()
+        assert "cart-1" not in words(view)
