@@ -216,6 +216,8 @@ def test_a_restored_database_is_the_one_of_the_snapshot(environment: Environment
     assert database.fingerprint() == before
     database.restore("before")
     assert database.snapshots() == ["before"]
+    used = environment.workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=environment.name)
+    assert [fact.predicate["use"] for fact in used][-3:] == ["snapshot", "restore", "restore"]
     assert get(f"{environment.urls['catalog']}/products")["products"]
     with pytest.raises(LabError, match="a snapshot: before"):
         database.restore("after")

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from labkit.artifacts import Kind
 from labkit.engine import Engine, ImageMissing, Label, NoEngine, Owner, build_service_image
 from labkit.environment import Environment, NotReady
 from labkit.environment._part import refusals
@@ -78,9 +79,11 @@ with Environment.create(System.load(system), "integration", workspace=workspace,
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    """Give the engine, and close its connections."""
+    """Give the engine, and leave it without the images of these tests."""
     found = Engine.find()
     yield found
+    for image in found.client.images.list("labkit/tiny-lonely"):
+        found.client.images.remove(image.id, force=True)
     found.client.close()
 
 
@@ -438,3 +441,26 @@ def leave(engine: Engine, workspace: Workspace, owner: str) -> Any:
     labels = {Label.WORKSPACE: workspace.id, Label.ENVIRONMENT: "left-behind", Label.OWNER: owner}
     texts = {str(name): value for name, value in labels.items()}
     return engine.client.containers.run("labkit/servers:1", ["sleep", "300"], detach=True, labels=texts)
+
+
+@engine_test
+def test_the_end_of_an_environment_whose_owner_died_is_recorded_with_the_next_create(
+    tiny: System, workspace: Workspace, engine: Engine
+) -> None:
+    """The reaper writes no facts; so that nothing seems to run that does not, the next create does."""
+    process = child(workspace, tiny, "process")
+    wait_for("in use", process)
+    process.kill()
+    process.communicate()
+    assert soon(lambda: left(engine, workspace)) == []
+    (created,) = workspace.artifacts.history(kind=Kind.ENVIRONMENT_CREATED)
+    assert workspace.artifacts.what_runs("lonely", "integration") is not None
+    Environment.create(
+        tiny, "development", module="lonely", config={"colour": "red"}, workspace=workspace
+    ).clean_up()
+    gone, _ = workspace.artifacts.history(kind=Kind.ENVIRONMENT_DELETED)
+    assert (gone.environment, gone.predicate["because"]) == (
+        created.environment,
+        "its owner ended without cleaning up",
+    )
+    assert workspace.artifacts.what_runs("lonely", "integration") is None

@@ -1,18 +1,15 @@
 """The environment's database: PostgreSQL, whose state can be kept and put back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from labkit.environment._fingerprint import fingerprint
 from labkit.errors import LabError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SERVER = "postgres"
 """The database that every server has; the others are made and dropped from there."""
@@ -33,10 +30,12 @@ class Database:
     would miss: sequences, statistics and the schema are put back too.
     """
 
-    def __init__(self, name: str, host: str, port: int, dumped: "Callable[[], bytes]") -> None:
-        """Keep where it is; dumped makes a dump inside its container."""
+    def __init__(
+        self, name: str, host: str, port: int, dumped: Callable[[], bytes], used: Callable[..., None]
+    ) -> None:
+        """Keep where it is; dumped makes a dump inside its container, used hears what was done with it."""
         self.name, self.host, self.port = name, host, port
-        self._dumped = dumped
+        self._dumped, self._used = dumped, used
 
     @property
     def url(self) -> str:
@@ -91,6 +90,7 @@ class Database:
             server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(kept))
             self._copy(server, self.name, PREFIX + name)
             server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(kept))
+        self._used("snapshot", snapshot=name)
 
     def restore(self, name: str = "snapshot") -> None:
         """Put the state of a snapshot back.
@@ -111,6 +111,7 @@ class Database:
             self._copy(server, PREFIX + name, NEW + self.name)
             server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(own))
             server.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(new, own))
+        self._used("restore", snapshot=name)
 
     def snapshots(self) -> list[str]:
         """Return the names of the snapshots."""

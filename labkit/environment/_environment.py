@@ -1,7 +1,8 @@
 """One environment's life: create, use, clean up."""
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event, Lock
 from types import TracebackType
@@ -12,19 +13,18 @@ from labkit.environment import _record, _starter
 from labkit.environment._apart import apart
 from labkit.environment._balancer import Balancer
 from labkit.environment._coordinator import Coordinator
-from labkit.environment._creation import APP, Progress
+from labkit.environment._creation import Progress
 from labkit.environment._database import Database
-from labkit.environment._harness import ready_harness, run_once
+from labkit.environment._harness import place_of
 from labkit.environment._images import versions
 from labkit.environment._instance import Instance
 from labkit.environment._logs import read_logs
-from labkit.environment._making import Order, make, outside_of, plan_of_order
-from labkit.environment._part import Part, Scope, find_engine
+from labkit.environment._making import Order, delete, make, outside_of, plan_of_order
+from labkit.environment._part import IDENTITY, Part, Scope, find_engine
 from labkit.environment._plan import Plan
 from labkit.environment._readiness import Watcher
-from labkit.environment._removal import remove_all
 from labkit.environment._replicas import Replicas
-from labkit.environment._run import TIMEOUT_S, Files, execute, fresh_folder, put
+from labkit.environment._run import TIMEOUT_S, Files
 from labkit.environment._saving import save_results
 from labkit.environment._starter import SERVICE_S, Starter
 from labkit.environment._status import EnvironmentStatus, plan_of, statuses, traces
@@ -48,7 +48,7 @@ class Environment:
     def __init__(self, workspace: Workspace, scope: Scope, plan: Plan | None) -> None:
         self._workspace, self._scope, self._plan_found = workspace, scope, plan
         self._engine = scope.engine
-        self._harness = Lock()
+        self._one_harness = Lock()
 
     @classmethod
     def create(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
@@ -112,9 +112,8 @@ class Environment:
             raise LabError(
                 f"an environment of this workspace: {known}", repr(name), "labkit environment list"
             )
-        text = plan_of(found)
-        plan = Plan.from_label(text) if text else None
-        common = {str(label): found[0].labels.get(label, "") for label in COMMON}
+        plan = Plan.from_label(text) if (text := plan_of(found)) else None
+        common = {str(it): found[0].labels.get(it, "") for it in (*IDENTITY, Label.OWNER, Label.STAGE)}
         return cls(workspace, Scope(engine, name, common, "" if plan and plan.module else name), plan)
 
     @classmethod
@@ -170,7 +169,7 @@ class Environment:
         """The database, None when the system has none or the stage needs none."""
         if not self._plan.database:
             return None
-        return _starter.database_of(self._scope, self._plan, self._part("database"))
+        return _starter.database_of(self._scope, self._plan, self._part("database"), self._used)
 
     @cached_property
     def coordinator(self) -> Coordinator | None:
@@ -228,9 +227,8 @@ class Environment:
         have their text as message.
         """
         parts = [part for part in self._scope.parts() if part.role != "harness"]
-        if service is not None:
-            parts = [part for part in parts if service in {part.service, part.role, part.name}]
-        return read_logs(self._engine, parts)
+        chosen = [part for part in parts if service in {None, part.service, part.role, part.name}]
+        return read_logs(self._engine, chosen)
 
     def run(
         self,
@@ -247,20 +245,12 @@ class Environment:
         folder of its own; with image, a container of that image that goes with the command. files are put
         into the folder first.
         """
-        if image is not None:
-            return run_once(
-                self._scope, self._plan, image, command, files or {}, environment or {}, timeout_s
-            )
-        if self._plan.module:
-            container, folder = self._part("module").id, APP
-        else:
-            with self._harness:
-                container = ready_harness(self._scope, self._plan)
-            folder = fresh_folder()
-        put(self._engine, container, folder, files or {})
-        return execute(
-            self._engine, container, command, workdir=folder, variables=environment, timeout_s=timeout_s
-        )
+        with self._one_harness:
+            place = place_of(self._scope, self._plan, image)
+        done = place.run(command, files or {}, environment or {}, timeout_s)
+        words = command if isinstance(command, str) else shlex.join(command)
+        self._used("run", command=words, exit_code=done.exit_code, seconds=round(done.seconds, 3))
+        return done
 
     def clean_up(self, *, save: Path | None = None) -> None:
         """Remove everything of this environment and record that; doing it again does nothing.
@@ -270,14 +260,10 @@ class Environment:
         :raises LabError: when something cannot be removed; it names what is left.
         """
 
-        def work(_: Event) -> None:
-            parts = self._scope.parts()
-            saved = save_results(self, save) if save and parts else []
-            removed = remove_all(self._engine, self._scope.identity)
-            if removed and self._plan_found:
-                _record.deleted(self._workspace, self._plan_found, parts, removed, saved)
+        def saved() -> Names:
+            return save_results(self, save) if save else []
 
-        apart(work)
+        apart(lambda _: delete(self._scope, self._plan_found, self._workspace, saved))
 
     def __enter__(self) -> Self:
         """Return the environment."""
@@ -293,6 +279,10 @@ class Environment:
         """Return name and stage."""
         return f"<Environment {self.name} ({self.stage})>"
 
+    @cached_property
+    def _used(self) -> Callable[..., None]:
+        return partial(_record.used, self._workspace, self._plan)
+
     @property
     def _plan(self) -> Plan:
         if self._plan_found is None:
@@ -307,10 +297,5 @@ class Environment:
         raise self._absent(f"the element {name}")
 
     def _absent(self, what: str) -> LabError:
-        mend = "labkit environment list shows what is alive"
-        return LabError(
-            f"{what} of {self.name}", f"the stage {self.stage} has none, or it was cleaned up", mend
-        )
-
-
-COMMON = (Label.WORKSPACE, Label.ENVIRONMENT, Label.OWNER, Label.STAGE)
+        seen = f"the stage {self.stage} has none, or it was cleaned up"
+        return LabError(f"{what} of {self.name}", seen, "labkit environment list shows what is alive")

@@ -1,7 +1,7 @@
 """Prepares a creation, runs it, and takes everything back when it fails."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from labkit.environment._status import statuses
 from labkit.errors import LabError
 from labkit.system import System
 from labkit.workspace import Workspace
+
+Save = Callable[[], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,27 @@ def make(engine: Engine, order: Order, plan: Plan) -> Scope:
 
     def work(stop: threading.Event) -> Scope:
         sweep(engine, order.workspace.id)
+        _record.lost(order.workspace)
         _refuse_second_production(engine, order)
         creation = _creation(engine, order, plan, scope)
         try:
             creation.run(stop)
-            _record.created(order.workspace, plan, scope.parts(), creation.seconds)
+            _record.created(order.workspace, plan, scope.labels[Label.OWNER], scope.parts(), creation.seconds)
         except BaseException as fault:
             _take_back(engine, scope, fault)
             raise
         return scope
 
-    return apart(work, lambda _: remove_all(engine, scope.identity))
+    return apart(work, lambda made: delete(made, plan, order.workspace))
+
+
+def delete(scope: Scope, plan: Plan | None, workspace: Workspace, save: Save = lambda: ()) -> None:
+    """Remove an environment and record that; save is asked before for the names of what it saved."""
+    parts = scope.parts()
+    saved = save() if parts else ()
+    removed = remove_all(scope.engine, scope.identity)
+    if removed and plan:
+        _record.deleted(workspace, plan, parts, removed, saved)
 
 
 def _scope(engine: Engine, order: Order, plan: Plan) -> Scope:
@@ -99,7 +111,7 @@ def _creation(engine: Engine, order: Order, plan: Plan, scope: Scope) -> Creatio
         engine.image(SERVERS)
         engine.image(PYTHON)
         images = service_images(engine, order.system, order.stage, order.images)
-        images |= build(engine, order.system, _providers(order.system, plan))
+        images |= _providers(engine, order.system, plan)
     return Creation(
         engine=engine,
         scope=scope,
@@ -113,9 +125,11 @@ def _creation(engine: Engine, order: Order, plan: Plan, scope: Scope) -> Creatio
     )
 
 
-def _providers(system: System, plan: Plan) -> dict[str, Path]:
-    """Return the folder of each provider; one that several share is built once, under the folder's name."""
-    return {it.name: Path(system.external[it.name].provider or "") for it in plan.providers}
+def _providers(engine: Engine, system: System, plan: Plan) -> dict[str, str]:
+    """Return the image of each provider; a folder that several share is built once."""
+    folders = {it.name: Path(system.external[it.name].provider or "") for it in plan.providers}
+    built = build(engine, system, {folder.name: folder for folder in folders.values()})
+    return {name: built[folder.name] for name, folder in folders.items()}
 
 
 def _refuse_second_production(engine: Engine, order: Order) -> None:

@@ -23,6 +23,7 @@ from labkit.errors import LabError
 PLAN = "labkit.plan"
 """The label with the plan: on the environment's network, or where it has none on its one container."""
 
+IDENTITY = (Label.WORKSPACE, Label.ENVIRONMENT)
 NAME_TAKEN = "is already in use by container"
 PORT_TAKEN = ("port is already allocated", "address already in use")
 NO_ADDRESSES = ("address pool", "predefined address pools")
@@ -139,7 +140,7 @@ class Scope:
     @property
     def identity(self) -> dict[str, str]:
         """The two labels by which everything of this environment is found."""
-        return {name: self.labels[name] for name in (Label.WORKSPACE, Label.ENVIRONMENT)}
+        return {name: self.labels[name] for name in IDENTITY}
 
 
 class _SharedClient(DockerClient):

@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
-from labkit.artifacts import Kind, Reference, Subject
+from labkit.artifacts import Fact, Kind, Reference, Subject
+from labkit.engine import Owner
 from labkit.environment._part import Part
 from labkit.environment._plan import Plan
 from labkit.workspace import Workspace
 
 
-def created(workspace: Workspace, plan: Plan, parts: Sequence[Part], seconds: Mapping[str, float]) -> None:
+def created(
+    workspace: Workspace, plan: Plan, owner: str, parts: Sequence[Part], seconds: Mapping[str, float]
+) -> None:
     """Record that an environment is there, and the services in it; seconds maps a step to its time."""
     workspace.artifacts.record(
         Kind.ENVIRONMENT_CREATED,
@@ -19,6 +23,7 @@ def created(workspace: Workspace, plan: Plan, parts: Sequence[Part], seconds: Ma
         environment=plan.name,
         references=[*_images(parts), *_configuration(plan)],
         because=plan.because,
+        owner=owner,
         elements=[
             {"name": it.name, "role": it.role, "image": it.image, "version": it.version} for it in parts
         ],
@@ -42,6 +47,42 @@ def created(workspace: Workspace, plan: Plan, parts: Sequence[Part], seconds: Ma
             version=copies[0].version,
             instances=[it.name for it in copies],
         )
+
+
+def used(workspace: Workspace, plan: Plan, what: str, **details: Any) -> None:  # noqa: ANN401 - JSON data
+    """Record that an environment was used: a command was run, its database kept or put back."""
+    workspace.artifacts.record(
+        Kind.ENVIRONMENT_USED,
+        Subject(plan.name, plan.digest),
+        stage=plan.stage,
+        environment=plan.name,
+        use=what,
+        **details,
+    )
+
+
+def lost(workspace: Workspace) -> None:
+    """Record the end of the environments whose owner died: the reaper that removes them records nothing."""
+    history = workspace.artifacts.history
+    ended = {fact.environment for fact in history(kind=Kind.ENVIRONMENT_DELETED)}
+    for fact in history(kind=Kind.ENVIRONMENT_CREATED):
+        owner = Owner.parse(str(fact.predicate.get("owner", "")))
+        if fact.environment in ended or owner.alive():
+            continue
+        for service in history(kind=Kind.SERVICE_DEPLOYED, environment=fact.environment):
+            _end(workspace, Kind.SERVICE_REMOVED, service)
+        _end(workspace, Kind.ENVIRONMENT_DELETED, fact)
+
+
+def _end(workspace: Workspace, kind: Kind, fact: Fact) -> None:
+    workspace.artifacts.record(
+        kind,
+        fact.subject,
+        stage=fact.stage,
+        environment=fact.environment,
+        service=fact.service,
+        because="its owner ended without cleaning up",
+    )
 
 
 def deleted(

@@ -1,6 +1,6 @@
 """Starts the elements of an environment, each with its own way to say that it is ready."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import OK, HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -24,6 +24,14 @@ SERVICE_S = 30.0
 """How long an instance of the system's services may take to be ready, in seconds."""
 
 HTTP_S = 2.0
+
+
+Used = Callable[..., None]
+"""Hears what was done with an element."""
+
+
+def _unused(_: str, **__: object) -> None:
+    """Hear nothing."""
 
 
 class Starter:
@@ -100,7 +108,7 @@ def balancer_of(scope: Scope, part: Part) -> Balancer:
     return Balancer(scope.engine.host, part.ports[CONTROL_PORT])
 
 
-def database_of(scope: Scope, plan: Plan, part: Part) -> Database:
+def database_of(scope: Scope, plan: Plan, part: Part, used: Used = _unused) -> Database:
     """Return the database that runs in a container."""
 
     def dumped() -> bytes:
@@ -115,7 +123,7 @@ def database_of(scope: Scope, plan: Plan, part: Part) -> Database:
         execute(scope.engine, part.id, command, workdir="/")
         return read_file(scope.engine, part.id, file)
 
-    return Database(plan.database, scope.engine.host, part.ports[DATABASE_PORT], dumped)
+    return Database(plan.database, scope.engine.host, part.ports[DATABASE_PORT], dumped, used)
 
 
 def coordinator_of(scope: Scope, part: Part) -> Coordinator:
