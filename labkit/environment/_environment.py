@@ -286,8 +286,7 @@ class Environment:
     @property
     def _plan(self) -> Plan:
         if self._plan_found is None:
-            mend = f"clean it up: labkit environment clean-up {self.name}"
-            raise LabError(f"{self.name} whole", "only parts of it are left", mend)
+            raise LabError(self.name, "only parts of it", f"labkit environment clean-up {self.name}")
         return self._plan_found
 
     def _part(self, name: str) -> Part:
