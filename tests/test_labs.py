@@ -15,6 +15,7 @@ import pytest
 from nbclient import NotebookClient
 
 from labkit import Environment, Workspace
+from labkit.grading import release_notebook
 
 LABS = Path(__file__).parents[1] / "labs"
 NOTEBOOKS = sorted(LABS.glob("[0-9]*/*.ipynb"))
@@ -25,6 +26,7 @@ TAGS = (
 ROUND = {"predict", "run", "observe", "explain", "change", "exercise", "check"}
 LONGEST_CELL = 10
 MARKERS = re.compile(r"^\s*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)$")
+SECRET = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS)\n(.*?)\n\s*### END", re.DOTALL)
 HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS", re.DOTALL)
 
 
@@ -95,6 +97,18 @@ class TestShape:
         assert "### BEGIN SOLUTION" in source
         assert "### BEGIN HIDDEN TESTS" in source
         assert len(answers(path)) >= 3
+
+    def test_the_learner_copy_gives_nothing_away(self, path: Path) -> None:
+        """No solution, no hidden check, no default of a prediction is in what learners get."""
+        copy = nbformat.reads(release_notebook(path), as_version=4)
+        told = "\n".join(cell.source for cell in copy.cells)
+        for cell in read(path).cells:
+            for secret in SECRET.findall(cell.source):
+                assert secret not in told
+                asserts = re.findall(r"^\s*(assert .*)$", secret, re.MULTILINE)
+                assert not any(line in told for line in asserts)
+        assert "### BEGIN" not in told
+        assert not re.search(r"^\s*default=", told, re.MULTILINE)
 
     def test_the_discussion_question_has_a_rubric(self, path: Path) -> None:
         """The rubric beside the lab has yes/no rows, at least one of them mandatory, and a model answer."""

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from labkit.errors import LabError
-from labkit.grading import learner_notebooks, release_notebook
+from labkit.grading import learner_notebooks, release, release_notebook
 
 SOLVED = """\
 def price(cents):
@@ -69,3 +69,16 @@ def test_something_else_than_a_notebook_is_an_error(tmp_path: Path) -> None:
 def test_the_courses_labs_are_released_under_their_places() -> None:
     """Every lab of the course has a learner copy, by its path."""
     assert "labs/0-overview/one-change-to-production.ipynb" in learner_notebooks()
+
+
+def test_a_course_is_released_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Every lab of a folder gets its copy below the destination; one that is wrong stops them all."""
+    folder = tmp_path / "course" / "labs" / "1-first"
+    folder.mkdir(parents=True)
+    notebook(folder / "a.ipynb", SOLVED)
+    (copy,) = release(tmp_path / "course", tmp_path / "out")
+    assert copy.relative_to(tmp_path / "out").as_posix() == "labs/1-first/a.ipynb"
+    notebook(folder / "b.ipynb", "### END SOLUTION")
+    with pytest.raises(LabError, match=r"b\.ipynb"):
+        release(tmp_path / "course", tmp_path / "second")
+    assert not (tmp_path / "second").exists()

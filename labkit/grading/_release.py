@@ -22,13 +22,27 @@ HIDDEN = re.compile(
 YOURS = "...  # yours to write"
 
 
-def learner_notebooks() -> dict[str, bytes]:
-    """Return the learner copy of every lab of the course, by its path in a workspace."""
-    root = course()
+def learner_notebooks(root: Path | None = None) -> dict[str, bytes]:
+    """Return the learner copy of every lab by its path in a workspace; root None is labkit's own course."""
+    root = root or course()
     return {
         path.relative_to(root).as_posix(): release_notebook(path)
         for path in sorted(root.glob("labs/[0-9]*/*.ipynb"))
     }
+
+
+def release(source: Path, destination: Path) -> list[Path]:
+    """Write the learner copy of every lab in source/labs below destination; return the paths written.
+
+    All copies are made before the first is written, so a mistake in one lab leaves destination as it was.
+    """
+    written = []
+    for name, content in learner_notebooks(source).items():
+        path = destination / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        written.append(path)
+    return written
 
 
 def release_notebook(path: Path) -> bytes:

@@ -113,14 +113,16 @@ class Lab:
             raise LabError(
                 "nothing of this lab is left", ", ".join(it.name for it in left), "run this cell again"
             )
-        took = f"cleaned up {len(names)} environments in {time.monotonic() - started:.1f} s"
+        many = "1 environment" if len(names) == 1 else f"{len(names)} environments"
+        took = f"cleaned up {many} in {time.monotonic() - started:.1f} s"
         kept = [status.name for status in Environment.list(self.workspace)]
         more = f". Still there, because it is owned by your workspace: {', '.join(kept)}" if kept else ""
         worked = time.monotonic() - self._opened
         self.workspace.artifacts.record(
             Kind.CHECKED, self._subject, check="clean-up", passed=True, seconds=round(worked, 1)
         )
-        widgets.show(widgets.note(f"{took}; nothing of this lab is left{more}"))
+        sitting = f"You opened the lab {worked / 60:.0f} minutes ago"
+        widgets.show(widgets.note(f"{took}; nothing of this lab is left{more}. {sitting}."))
 
     def _ask(self, kind: Kind, name: str, question: str, default: str, form: Callable[..., object]) -> None:
         def record(answer: str) -> None:

@@ -23,6 +23,14 @@ FILL, INK = (
     },
     "#1f2328",
 )
+IS = {
+    "balancer": "load balancer",
+    "module": "one service alone",
+    "database": "PostgreSQL",
+    "coordinator": "etcd",
+    "stub": "stands for others",
+    "provider": "external",
+}
 COLUMN_OF = {"balancer": 1, "module": 1, "service": 2}
 LAST_COLUMN = 3
 CODE = "environment.instances('cart'), environment.urls, environment.database, environment.stub('payments')"
@@ -71,7 +79,14 @@ def draw(name: str, containers: Sequence[Owned]) -> str:
     most = max((len(column) for column in columns.values()), default=1)
     height = 40 + most * PITCH
     places = {column: 10 + column * (WIDTH + 34) for column in range(LAST_COLUMN + 1)}
-    shapes = [text(10, 22, f"environment {name}: {len(containers)} containers", bold=True)]
+    shapes = [
+        text(
+            10,
+            22,
+            f"environment {name}: {len(containers)} container{'s' if len(containers) != 1 else ''}",
+            bold=True,
+        )
+    ]
     middle = 40 + (most * PITCH - PITCH + HEIGHT) / 2
     if columns[1]:
         shapes += [*_element(places[0], middle - HEIGHT / 2, "input", "clients, tests, load", "#ffffff")]
@@ -105,5 +120,5 @@ def _title(it: Owned) -> str:
 
 def _subtitle(it: Owned) -> str:
     role, version = _role(it), it.labels.get(Label.VERSION, "")
-    kind = {"service": f"version {version[:6]}", "balancer": "load balancer"}.get(role, role)
+    kind = f"version {version[:6]}" if role == "service" else IS.get(role, role)
     return f"{kind}, {it.state}"
