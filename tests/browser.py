@@ -31,6 +31,8 @@ FLAGS = (
 )
 TOKEN = "browser-test"  # noqa: S105 - of a server that lives as long as a test and listens on loopback
 START_S = 60
+SETTLE_MS = 1500
+"""By then JupyterLab has loaded its theme, or says that it could not."""
 IDLE = """() => {
   const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
   return kernel?.connectionStatus === 'connected' && kernel.status === 'idle';
@@ -69,8 +71,17 @@ class Lab:
     log: Path
 
     def open(self, page: Page, path: str = "") -> None:
-        """Open JupyterLab as new, on the file at path in the server's folder when one is named."""
-        page.goto(f"{self.url}/lab{'/tree/' + path if path else ''}?reset&token={TOKEN}")
+        """Open JupyterLab as new, on the file at path in the server's folder when one is named.
+
+        It is loaded again when the browser dropped a request: Chromium drops what it is loading when a
+        network interface comes or goes, as each container's does.
+        """
+        for _ in range(5):
+            page.goto(f"{self.url}/lab{'/tree/' + path if path else ''}?reset&token={TOKEN}")
+            page.locator("#jp-left-stack").wait_for(state="attached")
+            page.wait_for_timeout(SETTLE_MS)
+            if not page.get_by_role("dialog", name="Error").count():
+                return
 
     def request(
         self, method: str, path: str, *, token: str | None = TOKEN, headers: Mapping[str, str] | None = None

@@ -86,6 +86,9 @@ def predict(page: Page, cell: Locator) -> None:
             cell.get_by_role("button", name="Record").click()
             expect(cell.get_by_text("✓ recorded")).to_be_visible()
             picture(page, f"predicted-{answer.replace(' ', '-')}")
+            cell.get_by_text(question).last.click()
+            run_cell(page)  # the form took the focus; running its cell again goes on to the next
+            return
 
 
 def run_cell(page: Page) -> Locator:
