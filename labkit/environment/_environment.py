@@ -118,10 +118,17 @@ class Environment:
 
     @classmethod
     def clean_up_all(cls, workspace: Workspace) -> Names:
-        """Clean up every environment of a workspace, production too; return their names."""
+        """Clean up every environment of a workspace, production too; return their names.
+
+        One that its reaper removes in the same moment is left to it.
+        """
         names = [status.name for status in cls.list(workspace)]
         for name in names:
-            cls.attach(name, workspace).clean_up()
+            try:
+                cls.attach(name, workspace).clean_up()
+            except LabError:
+                if name in [status.name for status in cls.list(workspace)]:
+                    raise
         return names
 
     @property
