@@ -55,7 +55,9 @@ def test_a_prediction_is_recorded_by_the_button_and_shown_again_as_it_was(
     assert guess.value == "2"
     lab.predict("n", "How many?", ["1", "2"], default="1")
     field, button = form_parts(shown[1])
-    assert (field.value, field.disabled, button.disabled) == ("2", True, True)
+    assert (field.value, field.disabled, button.description) == ("2", True, "Answered")
+    button.click()
+    assert len(lab.workspace.artifacts.history(kind=Kind.PREDICTED)) == 1
 
 
 def test_record_without_a_choice_records_nothing(lab: lesson.Lab, shown: list[Any]) -> None:

@@ -51,11 +51,14 @@ def _form(
     state = ipywidgets.HTML(layout={"margin": "0 0 0 8px"})
 
     def close() -> None:
-        field.disabled = button.disabled = True
+        """Take no other answer. The button stays enabled: disabled, it would lose the keyboard's focus."""
+        field.disabled, button.description, button.button_style = True, "Answered", ""
         state.value = "✓ recorded"
 
     def press(_: object) -> None:
         answer = field.value
+        if field.disabled:
+            return
         if not isinstance(answer, float) and not (answer or "").strip():
             state.value = "choose or write an answer first"
             return
