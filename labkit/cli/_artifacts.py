@@ -33,7 +33,11 @@ def what_runs(service: str, stage: str, root: Path | None, *, as_json: bool) -> 
         print_json(running.to_json())
         return
     console.print(f"{service} in {stage} runs {running.image.name}", markup=False)
-    rows = [(role, r.uri, r.digest.partition(":")[2][:12]) for role, found in running.references.items() for r in found]
+    rows = [
+        (role, r.uri, r.digest.partition(":")[2][:12])
+        for role, found in running.references.items()
+        for r in found
+    ]
     print_table(("role", "what", "digest"), rows, empty="nothing is recorded about this image")
 
 
