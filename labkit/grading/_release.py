@@ -3,7 +3,6 @@
 The markers are nbgrader's (https://nbgrader.readthedocs.io), so that other tools can read them.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -62,7 +61,8 @@ def release_notebook(path: Path) -> bytes:
             cell.outputs, cell.execution_count = [], None
             cell.source = _learner_source(cell.source, path)
     notebook.metadata.pop("widgets", None)
-    return (json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
+    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    return f"{text}\n".encode()
 
 
 def _learner_source(source: str, path: Path) -> str:

@@ -121,7 +121,7 @@ class Lab:
         self.workspace.artifacts.record(
             Kind.CHECKED, self._subject, check="clean-up", passed=True, seconds=round(worked, 1)
         )
-        sitting = f"You opened the lab {worked / 60:.0f} minutes ago"
+        sitting = f"You opened the lab {worked / 60:.0f} min ago"
         widgets.show(widgets.note(f"{took}; nothing of this lab is left{more}. {sitting}."))
 
     def _ask(self, kind: Kind, name: str, question: str, default: str, form: Callable[..., object]) -> None:

@@ -28,7 +28,7 @@ IS = {
     "module": "one service alone",
     "database": "PostgreSQL",
     "coordinator": "etcd",
-    "stub": "stands for others",
+    "stub": "stand-ins",
     "provider": "external",
 }
 COLUMN_OF = {"balancer": 1, "module": 1, "service": 2}

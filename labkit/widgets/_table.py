@@ -6,6 +6,7 @@ from html import escape
 
 STYLE = "border-collapse:collapse;margin:4px 0;color:var(--jp-ui-font-color1,#222);font-size:13px"
 EDGE = "border-bottom:1px solid var(--jp-border-color2,#ccc)"
+CAPTION = "text-align:left;white-space:nowrap;font-weight:600"
 CELL = f"text-align:left;vertical-align:top;padding:3px 14px 3px 0;{EDGE}"
 
 
@@ -21,11 +22,7 @@ class Table:
         """Return a real HTML table: caption, column headers with scope, row headers in the first column."""
         head = "".join(f'<th scope="col" style="{CELL}">{escape(name)}</th>' for name in self.columns)
         body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
-        caption = (
-            f'<caption style="text-align:left;font-weight:600">{escape(self.caption)}</caption>'
-            if self.caption
-            else ""
-        )
+        caption = f'<caption style="{CAPTION}">{escape(self.caption)}</caption>' if self.caption else ""
         return f'<table style="{STYLE}">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
     @staticmethod
