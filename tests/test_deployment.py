@@ -246,7 +246,7 @@ def test_ctrl_c_loses_no_instance(fleet: Fleet, state: State, old: str, new: str
 
     def press(step: Step) -> None:
         if step.state == state:
-            # Soon enough to meet the work that the first one ends: removing a container takes ten times as long.
+            # Soon enough to meet the work that the first one ends: removing a container takes far longer.
             Timer(0.01, signal.pthread_kill, [main, signal.SIGINT]).start()
             signal.raise_signal(signal.SIGINT)
 
