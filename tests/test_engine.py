@@ -719,7 +719,7 @@ class TestImages:
         """A virtual environment is filled from /wheelhouse, with hashes."""
         locked = _recipes.lock().read_text()
         install = "/venv/bin/pip install -q --require-hashes -r /lock"
-        command = f"python3 -m venv --system-site-packages /venv && {install}"
+        command = f"python3 -m venv /venv && {install}"
         done = engine.run(
             BUILD, ["sh", "-c", f"{command} && /venv/bin/pytest --version"], files={"/lock": locked.encode()}
         )
