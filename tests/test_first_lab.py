@@ -23,6 +23,8 @@ PREDICTIONS = {
     "How often is the image of the cart built": "once",
     "Which stage will take longest": "production",
     "How far does it get": "stops in integration",
+    "Which stage stops the change": "integration",
+    "and no staging: what happens to it": "integration stops it",
 }
 SOLUTION = """cart.write_text(cart.read_text().replace("MOST_OF_ONE = 12", "MOST_OF_ONE = 24"))
 !git -C {workspace.shop} commit --quiet --all --message "Sell at most 24 of one product"
