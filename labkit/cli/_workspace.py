@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from labkit.cli._show import console, in_workspace, step_printer
-from labkit.workspace import Workspace
+from labkit.workspace import Workspace, course
 
 HOME = Path("~/labkit")
 FIRST_LAB = "labs/0-overview/one-change-to-production.ipynb"
@@ -83,10 +83,7 @@ def reset(slug: str, root: Path | None) -> None:
 )
 def release(to: Path) -> None:
     """Write the learner copies of all labs: no solutions, no hidden tests, the same bytes every time."""
-    from labkit.grading import learner_notebooks  # noqa: PLC0415 - as above
+    from labkit import grading  # noqa: PLC0415 - as above
 
-    for name, content in learner_notebooks().items():
-        path = to / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    for path in grading.release(course(), to):
         console.print(path, soft_wrap=True)

@@ -42,7 +42,7 @@ class Fleet:
     @property
     def workspace(self) -> Workspace:
         """The workspace that the environment belongs to."""
-        return self.environment._workspace  # noqa: SLF001 - no public name yet
+        return self.environment.workspace
 
     def claim(self) -> AbstractContextManager[None]:
         """Hold the fleet for one deployment; raise LabError when another one is under way, in any process."""
