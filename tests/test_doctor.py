@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from images import remove_images
 
 from labkit.engine import BASE, Check, Engine, _doctor, _images, doctor
 from labkit.engine._recipes import Recipe, tar
@@ -24,9 +25,7 @@ def tag(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     )
     monkeypatch.setattr(_images, "SERVERS", name)
     yield name
-    client = Engine.find().client
-    for image in client.images.list(name.partition(":")[0]):
-        client.images.remove(image.id, force=True)
+    remove_images(Engine.find(), name.partition(":")[0])
 
 
 def fake_git(folder: Path, says: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from images import remove_images
 
 from labkit.engine import (
     BASE,
@@ -67,8 +68,7 @@ def tag(engine: Engine) -> Iterator[str]:
     """Return an image tag that only this test uses; the image and its stages are removed."""
     name = f"labkit-test/{uuid.uuid4().hex[:12]}"
     yield f"{name}:1"
-    for image in engine.client.images.list(name):
-        engine.client.images.remove(image.id, force=True)
+    remove_images(engine, name)
 
 
 def until(true: Callable[[], object], seconds: float = 20.0) -> bool:

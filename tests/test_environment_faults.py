@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from images import remove_images
 
 from labkit.artifacts import Kind
 from labkit.engine import Engine, ImageMissing, Label, NoEngine, Owner, build_service_image
@@ -82,8 +83,7 @@ def engine() -> Iterator[Engine]:
     """Give the engine, and leave it without the images of these tests."""
     found = Engine.find()
     yield found
-    for image in found.client.images.list("labkit/tiny-lonely"):
-        found.client.images.remove(image.id, force=True)
+    remove_images(found, "labkit/tiny-lonely")
     found.client.close()
 
 
