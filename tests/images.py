@@ -4,7 +4,7 @@ from labkit.engine import Engine
 
 
 def remove_images(engine: Engine, repository: str) -> None:
-    """Remove all images of a repository by their names, so that one which another is built on loses its name only."""
+    """Remove all images of a repository by name: one that another is built on loses its name only."""
     for image in engine.client.images.list(repository):
         for name in image.tags:
             if name.startswith(f"{repository}:"):
