@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from labkit.engine._owner import Owner
     from labkit.engine._parts import Part
     from labkit.engine._run import Completed
-    from labkit.engine._service_image import build_service_image
+    from labkit.engine._service_image import build_service_image, is_source
 
 _HOMES = {
     "_bundle": ("load_images", "save_images"),
@@ -34,7 +34,7 @@ _HOMES = {
     "_owner": ("Owner",),
     "_parts": ("Part",),
     "_run": ("Completed",),
-    "_service_image": ("build_service_image",),
+    "_service_image": ("build_service_image", "is_source"),
 }
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "build_service_image",
     "doctor",
     "images_missing",
+    "is_source",
     "load_images",
     "save_images",
     "sweep",

@@ -3,7 +3,7 @@
 import io
 import tarfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from labkit.engine._build import build
@@ -21,6 +21,11 @@ LEFT_OUT = {
     ".venv",
     ".ipynb_checkpoints",
 }
+
+
+def is_source(path: PurePath) -> bool:
+    """Tell whether a path inside of a service's folder is source, not what tools leave there."""
+    return not LEFT_OUT & set(path.parts)
 
 
 def build_service_image(
@@ -44,7 +49,7 @@ def _tar(folder: Path) -> bytes:
     store = io.BytesIO()
 
     def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        if LEFT_OUT & set(Path(entry.name).parts):
+        if not is_source(PurePath(entry.name)):
             return None
         entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
         return entry

@@ -9,7 +9,7 @@ from labkit.environment._balancer import Balancer, ServerStatus
 from labkit.environment._coordinator import Coordinator
 from labkit.environment._database import Database
 from labkit.environment._environment import Environment
-from labkit.environment._images import source_digest
+from labkit.environment._images import service_image
 from labkit.environment._instance import Instance
 from labkit.environment._status import EnvironmentStatus
 from labkit.environment._stub import Stub
@@ -25,5 +25,5 @@ __all__ = [
     "NotReady",
     "ServerStatus",
     "Stub",
-    "source_digest",
+    "service_image",
 ]

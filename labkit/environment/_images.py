@@ -2,24 +2,25 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from labkit.engine import Engine, ImageMissing, Label, build_service_image
+from labkit.engine import Engine, Image, ImageMissing, Label, build_service_image, is_source
 from labkit.errors import LabError
 from labkit.system import System
 
 BUILDERS = 2
-LEFT_OUT = {
-    "__pycache__",
-    ".git",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".venv",
-    ".ipynb_checkpoints",
-}
 SHORT = 12
+
+
+@dataclass(frozen=True)
+class ServiceImage:
+    """A service's image, the SHA-256 of the source that it is of, and whether it was there already."""
+
+    image: Image
+    source: str
+    reused: bool
 
 
 def source_digest(folder: Path) -> str:
@@ -27,7 +28,7 @@ def source_digest(folder: Path) -> str:
     whole = sha256()
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if path.is_file() and not LEFT_OUT & set(inside.parts):
+        if path.is_file() and is_source(inside):
             whole.update(f"{inside.as_posix()}\0".encode() + sha256(path.read_bytes()).digest())
     return whole.hexdigest()
 
@@ -58,18 +59,30 @@ def build(engine: Engine, system: System, folders: Mapping[str, Path]) -> dict[s
     """Build an image from each folder, two at a time; one whose source is unchanged is there already."""
 
     def one(item: tuple[str, Path]) -> str:
-        name, folder = item
-        source = source_digest(system.root / folder)
-        tag = f"labkit/{system.name}-{name}:{source[:SHORT]}"
-        try:
-            engine.image(tag)
-        except ImageMissing:
-            labels = {Label.VERSION: source[:SHORT], Label.SOURCE: f"sha256:{source}"}
-            build_service_image(engine, system.root / folder, tag, {str(k): v for k, v in labels.items()})
-        return tag
+        return service_image(engine, system, *item).image.ref
 
     with ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool:
         return dict(zip(folders, pool.map(one, folders.items()), strict=True))
+
+
+def service_image(
+    engine: Engine, system: System, name: str, folder: Path, labels: Mapping[str, str] | None = None
+) -> ServiceImage:
+    """Return the image of a service, built from a folder of the system unless its source is unchanged.
+
+    Its tag and version are the start of its source's digest. labels go onto it beside those of labkit when it
+    is built.
+
+    :raises BuildFailed: with the last lines of what the build said.
+    """
+    source = source_digest(system.root / folder)
+    tag = f"labkit/{system.name}-{name}:{source[:SHORT]}"
+    try:
+        return ServiceImage(engine.image(tag), source, reused=True)
+    except ImageMissing:
+        own = {str(Label.VERSION): source[:SHORT], str(Label.SOURCE): f"sha256:{source}"}
+        made = build_service_image(engine, system.root / folder, tag, {**(labels or {}), **own})
+        return ServiceImage(made, source, reused=False)
 
 
 def versions(engine: Engine, images: Mapping[str, str]) -> dict[str, str]:

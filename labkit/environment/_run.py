@@ -10,14 +10,13 @@ from typing import Any
 
 from docker.utils.socket import STDERR, frames_iter
 
-from labkit.engine import Completed, Engine
+from labkit.engine import Completed, Engine, is_source
 from labkit.environment._part import refusals
 
 STAY = ["sleep", "infinity"]
 TIMEOUT_S = 600.0
 TIMED_OUT = 124
 KILLED = 137
-LEFT_OUT = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".venv"}
 
 Files = Mapping[str, bytes | Path]
 
@@ -42,7 +41,7 @@ def put(engine: Engine, container: str, folder: str, files: Files) -> None:
 
 
 def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    if LEFT_OUT & set(PurePosixPath(entry.name).parts):
+    if not is_source(PurePosixPath(entry.name)):
         return None
     entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, "", ""
     return entry

@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from labkit.artifacts import Reference
 from labkit.checks import version_of
-from labkit.engine import BASE, BUILD, PYTHON, Engine, ImageMissing, Label, Part, build_service_image
-from labkit.environment import source_digest
+from labkit.engine import BASE, BUILD, PYTHON, Engine, ImageMissing, Part
+from labkit.environment import service_image
 from labkit.system import Service, System
 
 BUILDERS = 2
-SHORT = 12
 VERSIONS = ["sh", "-c", "python3 --version; python3 -m pip --version"]
 
 
@@ -61,20 +61,11 @@ def build(engine: Engine, system: System, commit: str, stop: threading.Event) ->
 
 def _one(engine: Engine, system: System, service: Service, commit: str) -> Built:
     started = time.monotonic()
-    folder = system.root / service.path
-    source = source_digest(folder)
-    tag = f"labkit/{system.name}-{service.name}:{source[:SHORT]}"
-    try:
-        image, reused = engine.image(tag), True
-    except ImageMissing:
-        labels = {
-            str(Label.VERSION): source[:SHORT],
-            str(Label.SOURCE): f"sha256:{source}",
-            "org.opencontainers.image.revision": commit,
-        }
-        image, reused = build_service_image(engine, folder, tag, labels), False
-    parts = engine.parts(tag)
-    return Built(service.name, tag, image.digest, source, parts, reused, time.monotonic() - started)
+    revision = {"org.opencontainers.image.revision": commit}
+    made = service_image(engine, system, service.name, Path(service.path), revision)
+    ref, parts = made.image.ref, engine.parts(made.image.ref)
+    seconds = time.monotonic() - started
+    return Built(service.name, ref, made.image.digest, made.source, parts, made.reused, seconds)
 
 
 def _shared(engine: Engine) -> list[Reference]:
