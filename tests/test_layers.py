@@ -36,7 +36,7 @@ DOORS = {
     "faker": {"testdata"},
     "polars": {"testdata"},
     "numpy": {"testdata", "experiment"},
-    "cryptography": {"testdata"},
+    "cryptography": {"artifacts", "testdata"},
     "locust": {"load"},
     "gevent": {"load"},
     "sqlalchemy": {"artifacts", "grading"},
