@@ -6,6 +6,7 @@ of a live one stands in labels in the engine, so any process can use it and clea
 """
 
 from labkit.environment._balancer import Balancer, ServerStatus
+from labkit.environment._capture import Capture, Captured, read_capture
 from labkit.environment._coordinator import Coordinator
 from labkit.environment._database import Database
 from labkit.environment._environment import Environment
@@ -17,6 +18,8 @@ from labkit.environment._wait import NotReady
 
 __all__ = [
     "Balancer",
+    "Capture",
+    "Captured",
     "Coordinator",
     "Database",
     "Environment",
@@ -25,5 +28,6 @@ __all__ = [
     "NotReady",
     "ServerStatus",
     "Stub",
+    "read_capture",
     "service_image",
 ]

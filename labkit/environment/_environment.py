@@ -12,6 +12,7 @@ from labkit.engine import Completed, Label, Owner
 from labkit.environment import _record, _starter
 from labkit.environment._apart import apart
 from labkit.environment._balancer import Balancer
+from labkit.environment._capture import Capture
 from labkit.environment._coordinator import Coordinator
 from labkit.environment._creation import Progress
 from labkit.environment._database import Database
@@ -258,6 +259,14 @@ class Environment:
         words = command if isinstance(command, str) else shlex.join(command)
         self._used("run", command=words, exit_code=done.exit_code, seconds=round(done.seconds, 3))
         return done
+
+    def capture(self) -> Capture:
+        """Open a door before the balancer that writes down what comes in, for a replay; one at a time.
+
+        Clients use the capture's own url; what enters by the environment's is not written down.
+        """
+        entry = self._plan.service(self._plan.entry)
+        return apart(lambda stop: Capture.start(self._scope, entry, self._used, stop), Capture.stop)
 
     def clean_up(self, *, save: Path | None = None) -> None:
         """Remove everything of this environment and record that; doing it again does nothing.

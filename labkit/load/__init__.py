@@ -1,5 +1,7 @@
 """Load: define a mix of requests, apply it at a constant arrival rate, measure what the clients saw.
 
+`replay` sends what an environment captured instead of a mix, at the times at which it once came.
+
 The load is an open model: requests leave at their planned times, whatever the server does, and latency counts
 from the plan, so a server that stalls cannot hide the requests that were due meanwhile (G. Tene calls that
 "coordinated omission"). The generator, locust, runs in a child process and never enters this one.
@@ -8,6 +10,7 @@ from the plan, so a server that stalls cannot hide the requests that were due me
 from labkit.load._define import Load, Request
 from labkit.load._histogram import Histogram
 from labkit.load._measurement import Failure, Measurement, Tally
+from labkit.load._replay import replay
 from labkit.load._run import Running, apply
 
-__all__ = ["Failure", "Histogram", "Load", "Measurement", "Request", "Running", "Tally", "apply"]
+__all__ = ["Failure", "Histogram", "Load", "Measurement", "Request", "Running", "Tally", "apply", "replay"]

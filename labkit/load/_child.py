@@ -25,6 +25,7 @@ from labkit.load._define import Load, Request
 from labkit.load._histogram import bucket, middle_ms
 from labkit.load._ledger import Ledger
 from labkit.load._player import Player, enter
+from labkit.load._replay import Replay
 
 _FEED_S = 0.5
 
@@ -68,13 +69,14 @@ def _feed(line: Line, player: type[Player], *, done: bool = False) -> None:
     line.tell({"seconds": seconds, "done": done, **player.ledger.take()})
 
 
-def _requests(order: dict[str, Any]) -> dict[Request | str, float]:
-    return {
-        Request(entry["method"], entry["path"], bytes.fromhex(entry["body"]), entry["headers"]): entry[
-            "weight"
-        ]
-        for entry in order["mix"]
-    }
+def _load(order: dict[str, Any]) -> Load | Replay:
+    requests = [
+        Request(it["method"], it["path"], bytes.fromhex(it["body"]), it["headers"])
+        for it in order["requests"]
+    ]
+    if "arrivals" in order:
+        return Replay(tuple(requests), tuple(map(tuple, order["arrivals"])), order["timeout_s"])
+    return Load(dict(zip(requests, order["weights"], strict=True)), **order["load"])
 
 
 def main(descriptor: int) -> None:
@@ -88,9 +90,8 @@ def main(descriptor: int) -> None:
     locust.stats.bucket_response_time = _finer_bucket  # type: ignore[assignment] # keys may be floats
     ledger, stop, finished = Ledger(), Event(), Event()
     gevent.spawn(line.live, stop)
-    load = Load(_requests(order), **order["load"])
     attributes = {
-        "load": load,
+        "load": _load(order),
         "ledger": ledger,
         "stop_sending": stop,
         "finished": finished,

@@ -135,6 +135,11 @@ class Load:
         """The requests of the mix, in its order."""
         return tuple(key for key in self.mix if isinstance(key, Request))
 
+    def told(self) -> dict[str, Any]:
+        """Return as JSON data what the sending process has to know beside the requests."""
+        names = ("rate_per_s", "duration_s", "arrivals", "seed", "timeout_s")
+        return {"weights": list(self.mix.values()), "load": {name: getattr(self, name) for name in names}}
+
     def plan(self) -> Iterator[tuple[float, int]]:
         """Yield every arrival: seconds since the start, and the place of its request in `requests`."""
         choose, gaps = random.Random(self.seed), random.Random(f"{self.seed} gaps")  # noqa: S311 - no secret, a plan

@@ -14,6 +14,7 @@ from labkit.load._alarm import Alarm
 from labkit.load._define import Load, Request
 from labkit.load._ledger import Ledger
 from labkit.load._measurement import Failure, Key
+from labkit.load._replay import Replay
 from labkit.load._wire import Answer, Wire
 
 _UNDER_WAY = 2000  # more unanswered requests than this hold up the next ones, which then show as late
@@ -26,7 +27,7 @@ class Player(User):
 
     abstract = True
     fixed_count = 1
-    load: Load
+    load: Load | Replay
     ledger: Ledger
     stop_sending: Event
     finished: Event

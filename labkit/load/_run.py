@@ -12,13 +12,16 @@ from collections.abc import Collection
 from contextlib import suppress
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from labkit.errors import LabError
 from labkit.load._define import Load, Request
 from labkit.load._histogram import Histogram
 from labkit.load._measurement import Failure, Key, Measurement, Tally
+
+if TYPE_CHECKING:
+    from labkit.load._replay import Replay
 
 _LAST_WORDS_BYTES = 2000
 _GRACE_S = 5.0  # beyond the requests' own time-out
@@ -30,11 +33,12 @@ def apply(load: Load, url: str, *, hosts: Collection[str] = ()) -> "Running":
     Only this machine may be the target, and hosts that the caller names, the container engine's for one: a
     slip in a URL must not put load on somebody else's server. Raises LabError for any other target.
     """
-    _check_target(url, hosts)
+    check_target(url, hosts)
     return Running(load, url)
 
 
-def _check_target(url: str, hosts: Collection[str]) -> None:
+def check_target(url: str, hosts: Collection[str]) -> None:
+    """Raise LabError unless a URL is a server's on this machine or on a host that the caller names."""
     parts = urlsplit(url)
     try:
         port, host = parts.port, parts.hostname or ""
@@ -70,7 +74,7 @@ class Running:
     cell ended. The child leads its own process group and kills that when this process ends in any way.
     """
 
-    def __init__(self, load: Load, url: str) -> None:
+    def __init__(self, load: "Load | Replay", url: str) -> None:
         self.load, self.url = load, url
         self._measurement, self._done, self._killed = Measurement(), False, False
         self._lock = Lock()
@@ -171,16 +175,14 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
 
 
-def _order(load: Load, url: str) -> dict[str, Any]:
-    mix = [_entry(request, load.mix[request]) for request in load.requests]
-    names = ("rate_per_s", "duration_s", "arrivals", "seed", "timeout_s")
-    return {"url": url, "mix": mix, "load": {name: getattr(load, name) for name in names}}
+def _order(load: "Load | Replay", url: str) -> dict[str, Any]:
+    return {"url": url, "requests": [_entry(request) for request in load.requests], **load.told()}
 
 
-def _entry(request: Request, weight: float) -> dict[str, Any]:
+def _entry(request: Request) -> dict[str, Any]:
     body = request.body if isinstance(request.body, bytes) else b""
     parts = {"method": request.method, "path": request.path, "headers": dict(request.headers)}
-    return {**parts, "body": body.hex(), "weight": weight}
+    return {**parts, "body": body.hex()}
 
 
 def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:
