@@ -1,55 +1,39 @@
 """One environment's life: create, use, clean up."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Event, Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from labkit.engine import Completed, Label, Owner
-from labkit.environment import _record, _starter
 from labkit.environment._apart import apart
-from labkit.environment._balancer import Balancer
 from labkit.environment._capture import Capture
-from labkit.environment._coordinator import Coordinator
 from labkit.environment._creation import Progress
-from labkit.environment._database import Database
 from labkit.environment._harness import place_of
 from labkit.environment._images import versions
 from labkit.environment._instance import Instance
-from labkit.environment._logs import read_logs
-from labkit.environment._making import Order, delete, make, outside_of, plan_of_order
-from labkit.environment._part import IDENTITY, Part, Scope, find_engine
+from labkit.environment._live import Live
+from labkit.environment._making import Order, delete, make, plan_of_order
+from labkit.environment._part import IDENTITY, Scope, find_engine
 from labkit.environment._plan import Plan
-from labkit.environment._readiness import Watcher
-from labkit.environment._replicas import Replicas
 from labkit.environment._run import TIMEOUT_S, Files
 from labkit.environment._saving import save_results
-from labkit.environment._starter import SERVICE_S, Starter
+from labkit.environment._starter import SERVICE_S
 from labkit.environment._status import EnvironmentStatus, plan_of, statuses, traces
-from labkit.environment._stub import Stub
 from labkit.errors import LabError
 from labkit.system import System
 from labkit.workspace import Workspace
 
-# Inside of the class, `list` is the verb.
-Instances = list[Instance]
-Lines = list[dict[str, Any]]
 Names = list[str]
+"""Inside of the class, `list` is the verb."""
 
 
-class Environment:
+class Environment(Live):
     """A live environment, made by `create` or found again by `attach`; leaving its `with` block cleans it up.
 
     It holds no state of its own: what it answers is read from the engine and its elements each time.
     """
-
-    def __init__(self, workspace: Workspace, scope: Scope, plan: Plan | None) -> None:
-        self._workspace, self._scope, self._plan_found = workspace, scope, plan
-        self._engine = scope.engine
-        self._one_harness = Lock()
 
     @classmethod
     def create(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
@@ -132,79 +116,6 @@ class Environment:
                     raise
         return names
 
-    @property
-    def workspace(self) -> Workspace:
-        """The workspace that it belongs to."""
-        return self._workspace
-
-    @property
-    def name(self) -> str:
-        """The environment's name, unique in its workspace."""
-        return self._scope.environment
-
-    @property
-    def stage(self) -> str:
-        """The stage: development, integration, staging or production."""
-        return self._scope.labels[Label.STAGE]
-
-    @property
-    def configuration(self) -> Mapping[str, str]:
-        """The configuration that was bound at creation, as environment variables."""
-        return self._plan.configuration
-
-    @property
-    def url(self) -> str:
-        """Where clients reach the system: the entry service, through the load balancer."""
-        if not self._plan.entry:
-            raise self._absent("an entry service")
-        return self.urls[self._plan.entry]
-
-    @cached_property
-    def urls(self) -> dict[str, str]:
-        """Where each service is reached through the load balancer, by name."""
-        if not self._plan.services:
-            return {}
-        ports = self._part("balancer").ports
-        return {it.name: f"http://{self._engine.host}:{ports[it.port]}" for it in self._plan.services}
-
-    @cached_property
-    def balancer(self) -> Balancer:
-        """The load balancer."""
-        return _starter.balancer_of(self._scope, self._part("balancer"))
-
-    @cached_property
-    def database(self) -> Database | None:
-        """The database, None when the system has none or the stage needs none."""
-        if not self._plan.database:
-            return None
-        return _starter.database_of(self._scope, self._plan, self._part("database"), self._used)
-
-    @cached_property
-    def coordinator(self) -> Coordinator | None:
-        """The coordinator, None in a stage without one."""
-        if not self._plan.coordinator:
-            return None
-        return _starter.coordinator_of(self._scope, self._part("coordinator"))
-
-    @property
-    def stubs(self) -> Names:
-        """The names of the external services that a stub answers for."""
-        return [it.name for it in self._plan.stubs]
-
-    def stub(self, name: str) -> Stub:
-        """Return the stub of an external service.
-
-        :raises LabError: when that is real here, or there is none of that name.
-        """
-        if name not in self.stubs:
-            listed = ", ".join(self.stubs) or "none, for the external services are real here"
-            raise LabError(f"a stub of {self.name}: {listed}", repr(name), "name one of them")
-        return _starter.stubs_of(self._scope, self._plan, self._part("stub"))[name]
-
-    def instances(self, service: str) -> Instances:
-        """Return the instances of a service by number, as they are now."""
-        return self._replicas(Event()).of(service)
-
     def add_instance(
         self, service: str, image: str, *, version: str | None = None, deadline_s: float = SERVICE_S
     ) -> Instance:
@@ -222,21 +133,6 @@ class Environment:
     def remove_instance(self, instance: Instance) -> None:
         """Take an instance out of the balancer and remove it; drain it first to lose no request."""
         apart(lambda stop: self._replicas(stop).remove(instance))
-
-    def _replicas(self, stop: Event) -> Replicas:
-        outside = outside_of(self._scope.labels[Label.WORKSPACE], self._plan)
-        starter = Starter(self._scope, self._plan, Watcher(self._engine, stop), outside)
-        return Replicas(starter, self.balancer, self.coordinator)
-
-    def logs(self, service: str | None = None) -> Lines:
-        """Return what was logged, oldest first, each line with at least time, service and instance.
-
-        service is a service, or an element such as "database"; None means all of them. Lines that are no JSON
-        have their text as message.
-        """
-        parts = [part for part in self._scope.parts() if part.role != "harness"]
-        chosen = [part for part in parts if service in {None, part.service, part.role, part.name}]
-        return read_logs(self._engine, chosen)
 
     def run(
         self,
@@ -290,27 +186,3 @@ class Environment:
     ) -> None:
         """Clean up, also after an error."""
         self.clean_up()
-
-    def __repr__(self) -> str:
-        """Return name and stage."""
-        return f"<Environment {self.name} ({self.stage})>"
-
-    @cached_property
-    def _used(self) -> Callable[..., None]:
-        return partial(_record.used, self._workspace, self._plan)
-
-    @property
-    def _plan(self) -> Plan:
-        if self._plan_found is None:
-            raise LabError(self.name, "only parts of it", f"labkit environment clean-up {self.name}")
-        return self._plan_found
-
-    def _part(self, name: str) -> Part:
-        for part in self._scope.parts():
-            if part.name == name:
-                return part
-        raise self._absent(f"the element {name}")
-
-    def _absent(self, what: str) -> LabError:
-        seen = f"the stage {self.stage} has none, or it was cleaned up"
-        return LabError(f"{what} of {self.name}", seen, "labkit environment list shows what is alive")
