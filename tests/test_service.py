@@ -327,3 +327,53 @@ def test_a_call_that_a_stub_has_no_answer_to_names_those_it_has() -> None:
         True,
         True,
     )
+
+
+def test_a_stub_goes_from_state_to_state() -> None:
+    """Of several answers the one for the stub's state is given; reset brings back the first state."""
+    paid = {"when": "start", "status": 201, "then": "paid"}
+    app = stub({"POST /pay": [paid, {"when": "paid", "status": 409}], "GET /pay": {"when": "paid"}})
+    assert [ask(app, "GET", "/pay").status_code, *(ask(app, "POST", "/pay").status_code for _ in "123")] == [
+        404,
+        201,
+        409,
+        409,
+    ]
+    assert (ask(app, "GET", "/pay").status_code, ask(app, "GET", "/__stub__").json()["state"]) == (
+        200,
+        "paid",
+    )
+    ask(app, "DELETE", "/__stub__")
+    assert (ask(app, "GET", "/__calls__").json(), ask(app, "POST", "/pay").status_code) == ([], 201)
+
+
+def test_a_stub_can_be_told_other_answers_until_it_is_reset() -> None:
+    """What is set answers from then on, beside what was told at first; reset forgets it."""
+    app = stub({"GET /a": {"body": 1}, "GET /b": {"body": 2}})
+    ask(app, "PATCH", "/__stub__", json={"GET /a": {"status": 503}})
+    assert [ask(app, "GET", path).status_code for path in ("/a", "/b")] == [503, 200]
+    ask(app, "DELETE", "/__stub__")
+    assert ask(app, "GET", "/a").json() == 1
+
+
+def test_the_narrower_key_answers_wherever_it_stands() -> None:
+    """A key without braces goes before one with them, a key with the query before one without."""
+    app = stub(
+        {"GET /rates/{base}": {"body": 1}, "GET /rates/EUR": {"body": 2}, "GET /rates/EUR?d=1": {"body": 3}}
+    )
+    found = [ask(app, "GET", f"/rates/{what}").json() for what in ("USD", "EUR", "EUR?d=1", "EUR?d=2")]
+    assert found == [1, 2, 3, 2]
+
+
+def test_a_late_or_cut_answer_has_had_its_effect(tmp_path: Path) -> None:
+    """The caller gives up or is cut off; the stub has recorded both calls and is in its next state."""
+    late = {"when": "start", "delay_s": 5, "then": "second"}
+    answers = json.dumps(
+        {"POST /pay": [late, {"when": "second", "cut": True, "body": {"state": "accepted"}}]}
+    )
+    with served(tmp_path, "labkit.service.stub:app", STUB=answers) as (url, _):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{url}/pay", timeout=0.3)
+        with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
+            httpx.post(f"{url}/pay")
+        assert [call["status"] for call in httpx.get(f"{url}/__calls__").json()] == [200, 200]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from labkit.errors import LabError
-from labkit.system import STAGES, System
+from labkit.system import STAGES, Recording, System
 
 SHOP = Path(__file__).parents[1] / "labs" / "shop"
 
@@ -149,6 +149,22 @@ def test_a_configuration_that_cannot_work_is_refused(
         ('migrations = "back/migrations"', "", ["database.migrations", "add migrations"]),
         ('mode = "read-write"', 'mode = "read-wite"', ["external.bank.mode", "write read-write instead"]),
         ('"POST /pay"', '"pay"', ["external.bank.stub.pay", "METHOD /path"]),
+        ("status = 201", "stauts = 201", ["external.bank.stub.POST /pay", "stauts"]),
+        ("status = 201", "status = 99", ["external.bank.stub.POST /pay", "200 to 599", "99"]),
+        ("status = 201", "status = true", ["external.bank.stub.POST /pay", "200 to 599"]),
+        ("status = 201", "delay_s = -1", ["external.bank.stub.POST /pay", "delay_s: seconds"]),
+        ("status = 201", "delay_s = nan", ["external.bank.stub.POST /pay", "delay_s: seconds"]),
+        ("status = 201", 'cut = "yes"', ["external.bank.stub.POST /pay", "cut: true or false"]),
+        ("status = 201", "when = 1", ["external.bank.stub.POST /pay", "the name of a state"]),
+        ("status = 201", 'when = "paid"', ["external.bank.stub.POST /pay", "'paid'", "one of start"]),
+        ('{ state = "accepted" }', "{ at = 2027-06-30 }", ["POST /pay", "JSON, which has no dates"]),
+        ('{ status = 201, body = { state = "accepted" } }', "[]", ["POST /pay", "METHOD /path"]),
+        ('{ status = 201, body = { state = "accepted" } }', "[{}, {}]", ["POST /pay", "as the last"]),
+        ("port = 8101", 'port = 8101\nrecording = "/tmp/x"', ["external.bank.recording", "a file"]),
+        ("port = 8101", 'port = 8101\nrecording = "x.json"', ["a recording in x.json", "record it again"]),
+        ("[config.percent]", "[config.bank_url]", ["config.bank_url", "BANK_URL", "rename bank_url"]),
+        ("[config.percent]", "[config.database-url]", ["config.database-url", "rename"]),
+        ("[config.percent]", "[config.labkit_stage]", ["config.labkit_stage", "rename"]),
         ('type = "int"', 'type = "integer"', ["config.percent.type", "write int instead"]),
         ("default = 10", 'default = "ten"', ["config.percent.default", "type int", "'ten'"]),
         ("production = 15", "prodction = 15", ["config.percent.prodction", "write production instead"]),
@@ -178,4 +194,34 @@ def test_a_service_that_writes_elsewhere_is_never_real_outside_production(tmp_pa
 def test_no_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
     """A folder without a system.toml is named."""
     with pytest.raises(LabError, match=r"system\.toml"):
+        System.load(tmp_path)
+
+
+def test_a_stub_may_answer_by_state_late_or_not_to_the_end(tmp_path: Path) -> None:
+    """A list of answers is read as it is written when each of them can be given."""
+    told = (
+        """[{ when = "start", status = 503, delay_s = 0.5, then = "back" }, { when = "back", cut = true }]"""
+    )
+    old = '{ status = 201, body = { state = "accepted" } }'
+    system = System.load(write(tmp_path, GOOD.replace(old, told, 1)))
+    assert system.external["bank"].stub["POST /pay"] == [
+        {"when": "start", "status": 503, "delay_s": 0.5, "then": "back"},
+        {"when": "back", "cut": True},
+    ]
+
+
+def test_a_recording_answers_for_the_stub_save_where_a_hand_wrote_the_same(tmp_path: Path) -> None:
+    """The recorded answers stand beside those of system.toml, and the system's digest covers the file."""
+    recording = Recording("bank", "2027-06-30T12:00:00+00:00", {"GET /limit": {}, "POST /pay": {}})
+    recording.save(tmp_path / "recordings" / "bank.json")
+    assert Recording.load(tmp_path / "recordings" / "bank.json") == recording
+    text = GOOD.replace("port = 8101", 'port = 8101\nrecording = "recordings/bank.json"')
+    system = System.load(write(tmp_path, text))
+    assert list(system.external["bank"].stub) == ["GET /limit", "POST /pay"]
+    assert system.external["bank"].stub["POST /pay"]["status"] == 201
+    before = system.digest()
+    Recording("bank", "2027-07-01T12:00:00+00:00", {}).save(tmp_path / "recordings" / "bank.json")
+    assert system.digest() != before
+    Recording("shop", "2027-07-01T12:00:00+00:00", {}).save(tmp_path / "recordings" / "bank.json")
+    with pytest.raises(LabError, match="a recording of bank"):
         System.load(tmp_path)

@@ -1,10 +1,20 @@
 """Stands in for any external service: gives the answers it was told and records every call.
 
-$STUB holds the answers as JSON, as `system.toml` writes them: {"METHOD /path": {"status": 200, "body": …}}. A
-part of a path in braces stands for anything: "GET /rates/{base}". GET /__calls__ returns the recorded calls,
-oldest first; DELETE /__calls__ forgets them.
+$STUB holds the answers as JSON, as `system.toml` writes them: {"METHOD /path": ANSWER}, with one ANSWER or a
+list of them. A part of a path in braces stands for anything: "GET /rates/{base}"; a key that has a query is
+for that query alone. Of several keys that fit, the one with the fewest braces answers.
+
+An ANSWER may have status (200), body (JSON), delay_s (seconds until it is given), cut (the connection ends in
+the middle of it), when (the state in which it is given; without it, any) and then (the state from now on).
+The stub begins in the state "start". A call has its effect when it comes in: it is recorded and the state
+changes before a delay, and also when the answer is cut, as with a real service whose answer gets lost.
+
+GET /__calls__ returns the recorded calls, oldest first; DELETE /__calls__ forgets them. GET /__stub__ returns
+{"state", "answers"}; PATCH /__stub__ with answers sets them over those of the same keys; DELETE /__stub__
+puts the first answers and the first state back and forgets the calls.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -17,8 +27,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from labkit.service import application
+from labkit.service import application, json_object
 from labkit.service._log import REQUEST_ID
 
 __all__ = ["stub"]
@@ -27,20 +38,62 @@ MOST_CALLS = 10_000
 """So many calls are kept, the newest: a stub under load must not eat the machine."""
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+START = "start"
+
+Answers = Mapping[str, Any]
 
 
-def stub(answers: Mapping[str, Mapping[str, Any]]) -> Starlette:
+class Behaviour:
+    """What a stub answers now: its answers and its state."""
+
+    def __init__(self, first: Answers) -> None:
+        self._first = dict(first)
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the first answers and the first state."""
+        self.answers, self.state = dict(self._first), START
+
+    def to(self, method: str, path: str, query: str) -> Mapping[str, Any]:
+        """Return the answer to a call, and go on to the state that it leads to."""
+        wanted = {f"{method} {path}", f"{method} {path}?{query}"}
+        keys = [key for key in self.answers if any(map(_pattern(key).fullmatch, wanted))]
+        for key in sorted(keys, key=lambda key: (key.count("{"), "?" not in key)):
+            told = self.answers[key]
+            for answer in told if isinstance(told, list) else [told]:
+                if answer.get("when", self.state) == self.state:
+                    self.state = answer.get("then", self.state)
+                    return dict(answer)
+        return {"status": 404, "body": {"error": self._no_answer(f"{method} {path}", keys)}}
+
+    def _no_answer(self, wanted: str, keys: list[str]) -> str:
+        if keys:
+            return f"this stub has no answer to {wanted} in the state {self.state!r}"
+        return f"this stub has no answer to {wanted}; it knows {', '.join(self.answers) or 'none'}"
+
+
+class Cut(JSONResponse):
+    """An answer whose connection ends in its middle: its whole length is announced, half of it is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - Starlette's
+        """Send the first half; the server closes a connection whose answer stays unfinished."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = self.body[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+def stub(answers: Answers) -> Starlette:
     """Return the application; a call it has no answer to gets 404 with those it knows, and is recorded."""
     calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
-    known = [(_pattern(key), answer) for key, answer in answers.items()]
+    behaviour = Behaviour(answers)
 
     async def answer(request: Request) -> Response:
-        wanted = f"{request.method} {request.url.path}"
-        found = next((answer for pattern, answer in known if pattern.fullmatch(wanted)), None)
-        status = found.get("status", 200) if found is not None else 404
-        body = found.get("body") if found is not None else _nothing(wanted, answers)
-        calls.append(_call(request, await request.body(), status))
-        return JSONResponse(body, status)
+        body = await request.body()
+        found = behaviour.to(request.method, request.url.path, request.url.query)
+        status = found.get("status", 200)
+        calls.append(_call(request, body, status))
+        await asyncio.sleep(found.get("delay_s", 0))
+        return (Cut if found.get("cut") else JSONResponse)(found.get("body"), status)
 
     async def recorded(request: Request) -> Response:
         if request.method == "DELETE":
@@ -48,9 +101,18 @@ def stub(answers: Mapping[str, Mapping[str, Any]]) -> Starlette:
             return Response(status_code=204)
         return JSONResponse(list(calls))
 
+    async def control(request: Request) -> Response:
+        if request.method == "PATCH":
+            behaviour.answers |= await json_object(request)
+        elif request.method == "DELETE":
+            behaviour.reset()
+            calls.clear()
+        return JSONResponse({"state": behaviour.state, "answers": behaviour.answers})
+
     return application(
         [
             Route("/__calls__", recorded, methods=["GET", "DELETE"]),
+            Route("/__stub__", control, methods=["GET", "PATCH", "DELETE"]),
             Route("/{path:path}", answer, methods=METHODS),
         ]
     )
@@ -58,11 +120,7 @@ def stub(answers: Mapping[str, Mapping[str, Any]]) -> Starlette:
 
 def _pattern(key: str) -> re.Pattern[str]:
     parts = re.split(r"\{[^{}]*\}", key)
-    return re.compile("[^/]+".join(map(re.escape, parts)))
-
-
-def _nothing(wanted: str, answers: Mapping[str, Any]) -> dict[str, str]:
-    return {"error": f"this stub has no answer to {wanted}; it knows {', '.join(answers) or 'none'}"}
+    return re.compile("[^/?]+".join(map(re.escape, parts)))
 
 
 def _call(request: Request, body: bytes, status: int) -> dict[str, Any]:

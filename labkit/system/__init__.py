@@ -3,8 +3,20 @@
 A course author elsewhere writes a `system.toml` for their own services and reuses everything above this room.
 """
 
+from labkit.system._answers import Recording, stub_answers
 from labkit.system._model import STAGES, Database, External, Parameter, Service, Toggle
 from labkit.system._system import System
 from labkit.system._table import Table
 
-__all__ = ["STAGES", "Database", "External", "Parameter", "Service", "System", "Table", "Toggle"]
+__all__ = [
+    "STAGES",
+    "Database",
+    "External",
+    "Parameter",
+    "Recording",
+    "Service",
+    "System",
+    "Table",
+    "Toggle",
+    "stub_answers",
+]

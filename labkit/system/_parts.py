@@ -1,12 +1,17 @@
 """Reads each part of a system from its table."""
 
+from collections.abc import Mapping
 from datetime import date
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from labkit.errors import LabError
+from labkit.system._answers import Recording, answers
 from labkit.system._model import MODES, STAGES, TYPES, Database, External, Parameter, Service, Toggle
 from labkit.system._table import Table
 
 EXAMPLES = {"int": "10", "float": "0.5", "str": '"EUR"', "bool": "true", "duration": '"250ms"'}
+A_RECORDING = 'a file inside the system\'s folder, such as "recordings/rates.json"'
 ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
 
 
@@ -57,13 +62,15 @@ def database(table: Table) -> Database | None:
     return read
 
 
-def external(name: str, table: Table) -> External:
+def external(name: str, table: Table, root: Path) -> External:
     """Read [external.NAME]; a read-write service that would be real outside production is refused."""
+    recording = table.folder("recording", None, A_RECORDING)
     read = External(
         name=name,
         mode=table.choice("mode", MODES),
         port=table.port("port"),
-        stub=_answers(table.table("stub")),
+        stub={**_recorded(name, table, root, recording), **answers(table.table("stub"))},
+        recording=recording,
         provider=table.folder("provider", None),
         real=table.texts("real", ("production",)),
     )
@@ -77,14 +84,17 @@ def external(name: str, table: Table) -> External:
     return read
 
 
-def _answers(table: Table) -> dict[str, Any]:
-    expected = '"METHOD /path" = {status = 200, body = {…}}'
-    for key in table.written:
-        method, _, path = key.partition(" ")
-        answer = table.get(key, dict, expected)
-        if not (method.isupper() and path.startswith("/") and set(answer) <= {"status", "body"}):
-            table.refuse(key, expected, answer, f"write {expected}")
-    return table.values()
+def _recorded(name: str, table: Table, root: Path, file: PurePosixPath | None) -> Mapping[str, Any]:
+    """Return the answers of a recording, which has to be of this external service."""
+    if file is None:
+        return {}
+    try:
+        recording = Recording.load(root / file)
+    except LabError as problem:
+        table.refuse("recording", problem.expected, problem.seen, problem.next_step)
+    if recording.external != name:
+        table.refuse("recording", f"a recording of {name}", recording.external, f"record {name}")
+    return recording.answers
 
 
 def parameter(name: str, table: Table) -> Parameter:

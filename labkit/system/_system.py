@@ -33,7 +33,7 @@ class System:
         file = file / "system.toml" if file.is_dir() else file
         top = Table(_read(file), file.name)
         services = {name: parts.service(name, table) for name, table in top.tables("services")}
-        external = {name: parts.external(name, table) for name, table in top.tables("external")}
+        external = {name: parts.external(name, table, file.parent) for name, table in top.tables("external")}
         system = cls(
             name=top.text("name"),
             root=file.parent,
@@ -48,6 +48,7 @@ class System:
         _check_calls(top, system)
         _check_ports(top, system)
         _check_folders(top, system)
+        _check_variables(top, system)
         return system
 
     def services_of(self, stage: str) -> list[Service]:
@@ -74,8 +75,11 @@ class System:
         }
 
     def digest(self) -> str:
-        """Return the SHA-256 of system.toml as "sha256:" and 64 hexadecimal digits."""
-        return "sha256:" + hashlib.sha256((self.root / "system.toml").read_bytes()).hexdigest()
+        """Return the SHA-256 of system.toml and its recordings as "sha256:" and 64 hexadecimal digits."""
+        whole = hashlib.sha256((self.root / "system.toml").read_bytes())
+        for recording in (it.recording for it in self.external.values() if it.recording):
+            whole.update((self.root / recording).read_bytes())
+        return f"sha256:{whole.hexdigest()}"
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -157,3 +161,13 @@ def _check_folders(top: Table, system: System) -> None:
             top.refuse(
                 key, f"a folder beside {top.file}", str(folder), f"make the folder {folder} or correct {key}"
             )
+
+
+def _check_variables(top: Table, system: System) -> None:
+    """Refuse a parameter that would take an address's place: it could lead a test to the real payments."""
+    called = [*system.services, *system.external, "database", "coordinator"]
+    taken = {f"{name.upper().replace('-', '_')}_URL" for name in called}
+    for name, parameter in system.config.items():
+        if parameter.variable in taken or parameter.variable.startswith("LABKIT_"):
+            expected = "a name whose variable is free, for each environment sets the addresses itself"
+            top.refuse(f"config.{name}", expected, parameter.variable, f"rename {name}")

@@ -10,6 +10,7 @@ from labkit.errors import LabError
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 LARGEST_PORT = 65535
+A_FOLDER = 'a folder inside the system\'s own, such as "cart"'
 A_TEXT = 'a text that is not empty, such as "cart"'
 REQUIRED = object()
 """Stands for "no default": the key has to be written."""
@@ -71,17 +72,14 @@ class Table:
             self.refuse(key, expected, value, f"write {expected}")
         return value
 
-    def folder(self, key: str, default: object = REQUIRED) -> PurePosixPath | None:
+    def folder(self, key: str, default: object = REQUIRED, expected: str = A_FOLDER) -> PurePosixPath | None:
         """Return a path inside the system's folder; None when that is the default and nothing is written."""
-        expected = 'a folder inside the system\'s own, such as "cart"'
         value = self.text(key, expected, default)
         if value is None:
             return None
         path = PurePosixPath(value)
         if path.is_absolute() or ".." in path.parts:
-            self.refuse(
-                key, expected, value, f"move the folder beside {self.file} and write its relative path"
-            )
+            self.refuse(key, expected, value, f"move it beside {self.file} and write its relative path")
         return path
 
     def table(self, key: str) -> Self:
