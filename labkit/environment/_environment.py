@@ -1,7 +1,7 @@
 """One environment's life: create, use, clean up."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -46,6 +46,7 @@ class Environment(Live):
         owner: Owner | None = None,
         workspace: Workspace | None = None,
         config: Mapping[str, object] | None = None,
+        real: Collection[str] = (),
         because: str = "asked for by hand",
         ready_s: float = SERVICE_S,
         progress: Progress | None = None,
@@ -55,13 +56,14 @@ class Environment(Live):
         images maps each service to its image; None builds them from the system's folders (at no cost when
         these are unchanged). module names the one service of a development environment. owner None is this
         process, so that nothing outlives it; for production it is the workspace. workspace None is the one
-        that Workspace.open finds. config overrides configuration parameters. because is the event that caused
-        the creation, which is recorded. ready_s is how long each instance may take to be ready,
+        that Workspace.open finds. config overrides configuration parameters. real names read-only external
+        services that are called for real here, beside those that system.toml says so of. because is the event
+        that caused the creation, which is recorded. ready_s is how long each instance may take to be ready,
         in seconds. progress gets a sentence for each element that is ready.
 
-        :raises LabError: for a configuration that cannot work (nothing has started by then), an image that is
-            missing, a part that does not get ready, or an engine that is gone. All that was started is
-            removed before.
+        :raises LabError: for a configuration that cannot work, a read-write external service that is to be
+            real outside production (nothing has started by then), an image that is missing, a part that does
+            not get ready, or an engine that is gone. All that was started is removed before.
         """
         workspace = workspace or Workspace.open()
         order = Order(
@@ -72,6 +74,7 @@ class Environment(Live):
             module=module,
             owner=owner,
             config=config or {},
+            real=real,
             because=because,
             ready_s=ready_s,
             progress=progress or (lambda _: None),

@@ -1,6 +1,6 @@
 """What a live environment has: its elements, as the engine and they themselves tell at this moment."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from threading import Event, Lock
 from typing import Any
@@ -16,10 +16,12 @@ from labkit.environment._making import outside_of
 from labkit.environment._part import Part, Scope
 from labkit.environment._plan import Plan
 from labkit.environment._readiness import Watcher
+from labkit.environment._recording import record
 from labkit.environment._replicas import Replicas
 from labkit.environment._starter import Starter
 from labkit.environment._stub import Stub
 from labkit.errors import LabError
+from labkit.system import Recording
 from labkit.workspace import Workspace
 
 
@@ -98,7 +100,23 @@ class Live:
         if name not in self.stubs:
             listed = ", ".join(self.stubs) or "none, for the external services are real here"
             raise LabError(f"a stub of {self.name}: {listed}", repr(name), "name one of them")
-        return _starter.stubs_of(self._scope, self._plan, self._part("stub"))[name]
+        return _starter.stubs_of(self._scope, self._plan, self._part("stub"), self._used)[name]
+
+    def record(self, name: str, requests: Iterable[str]) -> Recording:
+        """Ask an external service that is real here, and return its answers for a stub to give.
+
+        requests are such as "GET /rates/EUR".
+
+        :raises LabError: when it is not real here, or not read-only, or does not answer with JSON.
+        """
+        external = {it.name: it for it in self._plan.providers}.get(name)
+        if external is None:
+            seen = f"{name!r}; real here: {', '.join(it.name for it in self._plan.providers) or 'none'}"
+            mend = f"create an environment with real=[{name!r}] and record there"
+            raise LabError(f"an external service that is real in {self.name}", seen, mend)
+        made = record(external, self._engine.host, self._part(name).ports[external.port], requests)
+        self._used("record", external=name, requests=list(made.answers))
+        return made
 
     def instances(self, service: str) -> list[Instance]:
         """Return the instances of a service by number, as they are now."""

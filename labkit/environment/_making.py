@@ -1,7 +1,7 @@
 """Prepares a creation, runs it, and takes everything back when it fails."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Order:
     module: str | None = None
     owner: Owner | None = None
     config: Mapping[str, object] = field(default_factory=dict)
+    real: Collection[str] = ()
     because: str = ""
     ready_s: float = SERVICE_S
     progress: Progress = lambda _: None
@@ -40,7 +41,7 @@ class Order:
 
 def plan_of_order(order: Order) -> Plan:
     """Return what the environment is to have; what cannot work is a LabError, and no engine is asked."""
-    return Plan.make(order.system, order.stage, order.module, order.config, order.because)
+    return Plan.make(order.system, order.stage, order.module, order.config, order.because, order.real)
 
 
 def make(engine: Engine, order: Order, plan: Plan) -> Scope:

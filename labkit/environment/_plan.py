@@ -7,7 +7,7 @@ seen how it was made, and without the system's files.
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Self
@@ -33,11 +33,15 @@ class PlannedService:
 
 @dataclass(frozen=True)
 class PlannedExternal:
-    """An external service: answered by a stub, or by the provider that stands for the real one."""
+    """An external service: answered by a stub, or by the provider that stands for the real one.
+
+    writes tells whether a call may change something there.
+    """
 
     name: str
     port: int
     real: bool
+    writes: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,27 +66,34 @@ class Plan:
     because: str = ""
 
     @classmethod
-    def make(
-        cls, system: System, stage: str, module: str | None, config: Mapping[str, object], because: str
+    def make(  # noqa: PLR0913, PLR0917 - what Environment.create is asked for
+        cls,
+        system: System,
+        stage: str,
+        module: str | None,
+        config: Mapping[str, object],
+        because: str,
+        real: Collection[str] = (),
     ) -> Self:
         """Plan an environment of a stage; whatever cannot work is a LabError now, before anything starts."""
+        _check_real(system, module, real)
         configuration = system.configuration(stage, config)
         if (stage == "development") != (module is not None):
             mend = "give module= for the stage development, and only for it"
             raise LabError(
                 "a module in the stage development, none in the others", f"{stage} with module {module}", mend
             )
-        plan = cls(_name(_known(system, module), stage), stage) if module else cls._whole(system, stage)
+        plan = cls(_name(_known(system, module), stage), stage) if module else cls._whole(system, stage, real)
         return replace(plan, module=module, system=system.name, configuration=configuration, because=because)
 
     @classmethod
-    def _whole(cls, system: System, stage: str) -> Self:
+    def _whole(cls, system: System, stage: str, real: Collection[str]) -> Self:
         return cls(
             name=_name(system.name, stage),
             stage=stage,
             entry=_entry(system, stage),
             services=tuple(_service(it, stage) for it in system.services_of(stage)),
-            external=tuple(_external(it, stage) for it in system.external.values()),
+            external=tuple(_external(it, stage, real) for it in system.external.values()),
             database=system.database.name if system.database else "",
             owner=system.database.service if system.database else "",
             coordinator=stage in WITH_COORDINATOR,
@@ -181,13 +192,24 @@ def _service(service: Service, stage: str) -> PlannedService:
     return PlannedService(service.name, service.port, service.ready, service.instances[stage], service.calls)
 
 
-def _external(external: External, stage: str) -> PlannedExternal:
-    real = stage in external.real
-    place = f"external.{external.name}"
-    if real and external.mode == "read-write" and stage != "production":
-        expected = f"{place} is real only in production, because it writes"
-        raise LabError(expected, f"it is real in {stage}", f"take {stage} out of real at [{place}]")
+def _check_real(system: System, module: str | None, real: Collection[str]) -> None:
+    for name in real:
+        if module is not None:
+            raise LabError("a module alone", f"the real {name} beside it", "take real out, or the module")
+        if name not in system.external:
+            known = ", ".join(system.external) or "none"
+            raise LabError(f"an external service of {system.name}: {known}", repr(name), "name one of them")
+
+
+def _external(external: External, stage: str, asked: Collection[str]) -> PlannedExternal:
+    """Plan an external service; this is where one that writes is kept from being real outside production."""
+    real = stage in external.real or external.name in asked
+    place, writes = f"external.{external.name}", external.mode == "read-write"
+    if real and writes and stage != "production":
+        expected = f"{place} is real only in production, because it is read-write: a call changes something"
+        mend = f"let its stub answer in {stage}: take {external.name} out of real"
+        raise LabError(expected, f"it is to be real in {stage}", mend)
     if real and external.provider is None:
         mend = f'write provider = "FOLDER" at [{place}], or take {stage} out of its real'
         raise LabError(f"a provider that stands for {external.name} in {stage}", "none", mend)
-    return PlannedExternal(external.name, external.port, real)
+    return PlannedExternal(external.name, external.port, real, writes)

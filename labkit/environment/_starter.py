@@ -131,9 +131,9 @@ def coordinator_of(scope: Scope, part: Part) -> Coordinator:
     return Coordinator(scope.engine.host, part.ports[COORDINATOR_PORT])
 
 
-def stubs_of(scope: Scope, plan: Plan, part: Part) -> dict[str, Stub]:
+def stubs_of(scope: Scope, plan: Plan, part: Part, used: Used = _unused) -> dict[str, Stub]:
     """Return the stubs that run in a container, by the name of the external service."""
-    return {it.name: Stub(it.name, scope.engine.host, part.ports[it.port]) for it in plan.stubs}
+    return {it.name: Stub(it.name, scope.engine.host, part.ports[it.port], used) for it in plan.stubs}
 
 
 def instance_of(plan: Plan, part: Part, state: str = "") -> Instance:

@@ -7,13 +7,15 @@ second start-up.
 
 import http.client
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from labkit.errors import LabError
-from labkit.system import External
+from labkit.system import External, Recording, stub_answers
 
 ANSWER_S = 5.0
+CALLS = "/__calls__"
+CONTROL = "/__stub__"
 
 SCRIPT = """\
 import json, os, runpy, sys
@@ -39,10 +41,11 @@ def environment(external: Iterable[External]) -> dict[str, str]:
 
 
 class Stub:
-    """The stub of one external service at host:port."""
+    """The stub of one external service at host:port. It answers as system.toml says until it is told else."""
 
-    def __init__(self, name: str, host: str, port: int) -> None:
+    def __init__(self, name: str, host: str, port: int, used: Callable[..., None]) -> None:
         self.name, self.host, self.port = name, host, port
+        self._used = used
 
     @property
     def url(self) -> str:
@@ -58,30 +61,63 @@ class Stub:
 
         Each has time, method, path, query, body, status and request_id.
         """
-        found: list[dict[str, Any]] = json.loads(self._answered("GET", http.client.OK))
+        found: list[dict[str, Any]] = json.loads(self._answered("GET", CALLS))
         return found
 
     def clear(self) -> None:
         """Forget the calls."""
-        self._answered("DELETE", http.client.NO_CONTENT)
+        self._answered("DELETE", CALLS)
 
-    def _answered(self, method: str, wanted: int) -> bytes:
+    @property
+    def state(self) -> str:
+        """The state that its answers have led to; "start" at first."""
+        return str(json.loads(self._answered("GET", CONTROL))["state"])
+
+    def set(self, key: str, answer: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        """Give another answer to "METHOD /path" from now on, or one for each state, as in system.toml.
+
+        :raises LabError: for an answer that cannot be given.
+        """
+        self._set({key: answer})
+
+    def replay(self, recording: Recording) -> None:
+        """Give the answers of a recording from now on.
+
+        :raises LabError: when it was recorded of another external service.
+        """
+        if recording.external != self.name:
+            mend = f"replay it at the stub of {recording.external}"
+            raise LabError(f"a recording of {self.name}", f"one of {recording.external}", mend)
+        self._set(recording.answers)
+
+    def reset(self) -> None:
+        """Answer as system.toml says again, from the first state, and forget the calls."""
+        self._answered("DELETE", CONTROL)
+        self._used("stub", external=self.name, reset=True)
+
+    def _set(self, answers: Mapping[str, Any]) -> None:
+        self._answered("PATCH", CONTROL, json.dumps(stub_answers(answers)))
+        self._used("stub", external=self.name, answers=dict(answers))
+
+    def _answered(self, method: str, path: str, content: str | None = None) -> bytes:
         try:
-            status, body = self._ask(method, "/__calls__")
+            status, body = self._ask(method, path, content)
         except OSError as problem:
             raise LabError(
                 f"the stub of {self.name} answers", str(problem), "is the environment still there?"
             ) from problem
-        if status != wanted:
+        if status not in {http.client.OK, http.client.NO_CONTENT}:
             raise LabError(
-                f"the stub of {self.name} answers {wanted}", f"it answers {status}", "read environment.logs()"
+                f"the stub of {self.name} takes {method} {path}",
+                f"it answers {status}",
+                "read environment.logs()",
             )
         return body
 
-    def _ask(self, method: str, path: str) -> tuple[int, bytes]:
+    def _ask(self, method: str, path: str, content: str | None = None) -> tuple[int, bytes]:
         line = http.client.HTTPConnection(self.host, self.port, timeout=ANSWER_S)
         try:
-            line.request(method, path)
+            line.request(method, path, content)
             answer = line.getresponse()
             return answer.status, answer.read()
         except http.client.HTTPException as problem:
