@@ -10,7 +10,7 @@ from labkit.environment._capture import Capture, Captured, read_capture
 from labkit.environment._coordinator import Coordinator
 from labkit.environment._database import Database
 from labkit.environment._environment import Environment
-from labkit.environment._images import service_image
+from labkit.environment._images import one_builder, service_image
 from labkit.environment._instance import Instance
 from labkit.environment._status import EnvironmentStatus
 from labkit.environment._stub import Stub
@@ -28,6 +28,7 @@ __all__ = [
     "NotReady",
     "ServerStatus",
     "Stub",
+    "one_builder",
     "read_capture",
     "service_image",
 ]

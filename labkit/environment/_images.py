@@ -1,10 +1,14 @@
 """The images of the system's own services: built from its folders when nobody gave any."""
 
-from collections.abc import Mapping
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 
 from labkit.engine import Engine, Image, ImageMissing, Label, build_service_image, is_source
 from labkit.errors import LabError
@@ -61,8 +65,16 @@ def build(engine: Engine, system: System, folders: Mapping[str, Path]) -> dict[s
     def one(item: tuple[str, Path]) -> str:
         return service_image(engine, system, *item).image.ref
 
-    with ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool:
+    with one_builder(), ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool:
         return dict(zip(folders, pool.map(one, folders.items()), strict=True))
+
+
+@contextmanager
+def one_builder() -> Iterator[None]:
+    """Let one process at a time build services: of one source they would make two digests."""
+    with (Path(gettempdir()) / f"labkit-{os.getuid()}-builds.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # goes with its process, however that ends
+        yield
 
 
 def service_image(

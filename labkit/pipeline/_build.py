@@ -12,7 +12,7 @@ from pathlib import Path
 from labkit.artifacts import Reference
 from labkit.checks import version_of
 from labkit.engine import BASE, BUILD, PYTHON, Engine, ImageMissing, Part
-from labkit.environment import service_image
+from labkit.environment import one_builder, service_image
 from labkit.system import Service, System
 
 BUILDERS = 2
@@ -53,7 +53,7 @@ def build(engine: Engine, system: System, commit: str, stop: threading.Event) ->
     def one(service: Service) -> Built | None:
         return None if stop.is_set() else _one(engine, system, service, commit)
 
-    with ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool:
+    with one_builder(), ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool:
         shared = pool.submit(_shared, engine)
         done = pool.map(one, system.services.values())
         return Builds({built.service: built for built in done if built is not None}, shared.result())
