@@ -464,3 +464,29 @@ def test_the_end_of_an_environment_whose_owner_died_is_recorded_with_the_next_cr
         "its owner ended without cleaning up",
     )
     assert workspace.artifacts.what_runs("lonely", "integration") is None
+
+
+# ---- two processes build the same source ----
+
+BUILD = """\
+import sys
+from pathlib import Path
+from labkit.engine import Engine
+from labkit.environment import one_builder, service_image
+from labkit.system import System
+with one_builder():
+    made = service_image(Engine.find(), System.load(sys.argv[1]), "lonely", Path("lonely"))
+print(made.image.digest, made.reused)
+"""
+
+
+@pytest.mark.engine
+def test_two_processes_that_build_one_source_at_once_get_one_image(tmp_path: Path) -> None:
+    """One of them builds, the other waits and takes what is there; the source is new in each test."""
+    system = make_system(tmp_path / "tiny", f"{READY}# {tmp_path}\n")
+    command = [sys.executable, "-c", BUILD, str(system.root)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = sorted(process.communicate()[0].split() for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert len({digest for digest, _ in told}) == 1
+    assert sorted(reused for _, reused in told) == ["False", "True"]
