@@ -24,7 +24,7 @@ ROWS = [
     {"engine"},
     {"workspace"},
     {"artifacts"},
-    {"system"},
+    {"system", "coordination"},
     {"errors"},
 ]
 DEPTH = {room: depth for depth, row in enumerate(ROWS) for room in row}
@@ -53,7 +53,7 @@ DOORS = {
 }
 
 # What runs inside the system's containers knows neither engine nor notebook.
-IN_CONTAINER = {"service": {"errors", "toggles", "skew"}}
+IN_CONTAINER = {"service": {"errors", "coordination", "toggles", "skew"}}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -5,9 +5,9 @@ their database, a coordinator, and stubs or providers in the place of external s
 of a live one stands in labels in the engine, so any process can use it and clean it up.
 """
 
+from labkit.coordination import Coordinator
 from labkit.environment._balancer import Balancer, ServerStatus
 from labkit.environment._capture import Capture, Captured, read_capture
-from labkit.environment._coordinator import Coordinator
 from labkit.environment._database import Database
 from labkit.environment._environment import Environment
 from labkit.environment._images import one_builder, service_image

@@ -2,9 +2,12 @@
 
 The configuration has no servers: instances come and go at run time only, so that creation, upgrade and
 removal take the same way. Nothing is repeated or sent elsewhere behind the client's back (`retries 0`, no
-redispatch), because a client is to see each failure that a deployment causes.
+redispatch), because a client is to see each failure that a deployment causes. A request without an id gets
+one here, so that it can be followed also when it reaches no instance. An instance is made slow by holding its
+answers back.
 
-Source: HAProxy 2.6 Management Guide, "Unix Socket commands": add server, del server, set server, show stat.
+Source: HAProxy 2.6 Management Guide, "Unix Socket commands": add server, del server, set server, show stat,
+add map; HAProxy 2.6 Lua API, core.msleep.
 """
 
 import csv
@@ -24,6 +27,7 @@ READY_S = 30.0
 DRAIN_S = 30.0
 REMOVE_S = 10.0
 WAITING = "-waiting"
+SLOW_LUA, SLOW_MAP = "/etc/haproxy/slow.lua", "/etc/haproxy/slow.map"
 PASSED = "L7OK"
 """HAProxy's word for a check that was answered as expected."""
 
@@ -34,6 +38,7 @@ global
     stats socket ipv4@*:{CONTROL_PORT} level admin
     stats timeout 1h
     log stdout format raw daemon
+    lua-load {SLOW_LUA}
     hard-stop-after 200ms
     nbthread 2
     maxconn 4000
@@ -42,7 +47,8 @@ defaults
     log global
     option dontlog-normal
     log-format '{{"level":"error","status":%ST,"backend":"%b","server":"%s","ended":"%ts","ms":%Ta,\
-"method":"%[capture.req.method]","path":"%[capture.req.uri,json(utf8s)]"}}'
+"method":"%[capture.req.method]","path":"%[capture.req.uri,json(utf8s)]",\
+"request_id":"%[var(txn.id),json(utf8s)]"}}'
     balance roundrobin
     retries 0
     timeout connect 1s
@@ -52,9 +58,21 @@ defaults
     timeout server 30s
 """
 
+SLOW = """\
+core.register_action("slow", {"http-res"}, function(txn)
+    core.msleep(tonumber(txn:get_var("txn.slow_ms")))
+end)
+"""
+"""Holds an answer back, in Lua, because HAProxy has no word of its own for it."""
+
 LISTEN = """\
 listen {name}
     bind :{port}
+    http-request set-header x-request-id %[uuid()] unless {{ req.hdr(x-request-id) -m found }}
+    http-request set-var(txn.id) req.hdr(x-request-id)
+    http-response set-var(txn.slow_ms) srv_name,map({slow_map})
+    http-response lua.slow if {{ var(txn.slow_ms) -m found }}
+    http-after-response set-header x-request-id %[var(txn.id)]
     option httpchk
     http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
     http-check expect status 200
@@ -71,7 +89,8 @@ def configuration(services: Iterable[PlannedService]) -> str:
     Beside each service stands its waiting room: instances that are checked there get no requests.
     """
     return GLOBAL + "".join(
-        LISTEN.format(name=it.name, port=it.port, ready=it.ready, waiting=WAITING) for it in services
+        LISTEN.format(name=it.name, port=it.port, ready=it.ready, waiting=WAITING, slow_map=SLOW_MAP)
+        for it in services
     )
 
 
@@ -202,8 +221,25 @@ class Balancer:
                 f"{instance.name} has answered its requests within {deadline_s:g} s", f"{left} are open", mend
             )
 
+    def slow(self, instance: Instance, ms: int) -> None:
+        """Hold each answer of an instance back by ms milliseconds, its readiness checks not; 0 ends that."""
+        self.tell(f"del map {SLOW_MAP} {instance.name}")
+        if ms:
+            self.tell(f"add map {SLOW_MAP} {instance.name} {ms}")
+
+    def slowed(self) -> dict[str, int]:
+        """Return by how many milliseconds the answers of which instances are held back."""
+        told = (line.split() for line in self.tell(f"show map {SLOW_MAP}").splitlines() if line.strip())
+        return {name: int(ms) for _, name, ms in told}
+
+    def move(self, instance: Instance) -> None:
+        """Learn the new address of an instance."""
+        ip, _, port = instance.address.partition(":")
+        self.tell(f"set server {instance.service}/{instance.name} addr {ip} port {port}")
+
     def remove(self, instance: Instance) -> None:
         """Forget an instance, known or not; the requests that it still has are cut off."""
+        self.slow(instance, 0)
         self._delete(f"{instance.service}/{instance.name}")
 
     def _delete(self, place: str) -> None:

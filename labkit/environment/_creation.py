@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from labkit.engine import Engine
 from labkit.environment._balancer import Balancer
-from labkit.environment._coordinator import Coordinator
 from labkit.environment._elements import module
 from labkit.environment._part import PLAN, Scope, refusals
 from labkit.environment._plan import Plan, PlannedService
@@ -97,27 +96,27 @@ class Creation:
 
         if self.system.database and self.plan.database:
             do("database", partial(starter.database, self.system.root / self.system.database.migrations))
-        joined = Joined()
+        balancer: Future[Balancer] = (
+            Future()
+        )  # instances need it; whoever starts it fulfils this, or fails it
         for service, name in self.plan.instances():
-            do(name, partial(self._instance, starter, service, name, joined))
+            do(name, partial(self._instance, starter, service, name, balancer))
         if self.plan.stubs:
             do("stub", partial(starter.stubs, self.system.external))
         for external in self.plan.providers:
             do(external.name, partial(starter.provider, external, self.images[external.name]))
-        do("balancer", joined.balancer_by(starter.balancer))
+        do("balancer", partial(_fulfil, balancer, starter.balancer))
         if self.plan.coordinator:
-            do("coordinator", joined.coordinator_by(starter.coordinator))
-        else:
-            joined.coordinator.set_result(None)
+            do("coordinator", starter.coordinator)
         _all(tasks)
 
-    def _instance(self, starter: Starter, service: PlannedService, name: str, joined: "Joined") -> None:
+    def _instance(
+        self, starter: Starter, service: PlannedService, name: str, promised: "Future[Balancer]"
+    ) -> None:
         image = self.images[service.name]
         instance = starter.instance(service, name, image, self.versions[service.name])
-        balancer = joined.balancer.result()
+        balancer = promised.result()
         balancer.introduce(instance)
-        if coordinator := joined.coordinator.result():
-            coordinator.register(instance.service, instance.name, instance.version, instance.address)
         starter.await_instance(instance, balancer, self.ready_s)
         balancer.admit(instance)
 
@@ -142,22 +141,6 @@ class Creation:
         yield
         self.seconds[name] = time.monotonic() - began
         self.progress(f"{name} is ready")
-
-
-class Joined:
-    """The two elements that instances need; whoever starts them fulfils these promises, or fails them."""
-
-    def __init__(self) -> None:
-        self.balancer: Future[Balancer] = Future()
-        self.coordinator: Future[Coordinator | None] = Future()
-
-    def balancer_by(self, start: Callable[[], Balancer]) -> Callable[[], object]:
-        """Return work that fulfils the promise of a balancer."""
-        return partial(_fulfil, self.balancer, start)
-
-    def coordinator_by(self, start: Callable[[], Coordinator | None]) -> Callable[[], object]:
-        """Return work that fulfils the promise of a coordinator."""
-        return partial(_fulfil, self.coordinator, start)
 
 
 def _fulfil(promise: "Future[T]", start: Callable[[], T]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from labkit.coordination import PORT as COORDINATOR_PORT
 from labkit.engine import BUILD, PYTHON, SERVERS
 from labkit.environment import _balancer, _coordinator, _stub
 from labkit.environment._part import PLAN, Wanted
@@ -9,7 +10,12 @@ from labkit.environment._plan import DATABASE_PORT, Plan, PlannedExternal, Plann
 from labkit.environment._run import STAY
 from labkit.system import External
 
-WRITE_AND_RUN = 'printf "%s" "$CONFIGURATION" > /tmp/haproxy.cfg && exec haproxy -db -f /tmp/haproxy.cfg'
+WRITE_AND_RUN = f"""\
+printf "%s" "$CONFIGURATION" > /tmp/haproxy.cfg
+printf "%s" "$SLOW" > {_balancer.SLOW_LUA}
+: > {_balancer.SLOW_MAP}
+exec haproxy -db -f /tmp/haproxy.cfg
+"""
 
 
 def balancer(plan: Plan) -> Wanted:
@@ -19,7 +25,7 @@ def balancer(plan: Plan) -> Wanted:
         role="balancer",
         image=SERVERS,
         command=["sh", "-c", WRITE_AND_RUN],
-        variables={"CONFIGURATION": _balancer.configuration(plan.services)},
+        variables={"CONFIGURATION": _balancer.configuration(plan.services), "SLOW": _balancer.SLOW},
         ports=[_balancer.CONTROL_PORT, *(service.port for service in plan.services)],
         aliases=[service.name for service in plan.services],
     )
@@ -32,7 +38,7 @@ def database() -> Wanted:
 
 def coordinator() -> Wanted:
     """Return the coordinator."""
-    return Wanted("coordinator", "coordinator", SERVERS, _coordinator.COMMAND, ports=[_coordinator.PORT])
+    return Wanted("coordinator", "coordinator", SERVERS, _coordinator.COMMAND, ports=[COORDINATOR_PORT])
 
 
 def stubs(plan: Plan, external: Mapping[str, External]) -> Wanted:

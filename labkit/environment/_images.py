@@ -4,13 +4,13 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
 
-from labkit.engine import Engine, Image, ImageMissing, Label, build_service_image, is_source
+from labkit.engine import PYTHON, Engine, Image, ImageMissing, Label, build_service_image, is_source
 from labkit.errors import LabError
 from labkit.system import System
 
@@ -80,7 +80,7 @@ def one_builder() -> Iterator[None]:
 def service_image(
     engine: Engine, system: System, name: str, folder: Path, labels: Mapping[str, str] | None = None
 ) -> ServiceImage:
-    """Return the image of a service, built from a folder of the system unless its source is unchanged.
+    """Return the image of a service, built from a folder unless its source and its base are unchanged.
 
     Its tag and version are the start of its source's digest. labels go onto it beside those of labkit when it
     is built.
@@ -89,12 +89,18 @@ def service_image(
     """
     source = source_digest(system.root / folder)
     tag = f"labkit/{system.name}-{name}:{source[:SHORT]}"
-    try:
-        return ServiceImage(engine.image(tag), source, reused=True)
-    except ImageMissing:
-        own = {str(Label.VERSION): source[:SHORT], str(Label.SOURCE): f"sha256:{source}"}
-        made = build_service_image(engine, system.root / folder, tag, {**(labels or {}), **own})
-        return ServiceImage(made, source, reused=False)
+    with suppress(ImageMissing):
+        if _on_present_base(engine, found := engine.image(tag)):
+            return ServiceImage(found, source, reused=True)
+    own = {str(Label.VERSION): source[:SHORT], str(Label.SOURCE): f"sha256:{source}"}
+    made = build_service_image(engine, system.root / folder, tag, {**(labels or {}), **own})
+    return ServiceImage(made, source, reused=False)
+
+
+def _on_present_base(engine: Engine, image: Image) -> bool:
+    """Tell whether an image, which has its base's labels too, was built on labkit/python as it is now."""
+    base = image.labels.get(Label.RECIPE)
+    return base is None or base == engine.image(PYTHON).labels.get(Label.RECIPE)
 
 
 def versions(engine: Engine, images: Mapping[str, str]) -> dict[str, str]:

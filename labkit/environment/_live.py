@@ -5,10 +5,10 @@ from functools import cached_property, partial
 from threading import Event, Lock
 from typing import Any
 
+from labkit.coordination import Coordinator
 from labkit.engine import Label
 from labkit.environment import _record, _starter
 from labkit.environment._balancer import Balancer
-from labkit.environment._coordinator import Coordinator
 from labkit.environment._database import Database
 from labkit.environment._instance import Instance
 from labkit.environment._logs import read_logs

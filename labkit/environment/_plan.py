@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Self
 
-from labkit.environment._coordinator import PORT as COORDINATOR_PORT
+from labkit.coordination import PORT as COORDINATOR_PORT
 from labkit.errors import LabError
 from labkit.system import External, Service, System
 
@@ -66,7 +66,7 @@ class Plan:
     because: str = ""
 
     @classmethod
-    def make(  # noqa: PLR0913, PLR0917 - what Environment.create is asked for
+    def make(
         cls,
         system: System,
         stage: str,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 
+from labkit.coordination import Coordinator
 from labkit.environment._balancer import Balancer, ServerStatus
-from labkit.environment._coordinator import Coordinator
 from labkit.environment._instance import Instance
 from labkit.environment._part import NameTaken, Part
 from labkit.environment._starter import Starter, instance_of
@@ -35,8 +35,6 @@ class Replicas:
         instance = self._start(service, image, version)
         try:
             self.starter.await_waiting(instance, self.balancer, deadline_s)
-            if self.coordinator:
-                self.coordinator.register(service, instance.name, version, instance.address)
         except BaseException:
             self.starter.scope.remove(instance.container)
             raise

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from http.client import OK, HTTPConnection, HTTPException
 from pathlib import Path
 
+from labkit.coordination import PORT as COORDINATOR_PORT
+from labkit.coordination import Coordinator
 from labkit.environment import _elements as elements
 from labkit.environment._balancer import CONTROL_PORT, WAITING, Balancer
-from labkit.environment._coordinator import PORT as COORDINATOR_PORT
-from labkit.environment._coordinator import Coordinator
 from labkit.environment._database import Database
 from labkit.environment._instance import Instance
 from labkit.environment._part import Part, Scope

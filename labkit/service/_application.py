@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from labkit.service._client import Client, Unavailable
 from labkit.service._identity import Identity
 from labkit.service._passage import Passage
+from labkit.service._registration import Registration
 
 CHECK_WAIT_S = 2.0
 
@@ -37,10 +38,13 @@ def application(
 
     openapi is the file with the service's contract; without it /openapi.json answers 404. /readyz answers 200
     when no check raises within two seconds and the process is not draining (`app.state.draining`), else 503
-    with the reasons. clients are closed when the application ends, after `lifespan`. An error is answered as
+    with the reasons. With $COORDINATOR_URL set, the instance registers itself there, and is ready once it has
+    been. clients are closed when the application ends, after `lifespan`. An error is answered as
     a JSON object with the key "error".
     """
     identity = Identity.read()
+    registration = Registration.read(identity)
+    needed = (*checks, registration.registered) if registration else tuple(checks)
 
     async def version(_: Request) -> Response:
         return JSONResponse(vars(identity))
@@ -48,7 +52,7 @@ def application(
     async def ready(request: Request) -> Response:
         if request.app.state.draining:
             return JSONResponse({"ready": False, "reasons": ["draining"]}, 503)
-        reasons = [reason for reason in await asyncio.gather(*map(_reason, checks)) if reason]
+        reasons = [reason for reason in await asyncio.gather(*map(_reason, needed)) if reason]
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     async def contract(_: Request) -> Response:
@@ -61,7 +65,7 @@ def application(
         routes=[*own, Route("/openapi.json", contract), *routes],
         middleware=[Middleware(Passage, identity=identity)],
         exception_handlers={HTTPException: _refused, Unavailable: _unavailable},
-        lifespan=_closing(tuple(clients), lifespan),
+        lifespan=_closing(tuple(clients), lifespan, registration),
     )
     app.state.draining = False
     return app
@@ -89,9 +93,12 @@ async def _unavailable(_: Request, fault: Exception) -> Response:
     return JSONResponse({"error": str(fault)}, 503)
 
 
-def _closing(clients: Sequence[Client], lifespan: Lifespan | None) -> Lifespan:
+def _closing(
+    clients: Sequence[Client], lifespan: Lifespan | None, registration: Registration | None
+) -> Lifespan:
     @asynccontextmanager
     async def both(app: Starlette) -> AsyncIterator[None]:
+        kept = asyncio.create_task(registration.keep(app)) if registration else None
         try:
             if lifespan is None:
                 yield
@@ -99,6 +106,9 @@ def _closing(clients: Sequence[Client], lifespan: Lifespan | None) -> Lifespan:
                 async with lifespan(app):
                     yield
         finally:
+            if registration and kept:
+                kept.cancel()
+                await registration.end()
             for client in clients:
                 await client.close()
 
