@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import browser
+from playwright.sync_api import expect
 
 from labkit import load
 from labkit.artifacts import Kind
@@ -162,6 +164,29 @@ def test_a_saved_capture_replayed_gives_the_same_requests_again(
     assert sent[0] == sent[1]
     assert (measured.requests, measured.failed) == (4, 1)
     assert measured.errors == {"status 404": 1}
+
+
+@pytest.mark.engine
+@pytest.mark.browser
+def test_a_live_user_in_a_browser_is_captured_and_replayed_elsewhere(
+    environment: Environment, workspace: Workspace
+) -> None:
+    """Somebody shops in a real browser; what they did, replayed elsewhere, is an order there too."""
+    with environment.capture() as capture, browser() as chromium:
+        page = chromium.new_page()
+        page.goto(capture.url)
+        page.get_by_label("Add Nasal spray to cart").click()
+        page.get_by_label("Your name").fill("Zoë")
+        page.get_by_role("button", name="Buy").click()
+        expect(page.get_by_role("status")).to_contain_text("Thank you")
+    bought = [json.loads(it.body) for it in capture.requests() if it.path == "/orders"]
+    assert [order["customer"] for order in bought] == ["Zoë"]
+    with Environment.create(workspace.system, "integration", workspace=workspace) as other:
+        assert load.replay(capture.requests(), other.url, speed=4).wait().failed == 0
+        assert other.database is not None
+        with other.database.connect() as connection:
+            rows = connection.execute("SELECT customer, state FROM orders").fetchall()
+    assert rows == [("Zoë", "placed")]
 
 
 @pytest.mark.engine

@@ -247,3 +247,11 @@ def test_the_environment_view_shows_what_is_there(workspace: Workspace) -> None:
         environment.remove_instance(environment.instances("cart")[0])
         view.refresh()
         assert "cart-1" not in words(view)
+
+
+def test_a_link_opens_a_tab_of_its_own_and_tells_its_address_as_text() -> None:
+    """A live user's way into an environment; what stands in the words is text, never markup."""
+    link = widgets.link("http://127.0.0.1:8001", "Shop <now>")
+    assert 'href="http://127.0.0.1:8001" target="_blank"' in link._repr_html_()
+    assert "Shop &lt;now&gt;" in link._repr_html_()
+    assert repr(link) == "Shop <now>: http://127.0.0.1:8001"

@@ -8,7 +8,7 @@ from labkit.widgets._board import PipelineBoard, board
 from labkit.widgets._forms import choice_form, number_form, show, text_form
 from labkit.widgets._picture import EnvironmentView, environment
 from labkit.widgets._run import run, run_button
-from labkit.widgets._table import Table, folded, note
+from labkit.widgets._table import Table, folded, link, note
 
 __all__ = [
     "EnvironmentView",
@@ -18,6 +18,7 @@ __all__ = [
     "choice_form",
     "environment",
     "folded",
+    "link",
     "note",
     "number_form",
     "run",

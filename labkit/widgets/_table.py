@@ -62,6 +62,12 @@ def note(words: str) -> _Words:
     return _Words(f'<p style="margin:2px 0">{escape(words)}</p>', words)
 
 
+def link(url: str, words: str) -> _Words:
+    """Return a link that opens in a tab of its own: the learner as a live user of an environment."""
+    anchor = f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(words)}</a>'
+    return _Words(f'<p style="margin:2px 0">{anchor}</p>', f"{words}: {url}")
+
+
 def folded(steps: Sequence[str]) -> _Words:
     """Return hints that open one inside the other, so that a learner takes no more than needed."""
     html = ""
