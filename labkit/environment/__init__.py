@@ -12,6 +12,7 @@ from labkit.environment._database import Database
 from labkit.environment._environment import Environment
 from labkit.environment._images import one_builder, service_image
 from labkit.environment._instance import Instance
+from labkit.environment._inventory import Element
 from labkit.environment._status import EnvironmentStatus
 from labkit.environment._stub import Stub
 from labkit.environment._wait import NotReady
@@ -22,6 +23,7 @@ __all__ = [
     "Captured",
     "Coordinator",
     "Database",
+    "Element",
     "Environment",
     "EnvironmentStatus",
     "Instance",

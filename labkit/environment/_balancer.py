@@ -133,9 +133,10 @@ class Balancer:
 
     def servers(self, service: str) -> dict[str, ServerStatus]:
         """Return the instances that the balancer has for a service, by name."""
-        return self._all().get(service, {})
+        return self.all_servers().get(service, {})
 
-    def _all(self) -> dict[str, dict[str, ServerStatus]]:
+    def all_servers(self) -> dict[str, dict[str, ServerStatus]]:
+        """Return the instances that it has, by service and name; those that wait have a room of their own."""
         found: dict[str, dict[str, ServerStatus]] = {}
         for row in csv.DictReader(io.StringIO(self.tell("show stat -1 4 -1").removeprefix("# "))):
             status = ServerStatus(
@@ -187,12 +188,12 @@ class Balancer:
 
     def finds_ready(self, instance: Instance, room: str = "") -> bool:
         """Tell whether an instance that is known in a room has passed its last readiness check."""
-        status = self._all().get(instance.service + room, {}).get(instance.name)
+        status = self.all_servers().get(instance.service + room, {}).get(instance.name)
         return status is not None and status.status in {"UP", "DRAIN"} and PASSED in status.check
 
     def last_check(self, instance: Instance, room: str = "") -> str:
         """Return in words how the last readiness check of an instance ended."""
-        status = self._all().get(instance.service + room, {}).get(instance.name)
+        status = self.all_servers().get(instance.service + room, {}).get(instance.name)
         if status is None:
             return "the balancer does not know it"
         return f"its last check ended with {status.check}" if status.check else "it was not checked yet"

@@ -12,6 +12,7 @@ from typing import TypeVar
 from labkit.engine import Engine
 from labkit.environment._balancer import Balancer
 from labkit.environment._elements import module
+from labkit.environment._faults import Reach, unused
 from labkit.environment._part import PLAN, Scope, refusals
 from labkit.environment._plan import Plan, PlannedService
 from labkit.environment._readiness import Watcher
@@ -50,6 +51,7 @@ class Creation:
     progress: Progress
     ready_s: float
     seconds: dict[str, float] = field(default_factory=dict)
+    _balancer: "Future[Balancer]" = field(default_factory=Future)  # instances wait for it
 
     def run(self, stop: threading.Event) -> None:
         """Start everything and return when all is ready.
@@ -73,7 +75,8 @@ class Creation:
         # A thread for each: those that wait for the balancer must never keep the balancer waiting.
         with ThreadPoolExecutor(self._elements, thread_name_prefix="labkit-create") as pool:
             try:
-                self._submit(pool, Starter(self.scope, self.plan, Watcher(self.engine, stop), self.outside))
+                reach = Reach(self.scope, self._balancer.result, unused)
+                self._submit(pool, Starter(reach, self.plan, Watcher(self.engine, stop), self.outside))
             except BaseException:
                 stop.set()
                 raise
@@ -96,26 +99,21 @@ class Creation:
 
         if self.system.database and self.plan.database:
             do("database", partial(starter.database, self.system.root / self.system.database.migrations))
-        balancer: Future[Balancer] = (
-            Future()
-        )  # instances need it; whoever starts it fulfils this, or fails it
         for service, name in self.plan.instances():
-            do(name, partial(self._instance, starter, service, name, balancer))
+            do(name, partial(self._instance, starter, service, name))
         if self.plan.stubs:
             do("stub", partial(starter.stubs, self.system.external))
         for external in self.plan.providers:
             do(external.name, partial(starter.provider, external, self.images[external.name]))
-        do("balancer", partial(_fulfil, balancer, starter.balancer))
+        do("balancer", partial(_fulfil, self._balancer, starter.balancer))
         if self.plan.coordinator:
             do("coordinator", starter.coordinator)
         _all(tasks)
 
-    def _instance(
-        self, starter: Starter, service: PlannedService, name: str, promised: "Future[Balancer]"
-    ) -> None:
+    def _instance(self, starter: Starter, service: PlannedService, name: str) -> None:
         image = self.images[service.name]
         instance = starter.instance(service, name, image, self.versions[service.name])
-        balancer = promised.result()
+        balancer = self._balancer.result()
         balancer.introduce(instance)
         starter.await_instance(instance, balancer, self.ready_s)
         balancer.admit(instance)

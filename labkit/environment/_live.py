@@ -10,7 +10,9 @@ from labkit.engine import Label
 from labkit.environment import _record, _starter
 from labkit.environment._balancer import Balancer
 from labkit.environment._database import Database
+from labkit.environment._faults import Reach
 from labkit.environment._instance import Instance
+from labkit.environment._inventory import Element, ask, elements_of
 from labkit.environment._logs import read_logs
 from labkit.environment._making import outside_of
 from labkit.environment._part import Part, Scope
@@ -122,15 +124,34 @@ class Live:
         """Return the instances of a service by number, as they are now."""
         return self._replicas(Event()).of(service)
 
-    def logs(self, service: str | None = None) -> list[dict[str, Any]]:
+    def elements(self) -> list[Element]:
+        """Return every element as it is now, by role and name; what should be there and is not is missing."""
+        parts = self._scope.parts()
+        run = {part.name for part in parts if part.state == "running"}
+        known = ask(self.balancer if "balancer" in run else None, self._running_coordinator(parts))
+        return elements_of(self._reach, self._plan_found, parts, known)
+
+    def element(self, name: str) -> Element:
+        """Return one element by its name, such as "database" or "cart-2".
+
+        :raises LabError: when there is none of that name.
+        """
+        found = {it.name: it for it in self.elements()}
+        if name not in found:
+            raise LabError(f"an element of {self.name}: {', '.join(found)}", repr(name), "name one of them")
+        return found[name]
+
+    def logs(self, service: str | None = None, *, request_id: str | None = None) -> list[dict[str, Any]]:
         """Return what was logged, oldest first, each line with at least time, service and instance.
 
-        service is a service, or an element such as "database"; None means all of them. Lines that are no JSON
-        have their text as message.
+        service is a service, or an element such as "database"; None means all of them. With request_id it is
+        what was logged for this one request, wherever that came by. Lines that are no JSON have their text as
+        message.
         """
         parts = [part for part in self._scope.parts() if part.role != "harness"]
         chosen = [part for part in parts if service in {None, part.service, part.role, part.name}]
-        return read_logs(self._engine, chosen)
+        lines = read_logs(self._engine, chosen)
+        return lines if request_id is None else [it for it in lines if it.get("request_id") == request_id]
 
     def __repr__(self) -> str:
         """Return name and stage."""
@@ -158,5 +179,14 @@ class Live:
 
     def _replicas(self, stop: Event) -> Replicas:
         outside = outside_of(self._scope.labels[Label.WORKSPACE], self._plan)
-        starter = Starter(self._scope, self._plan, Watcher(self._engine, stop), outside)
-        return Replicas(starter, self.balancer, self.coordinator)
+        starter = Starter(self._reach, self._plan, Watcher(self._engine, stop), outside)
+        return Replicas(starter, self.balancer, self._running_coordinator(self._scope.parts()))
+
+    def _running_coordinator(self, parts: Iterable[Part]) -> Coordinator | None:
+        """Return the coordinator, None when there is none, or it was paused, killed or removed."""
+        run = {part.name for part in parts if part.state == "running"}
+        return self.coordinator if "coordinator" in run else None
+
+    @property
+    def _reach(self) -> Reach:
+        return Reach(self._scope, lambda: self.balancer, self._used)

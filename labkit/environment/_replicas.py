@@ -13,7 +13,7 @@ from labkit.environment._starter import Starter, instance_of
 
 @dataclass(frozen=True)
 class Replicas:
-    """The instances in one environment. coordinator is None where there is none."""
+    """The instances in one environment. coordinator is None where there is none, or it does not run."""
 
     starter: Starter
     balancer: Balancer
@@ -22,10 +22,18 @@ class Replicas:
     def of(self, service: str) -> list[Instance]:
         """Return the instances of a service in the order of their numbers."""
         self.starter.plan.service(service)
-        known = self.balancer.servers(service)
+        known = self._known(service)
         parts = [part for part in self.starter.scope.parts() if part.service == service]
         kept = sorted((part for part in parts if part.role == "service"), key=_number)
-        return [instance_of(self.starter.plan, part, _state(part, known)) for part in kept]
+        plan, reach = self.starter.plan, self.starter.reach
+        return [instance_of(plan, part, reach, _state(part, known)) for part in kept]
+
+    def _known(self, service: str) -> Mapping[str, ServerStatus] | None:
+        """Return what the balancer knows of a service's instances; None when it does not answer."""
+        try:
+            return self.balancer.servers(service)
+        except OSError:
+            return None
 
     def add(self, service: str, image: str, version: str, deadline_s: float) -> Instance:
         """Start one more instance and wait until it is ready, in the balancer's waiting room.
@@ -65,7 +73,7 @@ def _number(part: Part) -> tuple[int, str]:
     return (int(digits) if digits.isdigit() else 0, part.name)
 
 
-def _state(part: Part, known: Mapping[str, ServerStatus]) -> str:
-    if part.state != "running":
+def _state(part: Part, known: Mapping[str, ServerStatus] | None) -> str:
+    if part.state != "running" or known is None:
         return part.state
     return known[part.name].status if part.name in known else "waiting"

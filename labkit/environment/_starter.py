@@ -1,6 +1,6 @@
 """Starts the elements of an environment, each with its own way to say that it is ready."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http.client import OK, HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from labkit.coordination import Coordinator
 from labkit.environment import _elements as elements
 from labkit.environment._balancer import CONTROL_PORT, WAITING, Balancer
 from labkit.environment._database import Database
+from labkit.environment._faults import Reach, Used, unused
 from labkit.environment._instance import Instance
 from labkit.environment._part import Part, Scope
 from labkit.environment._plan import DATABASE_PORT, Plan, PlannedExternal, PlannedService
@@ -26,19 +27,12 @@ SERVICE_S = 30.0
 HTTP_S = 2.0
 
 
-Used = Callable[..., None]
-"""Hears what was done with an element."""
-
-
-def _unused(_: str, **__: object) -> None:
-    """Hear nothing."""
-
-
 class Starter:
-    """Starts elements in the scope of one environment; outside is the network of the external services."""
+    """Starts elements of one environment; outside is the network of the external services."""
 
-    def __init__(self, scope: Scope, plan: Plan, watcher: Watcher, outside: str = "") -> None:
-        self.scope, self.plan, self.outside = scope, plan, outside
+    def __init__(self, reach: Reach, plan: Plan, watcher: Watcher, outside: str = "") -> None:
+        self.scope, self.plan, self.outside = reach.scope, plan, outside
+        self.reach = reach
         self._watch = watcher
 
     def balancer(self) -> Balancer:
@@ -79,7 +73,7 @@ class Starter:
     def instance(self, service: PlannedService, name: str, image: str, version: str) -> Instance:
         """Start an instance of a service; whether it is ready is the balancer's to say."""
         wanted = elements.instance(self.plan, service, name, image, version, self.outside)
-        return instance_of(self.plan, self.scope.start(wanted))
+        return instance_of(self.plan, self.scope.start(wanted), self.reach)
 
     def await_instance(self, instance: Instance, balancer: Balancer, seconds: float, room: str = "") -> None:
         """Wait until the balancer, which knows the instance in a room ("" takes requests), finds it ready."""
@@ -108,7 +102,7 @@ def balancer_of(scope: Scope, part: Part) -> Balancer:
     return Balancer(scope.engine.host, part.ports[CONTROL_PORT])
 
 
-def database_of(scope: Scope, plan: Plan, part: Part, used: Used = _unused) -> Database:
+def database_of(scope: Scope, plan: Plan, part: Part, used: Used = unused) -> Database:
     """Return the database that runs in a container."""
 
     def dumped() -> bytes:
@@ -131,12 +125,12 @@ def coordinator_of(scope: Scope, part: Part) -> Coordinator:
     return Coordinator(scope.engine.host, part.ports[COORDINATOR_PORT])
 
 
-def stubs_of(scope: Scope, plan: Plan, part: Part, used: Used = _unused) -> dict[str, Stub]:
+def stubs_of(scope: Scope, plan: Plan, part: Part, used: Used = unused) -> dict[str, Stub]:
     """Return the stubs that run in a container, by the name of the external service."""
     return {it.name: Stub(it.name, scope.engine.host, part.ports[it.port], used) for it in plan.stubs}
 
 
-def instance_of(plan: Plan, part: Part, state: str = "") -> Instance:
+def instance_of(plan: Plan, part: Part, reach: Reach, state: str = "") -> Instance:
     """Return the instance that runs in a container."""
     port = plan.service(part.service).port
     return Instance(
@@ -147,6 +141,7 @@ def instance_of(plan: Plan, part: Part, state: str = "") -> Instance:
         address=f"{part.address}:{port}" if part.address else "",
         state=state or part.state,
         container=part.id,
+        reach=reach,
     )
 
 

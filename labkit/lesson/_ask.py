@@ -1,10 +1,12 @@
 """Two questions of a notebook: what does a service answer, and what does a call raise."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 from labkit.errors import LabError
@@ -14,11 +16,18 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service answered: the HTTP status, the body (JSON is read), the service's version."""
+    """What a service answered: the HTTP status, the body (JSON is read), and who it was.
+
+    version and instance are those of the service that answered, "" when the balancer answered for it.
+    request_id is the request's name in every log. ms is how long the answer took, in milliseconds.
+    """
 
     status: int
     body: Any
     version: str
+    instance: str
+    request_id: str
+    ms: float
 
 
 def ask(url: str, body: object = None) -> Answer:
@@ -26,24 +35,31 @@ def ask(url: str, body: object = None) -> Answer:
 
     Raises LabError when nobody answers within ten seconds.
     """
+    began = time.monotonic()
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - a service's own address
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - as above
-            return _answer(response.status, response.read(), response.headers)
+            return _answer(response.status, response.read(), response.headers, began)
     except urllib.error.HTTPError as refusal:
         with refusal:
-            return _answer(refusal.code, refusal.read(), refusal.headers)
+            return _answer(refusal.code, refusal.read(), refusal.headers, began)
     except OSError as fault:
         raise LabError(
             f"an answer from {url}", str(fault), "is its environment alive? labkit environment list"
         ) from fault
 
 
-def _answer(status: int, content: bytes, headers: Any) -> Answer:  # noqa: ANN401 - an email.message.Message
+def _answer(status: int, content: bytes, headers: Message, began: float) -> Answer:
     text = content.decode(errors="replace")
-    body = json.loads(text) if "json" in headers.get("Content-Type", "") else text
-    return Answer(status, body, headers.get("X-Labkit-Version", ""))
+    return Answer(
+        status=status,
+        body=json.loads(text) if "json" in headers.get("Content-Type", "") else text,
+        version=headers.get("X-Labkit-Version", ""),
+        instance=headers.get("X-Labkit-Instance", ""),
+        request_id=headers.get("X-Request-Id", ""),
+        ms=round((time.monotonic() - began) * 1000, 1),
+    )
 
 
 def raised(call: Callable[..., object], *arguments: object) -> str:
