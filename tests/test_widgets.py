@@ -3,6 +3,8 @@
 import re
 import threading
 import time
+import urllib.error
+import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,9 @@ from labkit.artifacts import Kind, Subject
 from labkit.engine import Owner
 from labkit.errors import LabError
 from labkit.widgets._drawing import FILLS
-from labkit.widgets._picture import FILL, INK
+from labkit.widgets._picture import FILL, INK, TROUBLE
+from labkit.widgets._request import draw as draw_request
+from labkit.widgets._request import steps_of
 from labkit.workspace import Workspace
 
 STAGES = ["development", "integration", "staging", "production"]
@@ -157,7 +161,7 @@ def test_a_board_of_one_run_ends_with_the_run(workspace: Workspace) -> None:
     begin(workspace)
     board = widgets.board(workspace, "r1")
     end(workspace)
-    assert eventually(board._closed.is_set)
+    assert eventually(board._ended.is_set)
     assert eventually(lambda: all(it.name != "labkit-board" for it in threading.enumerate()))
 
 
@@ -176,7 +180,10 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("fill", "ink"), {(it[1], it[2]) for it in FILLS.values()} | {(it, INK) for it in FILL.values()}
+    ("fill", "ink"),
+    {(it[1], it[2]) for it in FILLS.values()}
+    | {(it, INK) for it in FILL.values()}
+    | {(it[1], it[2]) for it in TROUBLE.values()},
 )
 def test_words_can_be_read_on_their_box(fill: str, ink: str) -> None:
     """Every pair of colours has the contrast that text needs."""
@@ -247,6 +254,60 @@ def test_the_environment_view_shows_what_is_there(workspace: Workspace) -> None:
         environment.remove_instance(environment.instances("cart")[0])
         view.refresh()
         assert "cart-1" not in words(view)
+
+
+@pytest.mark.engine
+def test_the_environment_view_follows_what_happens_until_the_clean_up(workspace: Workspace) -> None:
+    """Faults show by themselves, with a word and a sign; so does an element that is missing, and the end."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
+        view = widgets.environment(environment)
+        (cart,) = environment.instances("cart")
+        cart.slow(300)
+        assert eventually(lambda: "UP, +300 ms, 0 req." in words(view))
+        assert "…" in words(view)
+        cart.disconnect()
+        assert eventually(lambda: any(it.endswith(", disconnected") for it in words(view)))
+        assert "✗" in words(view)
+        environment.element("database").remove()
+        assert eventually(lambda: "PostgreSQL, missing" in words(view))
+        assert "missing" in repr(view)
+    assert eventually(lambda: words(view)[0].endswith(": 0 containers"))
+    assert eventually(lambda: all(it.name != "labkit-widget" for it in threading.enumerate()))
+
+
+@pytest.mark.engine
+def test_a_request_shows_who_worked_on_it_and_how_long(workspace: Workspace) -> None:
+    """A bar for each service that it came by, the one that was asked first on top; a failure has its sign."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
+        with urllib.request.urlopen(f"{environment.url}/products") as answer:  # noqa: S310 - our own service
+            view = widgets.request(environment, answer.headers["x-request-id"])
+        shown = words(view)
+        assert shown.index("storefront-1") < shown.index("catalog-1")
+        assert "✓ GET /products 200" in shown
+        environment.instances("catalog")[0].kill()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{environment.url}/products")  # noqa: S310 - as above
+        view = widgets.request(environment, refused.value.headers["x-request-id"])
+        refused.value.close()
+        assert "✗ GET /products 503" in words(view)
+        assert "503" in repr(view)
+
+
+def test_a_request_that_no_log_knows_says_so() -> None:
+    """An id with a slip of the pen makes a sentence, not an empty picture."""
+    assert "no log knows it" in draw_request("abd", [])
+
+
+def test_steps_stand_in_the_order_in_which_they_were_begun() -> None:
+    """A line is written at the end of the work; what took longer began earlier, to the millisecond."""
+    line = {"method": "GET", "path": "/a", "status": 200}
+    lines = [
+        {**line, "instance": "inner", "time": "2026-01-01T00:00:01.090Z", "ms": 50},
+        {**line, "instance": "outer", "time": "2026-01-01T00:00:01.100123456Z", "ms": 100},
+        {"instance": "talks", "time": "2026-01-01T00:00:01.100Z", "message": "by the way"},
+    ]
+    found = [(it.instance, round(it.start_ms), it.ms) for it in steps_of(lines)]
+    assert found == [("outer", 0, 100), ("inner", 40, 50)]
 
 
 def test_a_link_opens_a_tab_of_its_own_and_tells_its_address_as_text() -> None:

@@ -7,6 +7,7 @@ database or the engine, so a reopened notebook shows the truth.
 from labkit.widgets._board import PipelineBoard, board
 from labkit.widgets._forms import choice_form, number_form, show, text_form
 from labkit.widgets._picture import EnvironmentView, environment
+from labkit.widgets._request import request
 from labkit.widgets._run import run, run_button
 from labkit.widgets._table import Table, folded, link, note
 
@@ -21,6 +22,7 @@ __all__ = [
     "link",
     "note",
     "number_form",
+    "request",
     "run",
     "run_button",
     "show",

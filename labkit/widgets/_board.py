@@ -1,51 +1,48 @@
 """The pipeline board: one run, stage by stage and gate by gate, live from the artifact database."""
 
-import threading
-
 from labkit.pipeline import Run, StageRun, runs
 from labkit.widgets._drawing import FILLS, arrow, box, cut, picture, text
-from labkit.widgets._faces import Faces
+from labkit.widgets._faces import Following
 from labkit.widgets._table import Table
 from labkit.workspace import Workspace
 
 COLUMN, GAP, GATE_HEIGHT, TOP = 214, 26, 30, 92
-LEAST_PAUSE_S = 0.1
-"""At most ten updates a second reach the browser."""
-
 OUTCOMES = {"pass": "passed", "accepted": "accepted", "not run": "not run", "fail": "failed"}
 """Answer of a gate → its look, from best to worst."""
 CODE = "pipeline.run(workspace)      # one run\npipeline.runs(workspace.artifacts)[0]   # the newest one"
 
 
-class PipelineBoard(Faces):
+class PipelineBoard(Following):
     """The newest run of a workspace, or a given one.
 
-    It follows the artifact database until it is closed, or until the given run is over.
+    It follows the artifact database until it is closed, or until the given run is over; at most ten updates a
+    second reach the browser.
     """
+
+    PAUSE_S = 0.1
 
     def __init__(self, workspace: Workspace, run_id: str | None = None) -> None:
         super().__init__("pipeline board", CODE)
         self._workspace, self._run_id = workspace, run_id
-        self._closed = threading.Event()
         self._seen = 0
         self.refresh()
-        threading.Thread(target=self._follow, daemon=True, name="labkit-board").start()
+        self.follow()
 
     def refresh(self) -> None:
         """Read the run anew and show it."""
         self._seen = self._newest_fact()
         run = self._run()
         if self._run_id and run and run.state not in {"running", "waiting"}:
-            self._closed.set()
+            self.end()
         if run is None:
             self.update(_empty(), Table(("stage", "gate", "state"), [], "no run yet"))
         else:
             self.update(draw(run), _stage_table(run), _gate_table(run))
 
-    def close(self) -> None:
-        """Stop following and take the widget away."""
-        self._closed.set()
-        super().close()
+    def look(self) -> None:
+        """Show the run anew when there are new facts."""
+        if self._newest_fact() != self._seen:
+            self.refresh()
 
     def _run(self) -> Run | None:
         if self._run_id:
@@ -56,11 +53,6 @@ class PipelineBoard(Faces):
     def _newest_fact(self) -> int:
         newest = self._workspace.artifacts.history(limit=1)
         return newest[0].id if newest else 0
-
-    def _follow(self) -> None:
-        while not self._closed.wait(LEAST_PAUSE_S):
-            if self._newest_fact() != self._seen:
-                self.refresh()
 
 
 def board(workspace: Workspace | None = None, run: str | None = None) -> PipelineBoard:

@@ -1,5 +1,6 @@
 """The three faces of a widget: picture, table, code, as tabs that the keyboard reaches."""
 
+import threading
 from html import escape
 
 import ipywidgets
@@ -26,3 +27,34 @@ class Faces(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
     def __repr__(self) -> str:
         """Return the table twin as text, for where no widget can be shown."""
         return self._text
+
+
+class Following(Faces):
+    """Faces of something that changes: `look` is called again and again, until it calls `end`, or close."""
+
+    PAUSE_S = 0.5
+
+    def __init__(self, title: str, code: str) -> None:
+        super().__init__(title, code)
+        self._ended = threading.Event()
+
+    def look(self) -> None:
+        """Show what has changed since the last look."""
+        raise NotImplementedError
+
+    def follow(self) -> None:
+        """Begin to look."""
+        threading.Thread(target=self._follow, daemon=True, name="labkit-widget").start()
+
+    def end(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def close(self) -> None:
+        """Look no more and take the widget away."""
+        self.end()
+        super().close()
+
+    def _follow(self) -> None:
+        while not self._ended.wait(self.PAUSE_S):
+            self.look()
