@@ -19,6 +19,7 @@ from labkit.system import Recording, System
 from labkit.workspace import Workspace, course
 
 LINE = {"sku": "A100", "name": "Aspirin", "quantity": 1, "price_cents": 390}
+SETTINGS, NETWORKS = "NetworkSettings", "Networks"
 ORDER = {"cart": {"lines": [LINE]}, "customer": "Ada"}
 
 
@@ -153,7 +154,16 @@ def test_a_real_source_is_asked_and_recorded_then_replayed(
 
 @pytest.mark.engine
 def test_only_the_caller_of_a_real_service_reaches_it(environment: Environment) -> None:
-    """The storefront, which calls the rates, joins their network; the tests beside it do not."""
+    """The storefront, which calls the rates, joins their network; other services and tests do not."""
+    engine = Engine.find()
+    joined = {
+        name: len(
+            engine.client.containers.get(environment.instances(name)[0].container).attrs[SETTINGS][NETWORKS]
+        )
+        for name in environment.urls
+    }
+    engine.client.close()
+    assert joined == {"storefront": 2, "cart": 1, "catalog": 1}
     code = "import socket; socket.create_connection(('rates', 8102), 2)"
     assert not environment.run(["python3", "-c", code]).ok
     with pytest.raises(LabError, match="a stub of"):
