@@ -25,6 +25,9 @@ RENEW_S = 0.75
 FIRST_S = 0.05
 """How long to wait for a coordinator that is only just starting, in seconds."""
 
+LONG = 20
+"""So many such waits are too many: then it is logged what the instance waits for."""
+
 
 class Registration:
     """An instance's entry among those of its service; passed once it has been written."""
@@ -32,7 +35,7 @@ class Registration:
     def __init__(self, identity: Identity, coordinator: Coordinator, port: str) -> None:
         self._who, self._coordinator, self._port = identity, coordinator, port
         self._lease = 0
-        self._silent = False
+        self._failures = 0
         self.passed = False
 
     @classmethod
@@ -68,11 +71,13 @@ class Registration:
         try:
             await asyncio.to_thread(work)
         except (OSError, LabError) as fault:
-            if self.passed and not self._silent:
-                LOG.warning("the coordinator does not answer: %s", fault)
-            self._silent = True
+            self._failures += 1
+            if self._failures == (1 if self.passed else LONG):
+                LOG.warning(
+                    "not registered, for the coordinator does not answer: %s", fault
+                )
         else:
-            self._silent = False
+            self._failures = 0
 
     def _renew(self) -> None:
         if self._lease and self._coordinator.renew(self._lease):
