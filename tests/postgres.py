@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -12,9 +13,9 @@ from labkit.engine import SERVERS, Engine, Label, Owner
 START_S = 30.0
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """Start PostgreSQL in a container of labkit/servers and return its address, with no database's name."""
+@contextmanager
+def server() -> Iterator[str]:
+    """Run PostgreSQL in a container of labkit/servers and give its address, without a database's name."""
     engine, owner = Engine.find(), Owner.process()
     container = engine.client.containers.run(
         SERVERS,
@@ -33,6 +34,13 @@ def postgres() -> Iterator[str]:
         yield address
     finally:
         container.remove(force=True, v=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Run PostgreSQL for the session and return its address, without a database's name."""
+    with server() as address:
+        yield address
 
 
 def await_answer(url: str) -> None:
