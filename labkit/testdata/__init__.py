@@ -3,3 +3,9 @@
 Databases are given by their libpq URL. What is personal never leaves by accident: a policy names a rule for
 every column, and a column without one stops the work.
 """
+
+from labkit.testdata._obscure import Obscured, obscure, subset
+from labkit.testdata._policy import Policy
+from labkit.testdata._rule import Rule
+
+__all__ = ["Obscured", "Policy", "Rule", "obscure", "subset"]

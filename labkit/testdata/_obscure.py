@@ -1,0 +1,174 @@
+"""Obscures a database: every column by the rule of a policy, under a key."""
+
+import importlib.metadata
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from typing import Any
+
+import polars as pl
+from psycopg import sql
+
+from labkit.errors import LabError
+from labkit.testdata._change import Changer
+from labkit.testdata._copy import Connection, Progress, Reading, copy
+from labkit.testdata._policy import Policy, Rules
+from labkit.testdata._rule import Rule
+from labkit.testdata._schema import Schema, Table
+from labkit.testdata._scrub import Scrubber, words_of
+from labkit.testdata._subset import Subset
+
+KEY_BYTES = 32
+NAMING = {"name", "first name", "last name", "user name", "company", "address", "street", "city"}
+"""Fakes whose columns hold words by which people are known."""
+
+# Source: 45 CFR 164.514(b)(2)(i)(B); the areas of at most 20,000 people are those of the census of 2000, as
+# the guidance of the U.S. Department of Health and Human Services lists them.
+SMALL = (
+    "036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884",
+    "890", "893",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Obscured:
+    """What was done: rows by table, the policy's SHA-256 and the key's fingerprint (8 digits, not the key).
+
+    faker is the version of the library whose names were used, because these change from one to the next.
+    """
+
+    rows: Mapping[str, int]
+    policy_digest: str
+    key_fingerprint: str
+    faker: str
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON data, for the artifact database."""
+        return asdict(self)
+
+
+def obscure(
+    source: str,
+    target: str,
+    policy: Policy,
+    *,
+    key: bytes | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Obscured:
+    """Copy a database into an empty one with every column changed by the rule of a policy.
+
+    source and target are libpq URLs. key is 32 secret bytes: the same key gives the same output, and lets
+    whoever has it find people again. None is a fresh key that is forgotten. The source is only read, in one
+    state. progress gets a sentence for each step.
+
+    :raises LabError: when the policy does not cover or fit the database, a value does not fit its rule, the
+        target is not empty, or a connection is lost. A target that was begun is dropped.
+    """
+    if key is not None and len(key) != KEY_BYTES:
+        raise LabError(
+            f"a key of {KEY_BYTES} bytes", f"{len(key)} bytes", "make one: secrets.token_bytes(32)"
+        )
+    key, said, started = key or secrets.token_bytes(KEY_BYTES), progress or (lambda _: None), time.monotonic()
+
+    def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
+        rules, subset = policy.resolve(schema), Subset(schema, policy.where)
+        scrubber = Scrubber(_known_words(reader, schema, rules, said))
+        return {
+            name: _reading(table, rules[name], subset, key, scrubber) for name, table in schema.tables.items()
+        }
+
+    rows = copy(source, target, plan, said)
+    fingerprint = blake2b(key, digest_size=4, person=b"labkit print").hexdigest()
+    faker = importlib.metadata.version("faker")
+    return Obscured(rows, policy.digest, fingerprint, faker, round(time.monotonic() - started, 2))
+
+
+def subset(
+    source: str, target: str, where: Mapping[str, str], *, progress: Callable[[str], None] | None = None
+) -> dict[str, int]:
+    """Copy some of a database's rows into an empty one, with all that they refer to; return rows by table.
+
+    where gives a condition in SQL for some of the tables. A row stays if its table's condition holds and each
+    row that it refers to stays. Nothing is obscured.
+
+    :raises LabError: as `obscure` does, and for tables in a cycle of references.
+    """
+
+    def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
+        unknown = [name for name in where if name not in schema.tables]
+        if unknown:
+            known = f"tables of the database: {', '.join(schema.tables)}"
+            raise LabError(known, ", ".join(unknown), "name one of them")
+        del reader
+        cut = Subset(schema, where)
+        return {
+            name: _reading(table, _all_kept(table), cut, bytes(KEY_BYTES), Scrubber(()))
+            for name, table in schema.tables.items()
+        }
+
+    return copy(source, target, plan, progress or (lambda _: None))
+
+
+def _all_kept(table: Table) -> dict[str, Rule]:
+    return {column.name: Rule("keep") for column in table.columns.values() if not column.generated}
+
+
+def _reading(table: Table, rules: Mapping[str, Rule], cut: Subset, key: bytes, scrubber: Scrubber) -> Reading:
+    changer = Changer(table, rules, key, scrubber)
+    dropped = cut.dropped(table.name, "it")
+    told = [_expression(table, name, rule, dropped.get(name)) for name, rule in rules.items()]
+    if changer.is_needed:
+        told += [sql.Identifier("it", name.removeprefix("by ")) for name in changer.columns[len(rules) :]]
+    query = sql.SQL("SELECT {} FROM {} AS it").format(
+        sql.SQL(", ").join(told),
+        sql.SQL(cut.source(table.name)),
+    )
+    return Reading(query, tuple(rules), changer if changer.is_needed else None)
+
+
+def _expression(table: Table, name: str, rule: Rule, kept: str | None) -> sql.Composable:
+    """Return what is read for a column: itself, NULL, or what PostgreSQL makes less exact."""
+    column, kind = sql.Identifier("it", name), sql.SQL(table.columns[name].type)
+    if kept:
+        return sql.SQL("CASE WHEN {} THEN {} END").format(sql.SQL(kept), column)
+    if rule.kind == "null":
+        return sql.SQL("NULL::{}").format(kind)
+    if rule.kind != "round":
+        return column
+    if rule.argument == "postcode":
+        small = sql.SQL(", ").join(map(sql.Literal, SMALL))
+        return sql.SQL("CASE WHEN left({0}, 3) IN ({1}) THEN '000' ELSE left({0}, 3) END").format(
+            column, small
+        )
+    if isinstance(rule.argument, int):
+        return sql.SQL("(floor({0} / {1}.0) * {1})::{2}").format(column, sql.Literal(rule.argument), kind)
+    return sql.SQL("date_trunc({}, {})::{}").format(sql.Literal(rule.argument), column, kind)
+
+
+def _known_words(source: Connection, schema: Schema, rules: Rules, said: Progress) -> set[str]:
+    """Return the words by which people are known, when there is free text to take them out of."""
+    if not any(rule.kind == "scrub" for columns in rules.values() for rule in columns.values()):
+        return set()
+    said("gathering names and addresses to take out of free text")
+    words: set[str] = set()
+    for table, columns in rules.items():
+        for column, rule in columns.items():
+            if rule.kind == "fake" and rule.argument in NAMING:
+                words |= _words(source, schema.tables[table], column)
+    return words
+
+
+def _words(source: Connection, table: Table, column: str) -> set[str]:
+    query = sql.SQL("SELECT DISTINCT {} FROM {}").format(
+        sql.Identifier(column), sql.Identifier(table.schema, table.relation)
+    )
+    with source.cursor(name="labkit_words") as cursor:
+        cursor.itersize = 50_000
+        cursor.execute(query)
+        found: set[str] = set()
+        while rows := cursor.fetchmany(cursor.itersize):
+            found |= words_of(pl.Series([row[0] for row in rows], dtype=pl.String))
+        return found

@@ -1,0 +1,165 @@
+"""Who a row is about, and the made-up person in their place: the same one wherever they turn up.
+
+A persona is 60 bits of keyed BLAKE2b (RFC 7693) over the value that tells who it is. Two of a million get the
+same one with a probability of about 4e-7. Names are drawn with the weights that Faker has them with, so that
+frequent ones stay frequent; addresses are made of independent parts, so that they do not run out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import polars as pl
+from faker import Faker
+from faker.providers.address.en_US import Provider as Places
+from faker.providers.person.en_US import Provider as People
+from numpy.typing import NDArray
+
+Bits = NDArray[np.uint64]
+
+BITS = 60
+DRAWN = 1 << 16
+"""Entries of a weighted table: the rarest name of Faker's has a weight of about one in 40,000."""
+
+MIX = np.uint64(0x9E3779B97F4A7C15)
+"""The odd number next to 2**64 / golden ratio: multiplying by it brings low bits into the high ones."""
+
+SHORT = 60
+"""A column for fewer characters than this gets the short form of an e-mail address, which takes 25."""
+
+
+class Personas:
+    """Made-up people under a key: `bits` tells who, `make` tells what they are called."""
+
+    def __init__(self, key: bytes) -> None:
+        self._hash = blake2b(key=key, person=b"labkit persona", digest_size=8)
+
+    def bits(self, who: pl.Series) -> Bits:
+        """Return the 60 bits of each text; case and spaces around it do not count. None is as ""."""
+        start = self._hash.copy
+
+        def one(text: str) -> bytes:
+            whole = start()
+            whole.update(text.encode())
+            return whole.digest()
+
+        texts = who.fill_null("").str.strip_chars().str.to_lowercase().to_list()
+        found = np.frombuffer(b"".join(map(one, texts)), dtype="<u8")
+        return found >> np.uint64(64 - BITS)
+
+    @staticmethod
+    def make(kind: str, bits: Bits, width: int | None) -> pl.Series:
+        """Return a made-up value of a kind for each persona, cut to width characters; None is as it is."""
+        if kind == "email" and width is not None and width < SHORT:
+            return _text("p", _hexadecimal(bits), "@example.com")
+        made = MAKERS[kind](bits)
+        return made if width is None or kind in {"email", "user name"} else made.str.slice(0, width)
+
+
+@cache
+def _weighted(which: str) -> pl.Series:
+    """Return a table of names in which each stands as often as its weight says."""
+    weights: Mapping[str, float] = {"first": People.first_names, "last": People.last_names}[which]
+    shares = np.cumsum(list(weights.values()))
+    places = np.searchsorted(shares / shares[-1], np.arange(DRAWN) / DRAWN, side="right")
+    return pl.Series(list(weights)).gather(places)
+
+
+@cache
+def _drawn(what: str) -> pl.Series:
+    """Return a table of 4,096 made-up things, the same for everyone."""
+    faker = Faker("en_US", use_weighting=False)
+    faker.seed_instance(1)
+    return pl.Series([str(getattr(faker, what)()) for _ in range(1 << 12)])
+
+
+def _part(bits: Bits, place: int, size: int) -> Bits:
+    """Return a number below size (at most 2**16), independent for each place from 0."""
+    mixed = bits if place == 0 else bits * (MIX + np.uint64(2 * place))
+    shift = np.uint64(0 if place == 0 else 64 - 32)
+    part: Bits = (mixed >> shift) % np.uint64(size)
+    return part
+
+
+def _of(table: pl.Series, bits: Bits, place: int) -> pl.Series:
+    return table.gather(_part(bits, place, len(table)))
+
+
+def _one_of(words: Sequence[str], bits: Bits, place: int) -> pl.Series:
+    return _of(pl.Series(list(words)), bits, place)
+
+
+def _number(bits: Bits, place: int, low: int, high: int) -> pl.Series:
+    return pl.Series(_part(bits, place, high - low + 1) + np.uint64(low)).cast(pl.String)
+
+
+def _hexadecimal(bits: Bits) -> pl.Series:
+    """Return the upper 48 bits as twelve digits: at a million people one in 600 runs meets two alike."""
+    digits = np.frombuffer((bits >> np.uint64(12)).astype(">u8").tobytes().hex().encode(), dtype="S16")
+    return pl.Series(digits.astype(str)).str.slice(4)
+
+
+def _text(*parts: pl.Series | str) -> pl.Series:
+    told: list[Any] = [pl.lit(part) if isinstance(part, str) else part for part in parts]
+    return pl.select(pl.concat_str(told)).to_series()
+
+
+def _first(bits: Bits) -> pl.Series:
+    return _of(_weighted("first"), bits, 0)
+
+
+def _last(bits: Bits) -> pl.Series:
+    return _of(_weighted("last"), bits >> np.uint64(16), 0)
+
+
+def _email(bits: Bits) -> pl.Series:
+    # RFC 2606 keeps example.com for nobody.
+    first, last = _first(bits).str.to_lowercase(), _last(bits).str.to_lowercase()
+    return _text(first, ".", last, ".", _hexadecimal(bits), "@example.com")
+
+
+def _street(bits: Bits) -> pl.Series:
+    name = _of(_weighted("last"), bits >> np.uint64(7), 1)
+    return _text(_number(bits, 2, 1, 9999), " ", name, " ", _one_of(Places.street_suffixes, bits, 3))
+
+
+def _city(bits: Bits) -> pl.Series:
+    return _text(_of(_weighted("last"), bits >> np.uint64(5), 4), _one_of(Places.city_suffixes, bits, 5))
+
+
+def _postcode(bits: Bits) -> pl.Series:
+    return _number(bits, 6, 0, 65535).str.zfill(5)
+
+
+def _address(bits: Bits) -> pl.Series:
+    state = _one_of(Places.states_abbr, bits, 7)
+    return _text(_street(bits), ", ", _city(bits), ", ", state, " ", _postcode(bits))
+
+
+def _phone(bits: Bits) -> pl.Series:
+    # 555-0100 to 555-0199 are kept for fiction in every area of the North American Numbering Plan.
+    return _text("(", _number(bits, 8, 201, 989), ") 555-01", _number(bits, 9, 0, 99).str.zfill(2))
+
+
+def _ip(bits: Bits) -> pl.Series:
+    nets = ("192.0.2.", "198.51.100.", "203.0.113.")  # RFC 5737, for documentation
+    return _text(_one_of(nets, bits, 10), _number(bits, 11, 1, 254))
+
+
+MAKERS: Mapping[str, Callable[[Bits], pl.Series]] = {
+    "name": lambda bits: _text(_first(bits), " ", _last(bits)),
+    "first name": _first,
+    "last name": _last,
+    "email": _email,
+    "user name": lambda bits: _text(_last(bits).str.to_lowercase(), "-", _hexadecimal(bits)),
+    "phone": _phone,
+    "address": _address,
+    "street": _street,
+    "city": _city,
+    "postcode": _postcode,
+    "company": lambda bits: _of(_drawn("company"), bits, 12),
+    "url": lambda bits: _text("https://", _hexadecimal(bits), ".example.com/"),
+    "ip": _ip,
+}

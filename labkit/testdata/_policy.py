@@ -1,0 +1,185 @@
+"""A policy: one rule for every column, written in TOML. What is not named may not leave."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from labkit.errors import LabError
+from labkit.testdata._rule import WITH_ARGUMENT, Rule, misfit, read_rule
+from labkit.testdata._schema import ForeignKey, Schema, Table
+from labkit.testdata._suggest import suggest
+
+SUBSET = "subset"
+INLINE = 200
+"""A text longer than this, or of several lines, is a policy; else it is the path of one."""
+
+Rules = Mapping[str, Mapping[str, Rule]]
+"""By table, then by column."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Rules by table and column as they are written, and which rows are taken: a condition in SQL by table.
+
+    A column of a foreign key has the rule of what it refers to, and need not be written.
+    """
+
+    rules: Rules
+    where: Mapping[str, str]
+    text: str
+
+    @classmethod
+    def load(cls, source: Path | str) -> Self:
+        """Read a policy from a file, or from its text.
+
+        :raises LabError: for what is no TOML or no rule, naming the place.
+        """
+        text = _text(source)
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as problem:
+            twice = "two rules for one" in str(problem) or "overwrite" in str(problem)
+            mend = "take one of the two rules out" if twice else "correct the policy there"
+            raise LabError("a policy in TOML, one rule a column", str(problem), mend) from problem
+        where = tables.pop(SUBSET, {})
+        for name, value in [*tables.items(), *((f"{SUBSET}.{name}", {}) for name in where)]:
+            if not isinstance(value, dict):
+                raise LabError(
+                    f"tables of rules, such as [{name}]", f"{name} = {value!r}", "correct the policy"
+                )
+        for table, columns in tables.items():
+            _refuse_nested(table, columns)
+        rules = {
+            table: {column: read_rule(f"{table}.{column}", rule) for column, rule in columns.items()}
+            for table, columns in tables.items()
+        }
+        return cls(rules, {name: str(condition) for name, condition in where.items()}, text)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the policy's text, as hexadecimal digits."""
+        return sha256(self.text.encode()).hexdigest()
+
+    def resolve(self, schema: Schema) -> dict[str, dict[str, Rule]]:
+        """Return the rule of every column that is copied, by table.
+
+        :raises LabError: when a rule is for nothing, misfits, breaks a key, or a column has none.
+        """
+        self._refuse_unknown(schema)
+        whole = {table.name: self._of_table(schema, table) for table in schema.tables.values()}
+        if missing := [
+            (table, name) for table, rules in whole.items() for name, it in rules.items() if not it
+        ]:
+            raise _missing(schema, missing)
+        resolved = {
+            table: {column: rule for column, rule in rules.items() if rule} for table, rules in whole.items()
+        }
+        for table in schema.tables.values():
+            _check(table, resolved[table.name])
+        _check_references(schema, resolved)
+        return resolved
+
+    def _refuse_unknown(self, schema: Schema) -> None:
+        for name in [*self.rules, *self.where]:
+            if name not in schema.tables:
+                near = [it for it in schema.tables if it.startswith(f"{name}.")]
+                mend = f'write ["{near[0]}"], with quotes' if near else _nearest(name, list(schema.tables))
+                raise LabError(f"tables of the database: {', '.join(schema.tables)}", f"[{name}]", mend)
+        for name, rules in self.rules.items():
+            columns = schema.tables[name].columns
+            for column, rule in rules.items():
+                if column not in columns or columns[column].generated:
+                    seen = f"{name}.{column}" + (", which is computed" if column in columns else "")
+                    known = ", ".join(it.name for it in columns.values() if not it.generated)
+                    raise LabError(f"columns of {name}: {known}", seen, _nearest(column, list(columns)))
+                if rule.by is not None and rule.by not in columns:
+                    mend = _nearest(rule.by, list(columns))
+                    raise LabError(f"{name}.{column}: by = a column of {name}", repr(rule.by), mend)
+
+    def _of_table(self, schema: Schema, table: Table) -> dict[str, Rule | None]:
+        copied = [column.name for column in table.columns.values() if not column.generated]
+        return {column: self._of_column(schema, table.name, column, ()) for column in copied}
+
+    def _of_column(self, schema: Schema, table: str, column: str, seen: tuple[str, ...]) -> Rule | None:
+        """Return a column's rule: that of what it refers to, else its own."""
+        own = self.rules.get(table, {}).get(column)
+        for key, to in _references(schema, table, column):
+            if f"{key.to}.{to}" in seen or (key.to, to) == (table, column):
+                continue
+            inherited = self._of_column(schema, key.to, to, (*seen, f"{table}.{column}"))
+            if own and inherited and own != inherited:
+                expected = (
+                    f"{table}.{column} has the rule of {key.to}.{to}, to which it refers: {inherited.toml()}"
+                )
+                raise LabError(expected, own.toml(), f"take {column} out of [{table}], or give both one rule")
+            own = own or inherited
+        return own
+
+
+def _refuse_nested(table: str, columns: Mapping[str, object]) -> None:
+    """Raise LabError for [schema.table], which TOML takes for a table inside of a table."""
+    for name, inner in columns.items():
+        if isinstance(inner, Mapping) and inner and not set(inner) & set(WITH_ARGUMENT):
+            seen, mend = f"[{table}.{name}]", f'write ["{table}.{name}"], with quotes'
+            raise LabError("a table of another schema in quotes", seen, mend)
+
+
+def _references(schema: Schema, table: str, column: str) -> Iterator[tuple[ForeignKey, str]]:
+    for key in schema.parents(table):
+        if column in key.columns:
+            yield key, key.to_columns[key.columns.index(column)]
+
+
+def _text(source: Path | str) -> str:
+    if isinstance(source, str) and ("\n" in source or len(source) > INLINE):
+        return source
+    path = Path(source)
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as problem:
+        mend = "labkit data survey URL > policy.toml writes a first one"
+        raise LabError(f"a policy in {path.name}", str(problem), mend) from problem
+
+
+def _missing(schema: Schema, missing: list[tuple[str, str]]) -> LabError:
+    lines: list[str] = []
+    for table in dict.fromkeys(table for table, _ in missing):
+        keys = {column for key in schema.tables[table].unique for column in key}
+        lines.append(f"[{table}]" if "." not in table else f'["{table}"]')
+        for column in (column for its, column in missing if its == table):
+            rule, why = suggest(schema.tables[table].columns[column], key=column in keys)
+            lines.append(f"{column} = {rule.toml()}  # {why}")
+    seen = f"none for {', '.join(f'{table}.{column}' for table, column in missing)}"
+    return LabError("a rule for every column", seen, "decide, and add for example:\n" + "\n".join(lines))
+
+
+def _check(table: Table, rules: Mapping[str, Rule]) -> None:
+    for column, rule in rules.items():
+        if why := misfit(rule, table.columns[column]):
+            mend = f"choose another rule for {table.name}.{column}"
+            raise LabError(f"a rule that fits {table.name}.{column}", why, mend)
+    unique = [key for key in table.unique if all(column in rules for column in key)]
+    for key in unique:
+        if not any(set(it) <= set(key) and all(rules[column].is_unique for column in it) for it in unique):
+            column = next(column for column in key if not rules[column].is_unique)
+            mend = f"use code, digits or fake = email for {table.name}.{column}"
+            expected = f"different values in {table.name} ({', '.join(key)}), which is unique"
+            raise LabError(expected, f"{column} = {rules[column].toml()} makes equal ones", mend)
+
+
+def _check_references(schema: Schema, rules: Rules) -> None:
+    for key in schema.foreign_keys:
+        for column, to in zip(key.columns, key.to_columns, strict=True):
+            rule = rules[key.to].get(to)
+            if rule and rule.by:
+                expected = f"{key.to}.{to} by its own value, for {key.table}.{column} refers to it"
+                raise LabError(expected, rule.toml(), f'take by = "{rule.by}" out of it')
+
+
+def _nearest(word: str, words: list[str]) -> str:
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"write {near[0]} instead of {word}" if near else f"take {word} out of the policy"

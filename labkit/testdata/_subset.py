@@ -1,0 +1,82 @@
+"""Which rows of a table stay: a row stays if its own condition holds and everything it refers to stays."""
+
+from collections.abc import Mapping
+
+from labkit.errors import LabError
+from labkit.testdata._schema import ForeignKey, Schema
+
+
+class Subset:
+    """The conditions in SQL by which a database is cut down, with no reference left that leads nowhere."""
+
+    def __init__(self, schema: Schema, where: Mapping[str, str]) -> None:
+        """Take a condition for some of the tables.
+
+        :raises LabError: when tables of a cycle are concerned, or one that refers to itself and must.
+        """
+        self._schema, self._where = schema, where
+        for cycle in schema.cycles:
+            if any(self._concerns(table, ()) for table in cycle):
+                way = " → ".join([*cycle, cycle[0]])
+                mend = "take these tables whole, or drop one of the foreign keys before"
+                raise LabError("a subset of tables without a cycle of references", way, mend)
+        for key in schema.foreign_keys:
+            columns = schema.tables[key.table].columns
+            must = key.table == key.to and not all(columns[name].nullable for name in key.columns)
+            if must and self._concerns(key.table, ()):
+                seen = f"{key.table} ({', '.join(key.columns)}) refers to {key.table} and is NOT NULL"
+                raise LabError("references to oneself that may be NULL in a subset", seen, "take it whole")
+
+    def source(self, table: str) -> str:
+        """Return the rows of a table that stay, as what a FROM names in SQL: the table itself, or a query."""
+        rows = self._rows(table, 0)
+        return f"({rows})" if rows else quoted(self._schema, table)
+
+    def dropped(self, table: str, name: str) -> Mapping[str, str]:
+        """Return by column when a reference of a table to itself is kept, as SQL over the name of its rows.
+
+        Such a reference becomes NULL where the row that it refers to does not stay.
+        """
+        rows = self._rows(table, 0)
+        return {
+            column: f"EXISTS (SELECT FROM ({rows}) AS other WHERE {joined(key, name, 'other')})"
+            for key in self._schema.parents(table)
+            if key.to == table and rows
+            for column in key.columns
+        }
+
+    def _concerns(self, table: str, seen: tuple[str, ...]) -> bool:
+        if table in self._where:
+            return True
+        parents = {key.to for key in self._schema.parents(table)} - {table, *seen}
+        return any(self._concerns(parent, (*seen, table)) for parent in parents)
+
+    def _rows(self, table: str, depth: int) -> str | None:
+        """Return a query for the rows of a table that stay; None when all do."""
+        if not self._concerns(table, ()):
+            return None
+        own, child = f"t{depth}", f"t{depth + 1}"
+        conditions = [f"({self._where[table]})"] if table in self._where else []
+        for key in self._schema.parents(table):
+            if key.to != table and (rows := self._rows(key.to, depth + 1)):
+                nulls = " OR ".join(f"{own}.{identifier(column)} IS NULL" for column in key.columns)
+                match = f"EXISTS (SELECT FROM ({rows}) AS {child} WHERE {joined(key, own, child)})"
+                conditions.append(f"({nulls} OR {match})")
+        return f"SELECT * FROM {quoted(self._schema, table)} AS {own} WHERE {' AND '.join(conditions)}"  # noqa: S608 - the conditions are the user's own SQL
+
+
+def joined(key: ForeignKey, child: str, parent: str) -> str:
+    """Return when a row refers to another, as SQL over the names of both."""
+    pairs = zip(key.columns, key.to_columns, strict=True)
+    return " AND ".join(f"{parent}.{identifier(to)} = {child}.{identifier(own)}" for own, to in pairs)
+
+
+def quoted(schema: Schema, table: str) -> str:
+    """Return a table's name with its schema, quoted for SQL."""
+    it = schema.tables[table]
+    return f"{identifier(it.schema)}.{identifier(it.relation)}"
+
+
+def identifier(name: str) -> str:
+    """Return a name quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
