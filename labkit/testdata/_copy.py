@@ -121,7 +121,7 @@ def _table(
     done, step = 0, 0
     with source.cursor() as reader, target.cursor() as writer:
         with reader.copy(out_of) as rows, writer.copy(into) as taken:
-            for block in _changed(_blocks(rows), it.change):
+            for block in _changed(blocks(rows), it.change):
                 taken.write(block)
                 done += len(block)
                 if done // STEP > step:
@@ -132,7 +132,7 @@ def _table(
     return count
 
 
-def _blocks(rows: Copy) -> Iterator[bytes]:
+def blocks(rows: Copy) -> Iterator[bytes]:
     """Join rows into blocks; a row is never split."""
     buffer = bytearray()
     for row in rows:
