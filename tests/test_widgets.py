@@ -290,6 +290,7 @@ def test_a_request_shows_who_worked_on_it_and_how_long(workspace: Workspace) -> 
         view = widgets.request(environment, refused.value.headers["x-request-id"])
         refused.value.close()
         assert "✗ GET /products 503" in words(view)
+        assert "✗ GET /products 503 for catalog" in words(view)
         assert "503" in repr(view)
 
 

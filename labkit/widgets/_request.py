@@ -12,20 +12,24 @@ from labkit.widgets._faces import Faces
 from labkit.widgets._table import Table
 
 LOOKS, LOOK_S = 8, 0.15
-NAMES, SCALE, ROW, TOP = 330, 420, 30, 40
+NAMES, SCALE, ROW, TOP = 370, 380, 30, 40
 BROKEN = 500
 """HTTP's first status that is the server's fault."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One service's work on a request: start_ms since the first one's, for ms."""
+    """One service's work on a request: start_ms since the first one's, for ms.
+
+    backend is the service for which the balancer answered, "" for all others: they answered themselves.
+    """
 
     instance: str
     what: str
     status: int
     start_ms: float
     ms: float
+    backend: str = ""
 
 
 def request(environment: Environment, request_id: str) -> Faces:
@@ -53,7 +57,14 @@ def steps_of(lines: Sequence[Mapping[str, Any]]) -> list[Step]:
     timed = [(_ended_ms(line) - line["ms"], line) for line in lines if "ms" in line]
     first = min((start for start, _ in timed), default=0.0)
     found = [
-        Step(line["instance"], f"{line['method']} {line['path']}", line["status"], start - first, line["ms"])
+        Step(
+            instance=line["instance"],
+            what=f"{line['method']} {line['path']}",
+            status=line["status"],
+            start_ms=start - first,
+            ms=line["ms"],
+            backend=line.get("backend", ""),
+        )
         for start, line in timed
     ]
     return sorted(found, key=lambda step: (step.start_ms, -step.ms))
@@ -65,8 +76,14 @@ def _ended_ms(line: Mapping[str, Any]) -> float:
 
 def step_table(request_id: str, steps: Sequence[Step]) -> Table:
     """Return the steps as a table, times in milliseconds."""
-    rows = [(it.instance, it.what, it.status, f"{it.start_ms:.0f}", f"{it.ms:.1f}") for it in steps]
+    rows = [
+        (it.instance, it.what + _for(it), it.status, f"{it.start_ms:.0f}", f"{it.ms:.1f}") for it in steps
+    ]
     return Table(("who", "what", "status", "begun after ms", "took ms"), rows, f"request {request_id}")
+
+
+def _for(step: Step) -> str:
+    return f" for {step.backend}" if step.backend else ""
 
 
 def draw(request_id: str, steps: Sequence[Step]) -> str:
@@ -80,7 +97,7 @@ def draw(request_id: str, steps: Sequence[Step]) -> str:
         x, width = NAMES + it.start_ms / whole * SCALE, max(3, it.ms / whole * SCALE)
         shapes += [
             text(10, y + 16, it.instance, bold=True),
-            text(120, y + 16, cut(f"{sign} {it.what} {it.status}", 29)),
+            text(120, y + 16, cut(f"{sign} {it.what} {it.status}{_for(it)}", 36)),
             box(x, y, width, ROW - 8, fill, radius=3),
             text(NAMES + SCALE + 10, y + 16, f"{it.ms:.1f} ms"),
         ]
