@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from labkit.cli import _artifacts, _engine, _environment, _pipeline, _workspace
+from labkit.cli import _artifacts, _data, _engine, _environment, _pipeline, _workspace
 from labkit.errors import LabError
 
 __all__ = ["labkit", "main"]
@@ -32,6 +32,7 @@ labkit.add_command(_engine.images)
 labkit.add_command(_pipeline.pipeline)
 labkit.add_command(_environment.environment)
 labkit.add_command(_artifacts.artifacts)
+labkit.add_command(_data.data)
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's own return, never used

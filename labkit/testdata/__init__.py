@@ -4,8 +4,21 @@ Databases are given by their libpq URL. What is personal never leaves by acciden
 every column, and a column without one stops the work.
 """
 
+from labkit.testdata._generate import Generated, generate
 from labkit.testdata._obscure import Obscured, obscure, subset
 from labkit.testdata._policy import Policy
 from labkit.testdata._rule import Rule
+from labkit.testdata._survey import Survey, Surveyed, survey
 
-__all__ = ["Obscured", "Policy", "Rule", "obscure", "subset"]
+__all__ = [
+    "Generated",
+    "Obscured",
+    "Policy",
+    "Rule",
+    "Survey",
+    "Surveyed",
+    "generate",
+    "obscure",
+    "subset",
+    "survey",
+]

@@ -59,7 +59,7 @@ class Personas:
 
 
 @cache
-def _weighted(which: str) -> pl.Series:
+def weighted(which: str) -> pl.Series:
     """Return a table of names in which each stands as often as its weight says."""
     weights: Mapping[str, float] = {"first": People.first_names, "last": People.last_names}[which]
     shares = np.cumsum(list(weights.values()))
@@ -107,11 +107,11 @@ def _text(*parts: pl.Series | str) -> pl.Series:
 
 
 def _first(bits: Bits) -> pl.Series:
-    return _of(_weighted("first"), bits, 0)
+    return _of(weighted("first"), bits, 0)
 
 
 def _last(bits: Bits) -> pl.Series:
-    return _of(_weighted("last"), bits >> np.uint64(16), 0)
+    return _of(weighted("last"), bits >> np.uint64(16), 0)
 
 
 def _email(bits: Bits) -> pl.Series:
@@ -121,12 +121,12 @@ def _email(bits: Bits) -> pl.Series:
 
 
 def _street(bits: Bits) -> pl.Series:
-    name = _of(_weighted("last"), bits >> np.uint64(7), 1)
+    name = _of(weighted("last"), bits >> np.uint64(7), 1)
     return _text(_number(bits, 2, 1, 9999), " ", name, " ", _one_of(Places.street_suffixes, bits, 3))
 
 
 def _city(bits: Bits) -> pl.Series:
-    return _text(_of(_weighted("last"), bits >> np.uint64(5), 4), _one_of(Places.city_suffixes, bits, 5))
+    return _text(_of(weighted("last"), bits >> np.uint64(5), 4), _one_of(Places.city_suffixes, bits, 5))
 
 
 def _postcode(bits: Bits) -> pl.Series:

@@ -1,0 +1,152 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from labkit.errors import LabError
+from labkit.testdata import Policy, generate, obscure, survey
+from labkit.testdata._pharmacy import Pharmacy
+
+pytest_plugins = ["postgres"]
+pytestmark = pytest.mark.engine
+
+MANY = 8000
+
+
+@pytest.fixture
+def source(fresh: Callable[[], str]) -> str:
+    """Make a generated database and return its URL."""
+    url = fresh()
+    generate(url, MANY, seed=3)
+    return url
+
+
+def one(url: str, query: str) -> tuple[object, ...]:
+    """Return the first row that a query answers."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query.encode()).fetchone()
+        assert row is not None
+        return tuple(row)
+
+
+def count(url: str, rows: str) -> int:
+    """Return how many rows a table has; a condition may follow its name."""
+    return int(str(one(url, f"SELECT count(*) FROM {rows}")[0]))  # noqa: S608 - the tests' own words
+
+
+def test_the_same_seed_gives_the_same_data_and_another_seed_others() -> None:
+    """Block by block; a larger database begins with nothing of a smaller one but its people's numbers."""
+    first, same, other = (Pharmacy(seed, 2000).block(0) for seed in (1, 1, 2))
+    assert all(first[table].equals(same[table]) for table in first)
+    assert not any(first[table].equals(other[table]) for table in first)
+
+
+def test_a_generated_database_is_as_awkward_as_a_real_one(source: str) -> None:
+    """References hold, keys are unique, and there is what breaks careless tools."""
+    tables = ("customers", "orders", "order_lines", "reviews", "clinic.prescriptions")
+    counts = [count(source, table) for table in tables]
+    assert counts[:2] == [MANY, 2 * MANY]
+    assert all(counts)
+    awkward = {
+        "no phone": "phone IS NULL",
+        "a line break": r"address LIKE E'%\n%'",
+        "an apostrophe": "name LIKE '%''%'",
+        "letters beyond ASCII": "name ~ '[^[:ascii:]]'",
+        "a reference to oneself": "referred_by IS NOT NULL",
+        "JSON": "preferences IS NOT NULL",
+        "a great age": "born < '1935-01-01'",
+    }
+    assert not [what for what, it in awkward.items() if not count(source, f"customers WHERE {it}")]
+    assert count(source, "orders WHERE strpos(note, chr(92)) > 0")  # a backslash
+    assert not count(source, "orders JOIN customers ON customers.id = customer WHERE email <> contact_email")
+    most = "SELECT count(*) AS n FROM orders GROUP BY customer ORDER BY n DESC LIMIT 80"
+    few = f"SELECT sum(n) FROM ({most}) AS most"  # noqa: S608 - as above
+    assert one(source, few)[0] > 2 * MANY * 0.05  # type: ignore[operator] # one customer in a hundred
+
+
+def test_canaries_stand_in_the_data_and_in_free_text(fresh: Callable[[], str]) -> None:
+    """Each mark is one customer's; free text names it too."""
+    url = fresh()
+    made = generate(url, 100)
+    assert made.canaries == [
+        "Quilla Canary-7",
+        "quilla7@canary.test",
+        "Quilla Canary-77",
+        "quilla77@canary.test",
+    ]
+    assert count(url, "customers WHERE email LIKE '%canary.test'") == 2
+    assert count(url, "orders WHERE note LIKE '%Quilla Canary-77 %'") == 1
+
+
+def test_what_is_there_already_is_never_touched(source: str) -> None:
+    """A database with tables is refused; so is a number of customers below one."""
+    with pytest.raises(LabError, match="an empty database"):
+        generate(source, 5)
+    with pytest.raises(LabError, match="1 customer or more"):
+        generate(source, 0)
+    assert count(source, "customers") == MANY
+
+
+def test_a_survey_finds_what_is_personal_by_name_or_by_value(source: str) -> None:
+    """Values speak where a name does not; columns that refer to others inherit; tables come in order."""
+    with psycopg.connect(source) as connection:
+        connection.execute("CREATE TABLE plain (a text, b text, c text, d text)")
+        connection.execute(
+            "INSERT INTO plain SELECT email, ssn, phone, 'a text of more than three words' FROM customers LIMIT 50"
+        )
+    found = survey(source)
+    rules = {f"{it.table}.{it.column}": it.rule.toml() for it in found.columns}
+    assert rules["customers.name"] == '{fake = "name"}'
+    assert rules["customers.born"] == '{round = "year"}'
+    assert rules["customers.preferences"] == '"null"'
+    assert [rules[f"plain.{name}"].split('"')[1] for name in "abcd"] == [
+        "email",
+        "###-##-####",
+        "phone",
+        "scrub",
+    ]
+    assert {it.column: it.inherits for it in found.columns if it.inherits} == {
+        "customer": "customers.id",
+        "referred_by": "customers.id",
+        "order_id": "order_lines.order_id",
+        "line": "order_lines.line",
+    }
+    assert found.order.index("customers") < found.order.index("orders") < found.order.index("order_lines")
+    assert (found.cycles, found.views) == ([], ["best_customers"])
+
+
+def test_the_first_policy_of_a_survey_obscures_what_was_generated(
+    source: str, fresh: Callable[[], str]
+) -> None:
+    """It is complete, fits every column, and leaves no canary and no generated address."""
+    target = fresh()
+    obscure(source, target, Policy.load(survey(source).policy()))
+    tables = ("customers", "orders", "reviews", "clinic.prescriptions")
+    every = "SELECT string_agg(t::text, '|') FROM {} AS t"
+    told = str([one(target, every.format(table)) for table in tables])
+    assert "Canary" not in told
+    assert ".test" not in told
+
+
+def test_the_command_line_generates_surveys_and_obscures(fresh: Callable[[], str], tmp_path: Path) -> None:
+    """A policy goes from one command to the next through a file; a policy with a hole ends with exit code 1."""
+    source, target, policy = fresh(), fresh(), tmp_path / "policy.toml"
+
+    def labkit(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "labkit", "data", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert '"customers": 50' in labkit("generate", source, "--customers", "50", "--json").stdout
+    policy.write_text(labkit("survey", source).stdout)
+    holed = tmp_path / "holed.toml"
+    holed.write_text(
+        "".join(line for line in policy.read_text().splitlines(keepends=True) if "email =" not in line)
+    )
+    refused = labkit("obscure", source, target, "--policy", str(holed))
+    assert (refused.returncode, "customers.email" in refused.stderr) == (1, True)
+    done = labkit("obscure", source, target, "--policy", str(policy), "--json")
+    assert (done.returncode, '"key_fingerprint"' in done.stdout) == (0, True)
+    assert count(target, "customers") == 50
