@@ -95,7 +95,7 @@ def test_a_survey_finds_what_is_personal_by_name_or_by_value(source: str) -> Non
     with psycopg.connect(source) as connection:
         connection.execute("CREATE TABLE plain (a text, b text, c text, d text)")
         connection.execute(
-            "INSERT INTO plain SELECT email, ssn, phone, 'a text of more than three words' FROM customers LIMIT 50"
+            "INSERT INTO plain SELECT email, ssn, phone, 'a text of more than three words' FROM customers"
         )
     found = survey(source)
     rules = {f"{it.table}.{it.column}": it.rule.toml() for it in found.columns}
@@ -132,7 +132,7 @@ def test_the_first_policy_of_a_survey_obscures_what_was_generated(
 
 
 def test_the_command_line_generates_surveys_and_obscures(fresh: Callable[[], str], tmp_path: Path) -> None:
-    """A policy goes from one command to the next through a file; a policy with a hole ends with exit code 1."""
+    """A policy goes from one command to the next by a file; one with a hole ends with exit code 1."""
     source, target, policy = fresh(), fresh(), tmp_path / "policy.toml"
 
     def labkit(*words: str) -> subprocess.CompletedProcess[str]:
