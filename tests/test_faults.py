@@ -156,6 +156,9 @@ def test_a_killed_instance_is_missed_by_all_and_can_be_replaced(workspace: Works
         assert made.element("cart-3").held_ms == 0
         assert made.element("cart-3").registered
         assert who_answer(made) == {"cart-1", "cart-2", "cart-3"}
+        ended = cart(made, 1)
+        ended.reach.scope.engine.client.api.stop(ended.container)
+        assert made.element("cart-1").registered is False, "an instance that is told to end says so itself"
 
 
 @pytest.mark.parametrize(
