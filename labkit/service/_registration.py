@@ -73,9 +73,7 @@ class Registration:
         except (OSError, LabError) as fault:
             self._failures += 1
             if self._failures == (1 if self.passed else LONG):
-                LOG.warning(
-                    "not registered, for the coordinator does not answer: %s", fault
-                )
+                LOG.warning("not registered, for the coordinator does not answer: %s", fault)
         else:
             self._failures = 0
 
