@@ -1,15 +1,16 @@
 """Changes a block of rows by the rules of their table."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from itertools import groupby
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from labkit.errors import LabError
 from labkit.testdata._ff1 import ff1
+from labkit.testdata._pattern import Pattern
 from labkit.testdata._persona import BITS, Bits, Personas
 from labkit.testdata._rule import INTEGER, UUID, Rule, family, width
 from labkit.testdata._schema import Column, Table
@@ -18,6 +19,7 @@ from labkit.testdata._scrub import Scrubber
 IN_SQL = {"keep", "null", "round"}
 """Rules that PostgreSQL itself carries out while it reads."""
 
+Quotes = Literal["necessary", "non_numeric"]
 CODE_DIGITS = {"smallint": 4, "integer": 9, "bigint": 18}
 ENDLESS = ("infinity", "-infinity")
 
@@ -29,9 +31,11 @@ class Changer:
         """Take the rules of a table's copied columns, in the columns' order, and a key of 32 bytes."""
         self._table, self._rules, self._scrubber = table, rules, scrubber
         self._personas = Personas(key)
+        # A persona can be read off a fake; how far dates move must not follow from it.
+        self._moves = Personas(key, b"labkit moves")
         self._permuted = ff1(blake2b(key=key, person=b"labkit digits", digest_size=32).digest())
         self._codes = blake2b(key=key, person=b"labkit codes", digest_size=16)
-        self._work: Mapping[str, Callable[[pl.Series, Rule, Column, pl.Series], pl.Series]] = {
+        self._work: Mapping[str, Callable[[pl.Series, Rule, Column, _People], pl.Series]] = {
             "fake": self._fake,
             "digits": self._digits,
             "never": self._never,
@@ -39,8 +43,9 @@ class Changer:
             "code": self._code,
             "scrub": self._scrub,
         }
-        hidden = {rule.by for rule in rules.values() if rule.by}
-        self.columns = [*rules, *(f"by {name}" for name in sorted(hidden))]
+        read = {name for name, rule in rules.items() if rule.kind == "keep" or rule.kind not in IN_SQL}
+        self._apart = sorted({rule.by for rule in rules.values() if rule.by} - read)
+        self.columns = [*rules, *map(_apart, self._apart)]
 
     @property
     def is_needed(self) -> bool:
@@ -49,23 +54,23 @@ class Changer:
 
     def __call__(self, block: bytes) -> bytes:
         """Return a block of CSV rows with its columns changed; the columns for `by` are taken off."""
-        names = dict.fromkeys(self.columns, pl.String)
-        frame = pl.read_csv(block, has_header=False, schema=names)
-        changed = [self._column(frame, name, rule) for name, rule in self._rules.items()]
-        told: str = pl.DataFrame(changed).write_csv(include_header=False, quote_style="non_numeric")
+        frame = pl.read_csv(block, has_header=False, schema=dict.fromkeys(self.columns, pl.String))
+        people = _People(frame, self._apart)
+        changed = [self._column(frame[name], rule, people) for name, rule in self._rules.items()]
+        # PostgreSQL takes a line of \. without quotes for the end of all rows.
+        quoted: Quotes = "non_numeric" if len(changed) == 1 else "necessary"
+        told: str = pl.DataFrame(changed).write_csv(include_header=False, quote_style=quoted)
         return told.encode()
 
-    def _column(self, frame: pl.DataFrame, name: str, rule: Rule) -> pl.Series:
-        own = frame[name]
+    def _column(self, own: pl.Series, rule: Rule, people: "_People") -> pl.Series:
         if rule.kind in IN_SQL:
             return own
-        who = frame[f"by {rule.by}"].fill_null(own) if rule.by else own
-        changed = self._work[rule.kind](own, rule, self._table.columns[name], who)
+        changed = self._work[rule.kind](own, rule, self._table.columns[own.name], people)
         empty = own.is_null() | (own == "")
-        return pl.select(pl.when(empty).then(own).otherwise(changed).alias(name)).to_series()
+        return pl.select(pl.when(empty).then(own).otherwise(changed).alias(own.name)).to_series()
 
-    def _fake(self, own: pl.Series, rule: Rule, column: Column, who: pl.Series) -> pl.Series:
-        bits, most = self._personas.bits(who), width(column.type)
+    def _fake(self, own: pl.Series, rule: Rule, column: Column, people: "_People") -> pl.Series:
+        bits, most = people.bits(self._personas, own, rule.by), width(column.type)
         made = self._personas.make(str(rule.argument), bits, most)
         same = (made == own).fill_null(value=False)
         if not same.any():
@@ -73,32 +78,22 @@ class Changer:
         other = self._personas.make(str(rule.argument), bits ^ np.uint64((1 << BITS) - 1), most)
         return pl.select(pl.when(same).then(other).otherwise(made)).to_series()
 
-    def _digits(self, own: pl.Series, rule: Rule, column: Column, _: pl.Series) -> pl.Series:
-        pattern = str(rule.argument)
-        numbers = self._read(own, pattern, column)
-        return _written(self._permuted(numbers, pattern.count("#")), pattern)
-
-    def _never(self, own: pl.Series, rule: Rule, column: Column, who: pl.Series) -> pl.Series:
-        pattern = str(rule.argument)
-        del column, own
-        return _written(self._personas.bits(who) % np.uint64(10 ** pattern.count("#")), pattern)
-
-    def _read(self, own: pl.Series, pattern: str, column: Column) -> Bits:
-        """Return the number that the marked digits of each value make; 0 for None and ""."""
-        fits = re.escape(pattern).replace(r"\#", "[0-9]")
-        right = own.str.contains(f"^(?:{fits})?$").fill_null(value=True)
-        if not right.all():
-            place, wrong = f"{self._table.name}.{column.name}", own.filter(~right)
-            expected = f"values of {place} in the form {pattern}"
+    def _digits(self, own: pl.Series, rule: Rule, column: Column, _: "_People") -> pl.Series:
+        pattern = Pattern(str(rule.argument))
+        if len(wrong := pattern.misfits(own)):
+            place = f"{self._table.name}.{column.name}"
+            expected = f"values of {place} in the form {rule.argument}"
             seen = f"{len(wrong)} in a block that are not, such as one in the form {_shape(wrong[0])}"
             raise LabError(expected, seen, f"mend the data, or give {place} another rule, such as code")
-        parts = [own.str.slice(start, length) for is_digit, start, length in _runs(pattern) if is_digit]
-        joined = pl.select(pl.concat_str(parts)).to_series()
-        return joined.cast(pl.UInt64, strict=False).fill_null(0).to_numpy()
+        return pattern.write(self._permuted(pattern.read(own), pattern.digits))
 
-    def _shift(self, own: pl.Series, rule: Rule, column: Column, who: pl.Series) -> pl.Series:
+    def _never(self, own: pl.Series, rule: Rule, _: Column, people: "_People") -> pl.Series:
+        pattern = Pattern(str(rule.argument))
+        return pattern.write(people.bits(self._personas, own, rule.by) % np.uint64(10**pattern.digits))
+
+    def _shift(self, own: pl.Series, rule: Rule, column: Column, people: "_People") -> pl.Series:
         days = int(rule.argument or 0)
-        numbers = self._personas.bits(who) % np.uint64(2 * days)
+        numbers = people.bits(self._moves, own, rule.by) % np.uint64(2 * days)
         moves = pl.Series(numbers.astype(np.int64) - days)
         moves = moves + (moves >= 0).cast(pl.Int64)  # never by none
         dates = own.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
@@ -112,7 +107,7 @@ class Changer:
         )
         return moved.fill_null(own)  # the ends of time stay where they are
 
-    def _code(self, own: pl.Series, rule: Rule, column: Column, _: pl.Series) -> pl.Series:
+    def _code(self, own: pl.Series, rule: Rule, column: Column, _: "_People") -> pl.Series:
         del rule
         if family(column.type) == INTEGER:
             return self._number_code(own, column)
@@ -142,29 +137,32 @@ class Changer:
         plain = numbers.fill_null(0).cast(pl.UInt64).to_numpy()
         return pl.Series(self._permuted(plain, digits)).cast(pl.String)
 
-    def _scrub(self, own: pl.Series, rule: Rule, column: Column, _: pl.Series) -> pl.Series:
+    def _scrub(self, own: pl.Series, rule: Rule, column: Column, _: "_People") -> pl.Series:
         del rule, column
         return self._scrubber.scrub(own)
 
 
-def _runs(pattern: str) -> Iterator[tuple[bool, int, int]]:
-    """Yield for each run of marked digits, or of what stays: which of the two, its start and length."""
-    start = 0
-    for is_digit, run in groupby(pattern, lambda it: it == "#"):
-        length = len(list(run))
-        yield is_digit, start, length
-        start += length
+class _People:
+    """Who the rows of a block are about, found once for each column that tells it."""
+
+    def __init__(self, frame: pl.DataFrame, apart: list[str]) -> None:
+        self._frame, self._apart = frame, apart
+        self._found: dict[tuple[Personas, str], Bits] = {}
+
+    def bits(self, personas: Personas, own: pl.Series, by: str | None) -> Bits:
+        """Return who each row is about by a column, or by the own value where that is None or ""."""
+        name = by or own.name
+        who = own if by is None else self._frame[_apart(by) if by in self._apart else by]
+        nobody = who.is_null() | (who == "")
+        if by and nobody.any():
+            return personas.bits(pl.select(pl.when(nobody).then(own).otherwise(who)).to_series())
+        if (personas, name) not in self._found:
+            self._found[personas, name] = personas.bits(who)
+        return self._found[personas, name]
 
 
-def _written(numbers: Bits, pattern: str) -> pl.Series:
-    """Return numbers in the form of a pattern."""
-    digits = pl.Series(numbers).cast(pl.String).str.zfill(pattern.count("#"))
-    parts: list[pl.Series | pl.Expr] = []
-    taken = 0
-    for is_digit, start, length in _runs(pattern):
-        parts.append(digits.str.slice(taken, length) if is_digit else pl.lit(pattern[start : start + length]))
-        taken += length if is_digit else 0
-    return pl.select(pl.concat_str(parts)).to_series()
+def _apart(name: str) -> str:
+    return f"by {name}"
 
 
 def _shape(value: str) -> str:

@@ -33,19 +33,19 @@ SHORT = 60
 class Personas:
     """Made-up people under a key: `bits` tells who, `make` tells what they are called."""
 
-    def __init__(self, key: bytes) -> None:
-        self._hash = blake2b(key=key, person=b"labkit persona", digest_size=8)
+    def __init__(self, key: bytes, purpose: bytes = b"labkit persona") -> None:
+        self._hash = blake2b(key=key, person=purpose, digest_size=8)
 
     def bits(self, who: pl.Series) -> Bits:
         """Return the 60 bits of each text; case and spaces around it do not count. None is as ""."""
         start = self._hash.copy
 
-        def one(text: str) -> bytes:
+        def one(text: bytes) -> bytes:
             whole = start()
-            whole.update(text.encode())
+            whole.update(text)
             return whole.digest()
 
-        texts = who.fill_null("").str.strip_chars().str.to_lowercase().to_list()
+        texts = who.fill_null("").str.strip_chars().str.to_lowercase().cast(pl.Binary).to_list()
         found = np.frombuffer(b"".join(map(one, texts)), dtype="<u8")
         return found >> np.uint64(64 - BITS)
 
@@ -98,7 +98,7 @@ def _number(bits: Bits, place: int, low: int, high: int) -> pl.Series:
 def _hexadecimal(bits: Bits) -> pl.Series:
     """Return the upper 48 bits as twelve digits: at a million people one in 600 runs meets two alike."""
     digits = np.frombuffer((bits >> np.uint64(12)).astype(">u8").tobytes().hex().encode(), dtype="S16")
-    return pl.Series(digits.astype(str)).str.slice(4)
+    return pl.Series(digits).cast(pl.String).str.slice(4)
 
 
 def _text(*parts: pl.Series | str) -> pl.Series:
