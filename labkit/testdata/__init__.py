@@ -4,19 +4,23 @@ Databases are given by their libpq URL. What is personal never leaves by acciden
 every column, and a column without one stops the work.
 """
 
+from labkit.testdata._audit import audit
 from labkit.testdata._generate import Generated, generate
 from labkit.testdata._obscure import Obscured, obscure, subset
 from labkit.testdata._policy import Policy
+from labkit.testdata._report import Audit
 from labkit.testdata._rule import Rule
 from labkit.testdata._survey import Survey, Surveyed, survey
 
 __all__ = [
+    "Audit",
     "Generated",
     "Obscured",
     "Policy",
     "Rule",
     "Survey",
     "Surveyed",
+    "audit",
     "generate",
     "obscure",
     "subset",

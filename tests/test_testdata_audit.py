@@ -1,0 +1,324 @@
+import json
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from labkit.errors import LabError
+from labkit.testdata import Audit, Policy, audit, obscure, subset
+from labkit.testdata._compare import most_by_chance
+
+pytest_plugins = ["postgres"]
+pytestmark = pytest.mark.engine
+
+PEOPLE = 2000
+KEY = b"k" * 32
+
+# Everything is drawn by PostgreSQL from the row's number, so that each run meets the same people.
+SOURCE = """
+CREATE TABLE customers (
+    id integer PRIMARY KEY, name text NOT NULL, email text UNIQUE, phone text, ssn text, born date,
+    sex text, zip text, referred_by integer REFERENCES customers, extra jsonb
+);
+CREATE TABLE orders (
+    customer integer REFERENCES customers, number integer, note text, state text,
+    PRIMARY KEY (customer, number)
+);
+CREATE TABLE prescriptions (
+    id integer PRIMARY KEY, customer integer REFERENCES customers, drug text NOT NULL
+);
+CREATE TABLE products (id integer PRIMARY KEY, name text);
+INSERT INTO customers SELECT i,
+    (ARRAY['Ada','Žofie','Grace','Alan','Edsger','Barbara','José','Linus'])[1 + i % 8] || ' ' ||
+        (ARRAY['Love','Nov','Hopp','Tur','Dijk','Lisk','Garc','Torv'])[1 + i / 8 % 8] ||
+        substr(md5(i::text), 1, 4),
+    'person' || i || '@mail.test',
+    format('(%s) %s-%s', 200 + i % 700, 200 + i * 7 % 800, 1000 + i * 13 % 9000),
+    format('%s-%s-%s', 100 + i % 700, 10 + i * 3 % 90, 1000 + i * 17 % 9000),
+    date '1940-01-01' + (i * 7919 % 25000), CASE WHEN i % 2 = 0 THEN 'f' ELSE 'm' END,
+    lpad((10000 + i * 104729 % 89999)::text, 5, '0'), NULLIF(i / 10, 0), NULL
+  FROM generate_series(1, 2000) AS i;
+INSERT INTO orders SELECT id, 1, CASE id % 20
+        WHEN 0 THEN 'Called ' || upper(name) || E',\\nleave at door'
+        WHEN 1 THEN 'ring ' || replace(phone, ')', ').')
+        WHEN 2 THEN 'write to ' || email || '.' WHEN 3 THEN ''
+        ELSE 'nothing to say' END, 'sent' FROM customers;
+INSERT INTO prescriptions SELECT i, i, 'drug ' || i % 5 FROM generate_series(1, 2000) AS i;
+INSERT INTO products VALUES (1, 'Adhesive plasters'), (2, 'Cough syrup');
+"""
+
+POLICY = """
+[customers]
+id = "keep"
+name = {fake = "name", by = "email"}
+email = {fake = "email"}
+phone = {digits = "(###) ###-####"}
+ssn = {digits = "###-##-####"}
+born = {round = "year"}
+sex = "keep"
+zip = "null"
+extra = "null"
+[orders]
+number = "keep"
+note = "scrub"
+state = "keep"
+[prescriptions]
+id = "keep"
+drug = "keep"
+[products]
+id = "keep"
+name = "keep"
+"""
+
+SMALLEST_GROUP = """
+SELECT min(people), min(drugs) FROM (
+    SELECT count(*) AS people, count(DISTINCT drug) AS drugs
+      FROM customers JOIN prescriptions ON customer = customers.id GROUP BY born, sex
+) AS groups
+"""
+
+
+@pytest.fixture
+def source(fresh: Callable[[], str]) -> str:
+    """Return a database of invented people."""
+    url = fresh()
+    run(url, SOURCE)
+    return url
+
+
+def run(url: str, statements: str) -> None:
+    """Run statements in a database."""
+    with psycopg.connect(url) as connection:
+        connection.execute(statements)
+
+
+def clone(source: str, target: str, statements: str) -> None:
+    """Copy a database as it is and change the copy by hand."""
+    server, _, name = target.rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name}")
+        template = source.rpartition("/")[2]
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    run(target, statements)
+
+
+def naive(source: str, target: str, statements: str) -> Audit:
+    """Audit what was obscured by hand, by the columns' names alone."""
+    clone(source, target, statements)
+    return audit(source, target)
+
+
+def by_policy(source: str, target: str, *changes: tuple[str, str]) -> Audit:
+    """Obscure by the policy with some of its lines changed, and audit by that."""
+    text = POLICY
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    policy = Policy.load(text)
+    obscure(source, target, policy, key=KEY)
+    return audit(source, target, policy)
+
+
+def test_an_obscured_database_passes(source: str, fresh: Callable[[], str]) -> None:
+    """Nothing is kept, nothing found in texts, references hold; the report says so in JSON."""
+    report = by_policy(source, fresh())
+    assert (report.problems, report.passed, report.foreign_keys_ok) == ([], True, True)
+    changed = {"name", "email", "phone", "ssn", "zip", "extra"}
+    assert report.own_kept == {f"customers.{column}": 0 for column in changed}
+    assert report.free_text["orders.note"].leaking == 0
+    assert report.free_text["orders.note"].rows == PEOPLE * 19 // 20
+    assert report.known == {"customers.born": "the year", "customers.sex": "as it is"}
+    assert report.rows["customers"] == PEOPLE
+    assert report.not_run == []
+    told = json.loads(json.dumps(report.to_json()))
+    assert told["passed"]
+    assert told["policy_digest"] == Policy.load(POLICY).digest
+
+
+def test_k_and_l_are_those_of_the_groups(source: str, fresh: Callable[[], str]) -> None:
+    """K is the smallest group of one year and sex, l the fewest drugs in one, as SQL counts them."""
+    report = by_policy(source, target := fresh())
+    with psycopg.connect(target) as connection:
+        assert connection.execute(SMALLEST_GROUP).fetchone() == (report.k, report.l)
+
+
+def test_what_a_policy_keeps_is_found(source: str, fresh: Callable[[], str]) -> None:
+    """A policy cannot talk a column of people away: what it keeps is counted, and the column named."""
+    report = by_policy(source, fresh(), ('ssn = {digits = "###-##-####"}', 'ssn = "keep"'))
+    assert report.own_kept["customers.ssn"] == PEOPLE
+    assert report.problems[0].startswith("customers.ssn keeps 2000 of its own values: give it a rule")
+    assert report.reidentified == 1.0
+
+
+def test_a_product_is_nobody(source: str, fresh: Callable[[], str]) -> None:
+    """A column called name is none of a person's in a table that says nothing else of persons."""
+    assert "products.name" not in by_policy(source, fresh()).own_kept
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ("UPDATE customers SET email = upper(email)", "customers.email"),
+        ("UPDATE customers SET phone = '+1-' || translate(phone, '() ', '') || ' x12'", "customers.phone"),
+        ("UPDATE customers SET name = ' ' || name || '.'", "customers.name"),
+    ],
+)
+def test_the_same_in_other_words_is_the_same(
+    source: str, fresh: Callable[[], str], change: str, column: str
+) -> None:
+    """Neither case nor spaces, punctuation, a country's number or an extension make a value another one."""
+    assert naive(source, fresh(), change).own_kept[column] == PEOPLE
+
+
+def test_texts_are_searched_for_names_numbers_and_addresses(source: str, fresh: Callable[[], str]) -> None:
+    """A name in capitals, a number in other groups, an address before a full stop: each row is counted."""
+    rest = "UPDATE customers SET name = 'X Y', email = md5(random()::text), phone = NULL, ssn = NULL"
+    found = naive(source, fresh(), rest).free_text["orders.note"]
+    assert found.leaking == PEOPLE * 3 // 20
+    each = PEOPLE // 20
+    assert {place: found.of[place] for place in found.of if ":" not in place} == {
+        "customers.name": each,
+        "customers.phone": each,
+        "customers.email": each,
+    }
+    assert found.of["orders.note: its own text before"] == 2 * each
+    assert len(found.where) == 3
+
+
+def test_json_and_a_number_that_stands_in_no_column_are_found(source: str, fresh: Callable[[], str]) -> None:
+    """A value inside of JSON is found, and so is a number that was only ever in the text itself."""
+    run(source, "UPDATE orders SET note = 'ring 0151-2345678' WHERE customer = 5")
+    copied = "UPDATE customers SET extra = json_build_object('c', json_build_array(name, 7)) WHERE id = 8"
+    gone = "UPDATE customers SET name = 'X Y', email = NULL, phone = NULL, ssn = NULL"
+    report = naive(source, fresh(), f"{copied}; {gone}")
+    assert report.free_text["customers.extra"].of == {"customers.name": 1}
+    assert report.free_text["customers.extra"].where == ("8",)
+    assert "5" not in report.free_text["orders.note"].where
+    assert report.free_text["orders.note"].of["orders.note: its own text before"] == 2 * (PEOPLE // 20) + 1
+
+
+def test_shuffled_values_are_more_than_chance(source: str, fresh: Callable[[], str]) -> None:
+    """Values that went to other people are nobody's own, and are told to be real all the same."""
+    shuffled = (
+        "UPDATE customers SET ssn = (SELECT ssn FROM customers AS o WHERE o.id = 1 + customers.id % 2000)"
+    )
+    policy = Policy.load(POLICY)
+    gone = "UPDATE customers SET name = 'X Y', email = NULL, phone = NULL, zip = NULL"
+    clone(source, target := fresh(), f"{shuffled}; {gone}")
+    report = audit(source, target, policy)
+    assert report.own_kept["customers.ssn"] == 0
+    assert not report.coincidences["customers.ssn"].within
+    assert report.coincidences["customers.ssn"].expected == pytest.approx(PEOPLE**2 / 1e9, rel=0.01)
+    assert any(it.startswith("customers.ssn has 2000 values of other people") for it in report.problems)
+
+
+@pytest.mark.parametrize(("mean", "most"), [(0.0, 0), (1e-3, 2), (1.0, 9), (100.0, 154), (1000.0, 1159)])
+def test_chance_has_its_limit(mean: float, most: int) -> None:
+    """Five standard deviations, by the distribution of Poisson where counts are small."""
+    assert most_by_chance(mean) == most
+
+
+@pytest.mark.parametrize(
+    ("change", "how", "least"),
+    [
+        (('born = {round = "year"}', 'born = "keep"'), "as it is", 0.9),
+        (('zip = "null"', 'zip = {round = "postcode"}'), "the year", 0.9),
+        (('born = {round = "year"}', 'born = {shift = 3, by = "email"}'), "within 3 days", 0.3),
+    ],
+)
+def test_people_are_found_by_what_describes_them(
+    source: str, fresh: Callable[[], str], change: tuple[str, str], how: str, least: float
+) -> None:
+    """Dates of birth, even moved a little, or years with postcodes find people whose names are gone."""
+    report = by_policy(source, fresh(), change)
+    assert report.known["customers.born"] == how
+    assert report.reidentified is not None
+    assert report.reidentified > least
+    assert any("are found again by customers.born" in it for it in report.problems)
+
+
+@pytest.mark.parametrize("function", ["md5(email)", "encode(sha256(email::bytea), 'hex')"])
+def test_a_bare_hash_hides_nobody(source: str, fresh: Callable[[], str], function: str) -> None:
+    """Whoever has a list of e-mail addresses hashes them too."""
+    gone = "UPDATE customers SET name = 'X Y', phone = NULL, ssn = NULL, born = NULL, zip = NULL, email = "
+    report = naive(source, fresh(), gone + function)
+    assert report.known["customers.email"].startswith("by its ")
+    assert report.own_kept["customers.email"] == 0
+    assert report.reidentified == 1.0
+
+
+def test_of_a_subset_only_those_in_it_are_found(source: str, fresh: Callable[[], str]) -> None:
+    """The list from outside has everybody in it; the share is of the people in the test database."""
+    policy = Policy.load(
+        f'[subset]\ncustomers = "id % 20 = 0"\n{POLICY}'.replace('{round = "year"}', '"keep"')
+    )
+    obscure(source, target := fresh(), policy)
+    report = audit(source, target, policy)
+    assert report.rows["customers"] == PEOPLE // 20
+    assert report.reidentified is not None
+    assert report.reidentified > 0.9
+
+
+def test_without_the_attack_nobody_is_looked_up(source: str, fresh: Callable[[], str]) -> None:
+    """attack=False leaves the share out and keeps all the rest."""
+    policy = Policy.load(POLICY)
+    obscure(source, target := fresh(), policy)
+    report = audit(source, target, policy, attack=False)
+    assert report.reidentified is None
+    assert report.k is not None
+
+
+def test_a_key_that_changed_is_said_not_to_be_checked(source: str, fresh: Callable[[], str]) -> None:
+    """Where no key stayed, own values are not counted as none, but as not counted."""
+    report = by_policy(source, fresh(), ('[customers]\nid = "keep"', '[customers]\nid = "code"'))
+    assert report.own_kept["customers.ssn"] is None
+    assert any("own values of customers" in it for it in report.not_run)
+    assert (report.k, report.reidentified) == (None, None)
+
+
+def test_lost_references_are_found_without_their_constraint(source: str, fresh: Callable[[], str]) -> None:
+    """A target without a foreign key is looked through for references that lead nowhere."""
+    drop = "ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey"
+    lose = "UPDATE orders SET customer = 99999 WHERE customer = 7"
+    assert naive(source, fresh(), drop).foreign_keys["orders.orders_customer_fkey"]
+    report = naive(source, fresh(), f"{drop}; {lose}")
+    assert not report.foreign_keys_ok
+    assert "orders.orders_customer_fkey has references that lead nowhere" in report.problems
+
+
+def test_distributions_stand_side_by_side(source: str, fresh: Callable[[], str]) -> None:
+    """What PostgreSQL's statistics say is there for both; what differs much is named."""
+    report = by_policy(source, fresh())
+    assert report.distributions["orders.state"].changes == ()
+    assert report.distributions["customers.zip"].changes == ("NULL", "different values", "width")
+    assert report.distributions["customers.email"].before.distinct == PEOPLE
+
+
+def test_neither_database_is_changed(source: str, fresh: Callable[[], str]) -> None:
+    """Both are only read: their rows are what they were."""
+    rows = "SELECT md5(string_agg(c::text, '' ORDER BY id)) FROM customers AS c"
+    with psycopg.connect(source) as connection:
+        before = connection.execute(rows).fetchone()
+        by_policy(source, fresh())
+        assert connection.execute(rows).fetchone() == before
+
+
+def test_what_is_no_test_database_of_the_source_is_refused(source: str, fresh: Callable[[], str]) -> None:
+    """An empty target, one without a column, one that is not there: each error names what is missing."""
+    subset(source, target := fresh(), {"customers": "false", "products": "false"})
+    with pytest.raises(LabError) as empty:
+        audit(source, target)
+    assert empty.value.seen == "none"
+    run(target, "ALTER TABLE customers DROP COLUMN ssn")
+    with pytest.raises(LabError) as lacking:
+        audit(source, target)
+    assert lacking.value.seen == "without customers.ssn"
+    with pytest.raises(LabError, match="is the server running"):
+        audit(source, f"{source}_missing")
+
+
+def test_the_report_holds_no_value(source: str, fresh: Callable[[], str]) -> None:
+    """What goes into the artifact database names columns and keys of rows, never what stood there."""
+    told = json.dumps(naive(source, fresh(), "UPDATE orders SET state = 'x'").to_json())
+    assert "mail.test" not in told
+    assert "Ada" not in told
