@@ -67,6 +67,8 @@ class Changer:
             return own
         changed = self._work[rule.kind](own, rule, self._table.columns[own.name], people)
         empty = own.is_null() | (own == "")
+        if not empty.any():
+            return changed.alias(own.name)
         return pl.select(pl.when(empty).then(own).otherwise(changed).alias(own.name)).to_series()
 
     def _fake(self, own: pl.Series, rule: Rule, column: Column, people: "_People") -> pl.Series:
@@ -80,12 +82,13 @@ class Changer:
 
     def _digits(self, own: pl.Series, rule: Rule, column: Column, _: "_People") -> pl.Series:
         pattern = Pattern(str(rule.argument))
-        if len(wrong := pattern.misfits(own)):
-            place = f"{self._table.name}.{column.name}"
+        numbers = pattern.read(own)
+        if numbers is None:
+            wrong, place = pattern.misfits(own), f"{self._table.name}.{column.name}"
             expected = f"values of {place} in the form {rule.argument}"
             seen = f"{len(wrong)} in a block that are not, such as one in the form {_shape(wrong[0])}"
             raise LabError(expected, seen, f"mend the data, or give {place} another rule, such as code")
-        return pattern.write(self._permuted(pattern.read(own), pattern.digits))
+        return pattern.write(self._permuted(numbers, pattern.digits))
 
     def _never(self, own: pl.Series, rule: Rule, _: Column, people: "_People") -> pl.Series:
         pattern = Pattern(str(rule.argument))

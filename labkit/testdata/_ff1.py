@@ -54,7 +54,8 @@ def _chunk(aes: Callable[[bytes], bytes], numbers: Numbers, digits: int) -> Numb
         blocks[:, 1] = b | np.uint64(i << (8 * width))
         blocks[:, 1] ^= start[1]
         encrypted = np.frombuffer(aes(blocks.tobytes()), dtype=">u8")[::2].astype(np.uint64)
-        a, b = b, (a + encrypted % modulus) % modulus
+        total = a + encrypted % modulus
+        a, b = b, np.where(total < modulus, total, total - modulus)
     joined: Numbers = a * np.uint64(10**right) + b
     return joined
 

@@ -10,7 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.uint64]
-ZERO, TEN = ord("0"), np.uint64(10)
+MARK, ZERO, NINE = ord("#"), np.uint8(ord("0")), np.uint8(9)
+TEN = np.uint64(10)
 
 
 class Pattern:
@@ -19,7 +20,7 @@ class Pattern:
     def __init__(self, form: str) -> None:
         self._form = form
         self._bytes = np.frombuffer(form.encode(), dtype=np.uint8)
-        self._marked = np.flatnonzero(self._bytes == ord("#"))
+        self._marked = np.flatnonzero(self._bytes == MARK)
 
     @property
     def digits(self) -> int:
@@ -31,24 +32,35 @@ class Pattern:
         fits = re.escape(self._form).replace(r"\#", "[0-9]")
         return values.filter(~values.str.contains(f"^(?:{fits})?$"))
 
-    def read(self, values: pl.Series) -> Numbers:
-        """Return the number that each value's marked digits make; 0 for "" and None. No value is a misfit."""
+    def read(self, values: pl.Series) -> Numbers | None:
+        """Return the number that each value's marked digits make, 0 for "" and None.
+
+        None is returned for all when there is a misfit among them.
+        """
         empty = values.is_null() | (values == "")
         if empty.any():
             nothing = pl.lit(self._form.replace("#", "0"))
             values = pl.select(pl.when(empty).then(nothing).otherwise(values)).to_series()
-        whole = values.to_list()
-        table = np.frombuffer("".join(whole).encode(), dtype=np.uint8).reshape(len(whole), len(self._bytes))
-        numbers = np.zeros(len(whole), dtype=np.uint64)
-        for place in self._marked:
-            numbers = numbers * TEN + (table[:, place] - np.uint8(ZERO))
-        return numbers
+        if not (values.str.len_bytes() == len(self._bytes)).all():
+            return None
+        table = np.frombuffer("".join(values.to_list()).encode(), dtype=np.uint8)
+        table = table.reshape(len(values), len(self._bytes))
+        numbers, fits = np.zeros(len(values), dtype=np.uint64), True
+        for place, byte in enumerate(self._bytes):
+            column = table[:, place]
+            if byte == MARK:
+                digit = column - ZERO
+                fits &= bool((digit <= NINE).all())
+                numbers = numbers * TEN + digit
+            else:
+                fits &= bool((column == byte).all())
+        return numbers if fits else None
 
     def write(self, numbers: Numbers) -> pl.Series:
         """Return numbers of no more than the marked digits in this form."""
         table = np.tile(self._bytes, (len(numbers), 1))
         for place in self._marked[::-1]:
             rest = numbers // TEN
-            table[:, place] = numbers - rest * TEN + np.uint64(ZERO)
+            table[:, place] = numbers - rest * TEN + ZERO
             numbers = rest
         return pl.Series(table.view(f"S{len(self._bytes)}").ravel()).cast(pl.String)

@@ -5,7 +5,7 @@ same one with a probability of about 4e-7. Names are drawn with the weights that
 frequent ones stay frequent; addresses are made of independent parts, so that they do not run out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import blake2b
 from typing import Any
@@ -87,12 +87,21 @@ def _of(table: pl.Series, bits: Bits, place: int) -> pl.Series:
     return table.gather(_part(bits, place, len(table)))
 
 
-def _one_of(words: Sequence[str], bits: Bits, place: int) -> pl.Series:
-    return _of(pl.Series(list(words)), bits, place)
+@cache
+def _words(which: str) -> pl.Series:
+    """Return Faker's street suffixes, city suffixes or states."""
+    return pl.Series(list(getattr(Places, which)))
 
 
-def _number(bits: Bits, place: int, low: int, high: int) -> pl.Series:
-    return pl.Series(_part(bits, place, high - low + 1) + np.uint64(low)).cast(pl.String)
+@cache
+def _numbers(low: int, high: int, digits: int = 1) -> pl.Series:
+    """Return a table of numbers as text, of at least so many digits."""
+    return pl.Series([f"{number:0{digits}}" for number in range(low, high + 1)])
+
+
+@cache
+def _lower(which: str) -> pl.Series:
+    return weighted(which).str.to_lowercase()
 
 
 def _hexadecimal(bits: Bits) -> pl.Series:
@@ -106,58 +115,66 @@ def _text(*parts: pl.Series | str) -> pl.Series:
     return pl.select(pl.concat_str(told)).to_series()
 
 
-def _first(bits: Bits) -> pl.Series:
-    return _of(weighted("first"), bits, 0)
+def _first(bits: Bits, table: pl.Series) -> pl.Series:
+    return _of(table, bits, 0)
 
 
-def _last(bits: Bits) -> pl.Series:
-    return _of(weighted("last"), bits >> np.uint64(16), 0)
+def _last(bits: Bits, table: pl.Series) -> pl.Series:
+    return _of(table, bits >> np.uint64(16), 0)
+
+
+def _name(bits: Bits) -> pl.Series:
+    return _text(_first(bits, weighted("first")), " ", _last(bits, weighted("last")))
 
 
 def _email(bits: Bits) -> pl.Series:
     # RFC 2606 keeps example.com for nobody.
-    first, last = _first(bits).str.to_lowercase(), _last(bits).str.to_lowercase()
+    first, last = _first(bits, _lower("first")), _last(bits, _lower("last"))
     return _text(first, ".", last, ".", _hexadecimal(bits), "@example.com")
 
 
-def _street(bits: Bits) -> pl.Series:
+def _user_name(bits: Bits) -> pl.Series:
+    return _text(_last(bits, _lower("last")), "-", _hexadecimal(bits))
+
+
+def _street(bits: Bits) -> list[pl.Series | str]:
     name = _of(weighted("last"), bits >> np.uint64(7), 1)
-    return _text(_number(bits, 2, 1, 9999), " ", name, " ", _one_of(Places.street_suffixes, bits, 3))
+    return [_of(_numbers(1, 9999), bits, 2), " ", name, " ", _of(_words("street_suffixes"), bits, 3)]
 
 
-def _city(bits: Bits) -> pl.Series:
-    return _text(_of(weighted("last"), bits >> np.uint64(5), 4), _one_of(Places.city_suffixes, bits, 5))
+def _city(bits: Bits) -> list[pl.Series | str]:
+    return [_of(weighted("last"), bits >> np.uint64(5), 4), _of(_words("city_suffixes"), bits, 5)]
 
 
 def _postcode(bits: Bits) -> pl.Series:
-    return _number(bits, 6, 0, 65535).str.zfill(5)
+    return _of(_numbers(0, 65535, 5), bits, 6)
 
 
 def _address(bits: Bits) -> pl.Series:
-    state = _one_of(Places.states_abbr, bits, 7)
-    return _text(_street(bits), ", ", _city(bits), ", ", state, " ", _postcode(bits))
+    state = _of(_words("states_abbr"), bits, 7)
+    return _text(*_street(bits), ", ", *_city(bits), ", ", state, " ", _postcode(bits))
 
 
 def _phone(bits: Bits) -> pl.Series:
     # 555-0100 to 555-0199 are kept for fiction in every area of the North American Numbering Plan.
-    return _text("(", _number(bits, 8, 201, 989), ") 555-01", _number(bits, 9, 0, 99).str.zfill(2))
+    return _text("(", _of(_numbers(201, 989), bits, 8), ") 555-01", _of(_numbers(0, 99, 2), bits, 9))
 
 
 def _ip(bits: Bits) -> pl.Series:
-    nets = ("192.0.2.", "198.51.100.", "203.0.113.")  # RFC 5737, for documentation
-    return _text(_one_of(nets, bits, 10), _number(bits, 11, 1, 254))
+    nets = pl.Series(["192.0.2.", "198.51.100.", "203.0.113."])  # RFC 5737, for documentation
+    return _text(_of(nets, bits, 10), _of(_numbers(1, 254), bits, 11))
 
 
 MAKERS: Mapping[str, Callable[[Bits], pl.Series]] = {
-    "name": lambda bits: _text(_first(bits), " ", _last(bits)),
-    "first name": _first,
-    "last name": _last,
+    "name": _name,
+    "first name": lambda bits: _first(bits, weighted("first")),
+    "last name": lambda bits: _last(bits, weighted("last")),
     "email": _email,
-    "user name": lambda bits: _text(_last(bits).str.to_lowercase(), "-", _hexadecimal(bits)),
+    "user name": _user_name,
     "phone": _phone,
     "address": _address,
-    "street": _street,
-    "city": _city,
+    "street": lambda bits: _text(*_street(bits)),
+    "city": lambda bits: _text(*_city(bits)),
     "postcode": _postcode,
     "company": lambda bits: _of(_drawn("company"), bits, 12),
     "url": lambda bits: _text("https://", _hexadecimal(bits), ".example.com/"),
