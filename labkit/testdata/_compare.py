@@ -85,12 +85,14 @@ def _load(
     connection: psycopg.Connection[Any], table: Table, hashes: list[str], plain: list[str]
 ) -> pl.DataFrame:
     columns = [*hashes, *(it for it in plain if it not in hashes)]
-    told = [hashed(pl.col(KEY)).alias(KEY)]
-    told += [hashed(same(pl.col(it))).alias(f"#{it}") for it in hashes]
-    told += [pl.col(it) for it in plain]
-    found = [block.select(told) for block in frames(connection, table, columns)]
-    empty = pl.DataFrame(schema={KEY: pl.String} | dict.fromkeys(columns, pl.String)).select(told)
-    return pl.concat(found) if found else empty
+    found = [_hashes(block, hashes, plain) for block in frames(connection, table, columns)]
+    none = pl.DataFrame(schema=dict.fromkeys([KEY, *columns], pl.String))
+    return pl.concat(found or [_hashes(none, hashes, plain)])
+
+
+def _hashes(block: pl.DataFrame, hashes: list[str], plain: list[str]) -> pl.DataFrame:
+    told = [hashed(same(block[it])).alias(f"#{it}") for it in hashes]
+    return pl.DataFrame([hashed(block[KEY]).alias(KEY), *told, *block.select(plain)])
 
 
 def own_kept(compared: Compared, columns: Mapping[str, Rule]) -> dict[str, int | None]:

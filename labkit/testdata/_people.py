@@ -173,11 +173,9 @@ def _values(
     if not whose:
         return None
     own = [it for it in whose if it != KEY]
-    told = [
-        block.select(
-            (hashed(pl.concat_str(own, separator="·")) if own else hashed(pl.col(KEY))).alias(KEY),
-            hashed(pl.col(column)).alias("value"),
-        ).drop_nulls()
-        for block in frames(connection, table, list(dict.fromkeys([*own, column])))
-    ]
+    told = []
+    for block in frames(connection, table, list(dict.fromkeys([*own, column]))):
+        who = block.select(pl.concat_str(own, separator="·")).to_series() if own else block[KEY]
+        pair = [hashed(who).alias(KEY), hashed(block[column]).alias("value")]
+        told.append(pl.DataFrame(pair).drop_nulls())
     return pl.concat(told).unique() if told else None

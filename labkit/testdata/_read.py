@@ -13,8 +13,12 @@ from labkit.testdata._schema import Table
 KEY = "key"
 """What the rows of a table are told apart by: its primary key, as one text."""
 
+APART = r"[^\w@]|_"
+"""What does not count: all but letters, digits and the sign of e-mail."""
+
 # Telephone numbers are written with and without their country, and with an extension.
 EXTENSION = r"^(\d{7,})x\d+$"
+ABROAD = r"^\d{11,15}$"
 NATIONAL = 10
 
 
@@ -36,18 +40,22 @@ def frames(
             yield pl.read_csv(block, has_header=False, schema=schema)
 
 
-def same(text: pl.Expr) -> pl.Expr:
+def same(texts: pl.Series) -> pl.Series:
     """Return what is the same for texts that say the same: no case, no spaces, no punctuation.
 
     Of a telephone number the last ten digits are left, without an extension. None for what is then empty.
     """
-    plain = text.str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\d@]", "")
-    plain = plain.str.replace(EXTENSION, "$1")
-    number = plain.str.contains(r"^\d{11,15}$")
-    plain = pl.when(number).then(plain.str.tail(NATIONAL)).otherwise(plain)
-    return pl.when(plain != "").then(plain)
+    plain = national(texts.str.to_lowercase().str.replace_all(APART, ""))
+    return plain.set(plain == "", None)
 
 
-def hashed(text: pl.Expr) -> pl.Expr:
+def national(plain: pl.Series) -> pl.Series:
+    """Return texts without spaces and punctuation, of telephone numbers the last ten digits alone."""
+    within = plain.str.replace(EXTENSION, "$1")
+    abroad = within.str.contains(ABROAD).fill_null(value=False)
+    return within.zip_with(~abroad, within.str.tail(NATIONAL)) if abroad.any() else within
+
+
+def hashed(texts: pl.Series) -> pl.Series:
     """Return a number of 64 bits for each text, the same within this process only. None stays None."""
-    return pl.when(text.is_not_null()).then(text.hash())
+    return texts.hash().set(texts.is_null(), None)

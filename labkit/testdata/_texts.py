@@ -9,14 +9,14 @@ import polars as pl
 import psycopg
 
 from labkit.testdata._compare import most_by_chance
-from labkit.testdata._read import KEY, frames, hashed, same
+from labkit.testdata._read import APART, KEY, frames, hashed, national, same
 from labkit.testdata._schema import Schema
 
 LONGEST = 3
 """Words that are looked for together: a name, or a telephone number in groups."""
 
-LEAST = 6
-"""Letters that two words have at least to be looked for."""
+LEAST, ENOUGH = 6, r"@|\d{7}"
+"""Letters that two words have at least to be looked for, and what is enough in one."""
 
 # What parts words in texts and in JSON; what belongs to a telephone number does not.
 BETWEEN = r'[\s"\'{}\[\]<>,;:=]+'
@@ -57,19 +57,16 @@ class Originals:
         self._whole: pl.DataFrame | None = None
         self.numbers: Counter[int] = Counter()
 
-    def take(self, frame: pl.DataFrame, place: str) -> None:
-        """Take the values of a frame's column "text"; one word alone is too little to be looked for."""
-        head = pl.col("text").str.extract(HEAD)
-        said = frame.select(
-            same(head).alias("said"), (same(head) != same(head.str.extract(r"^(\S+)"))).alias("two")
-        )
-        said = said.filter(
-            pl.col("said").str.contains("@", literal=True)
-            | pl.col("said").str.contains(r"\d{7}")
-            | (pl.col("two") & (pl.col("said").str.len_chars() >= LEAST))
-        ).unique("said")
-        self.numbers.update(_lengths(said["said"]))
-        self._found.append(said.select(hashed(pl.col("said")).alias("hash"), pl.lit(place).alias("of")))
+    def take(self, texts: pl.Series, place: str) -> None:
+        """Take the values of a column; one word alone is too little to be looked for."""
+        head = texts.drop_nulls().unique().str.extract(HEAD).drop_nulls()
+        two = head.str.contains(r"\S\s+\S")
+        said = same(head)
+        enough = said.str.contains(ENOUGH) | (two & (said.str.len_chars() >= LEAST))
+        said = said.filter(enough.fill_null(value=False)).unique()
+        self.numbers.update(_lengths(said))
+        found = hashed(said).alias("hash").to_frame()
+        self._found.append(found.with_columns(pl.lit(place).alias("of")))
 
     @property
     def whole(self) -> pl.DataFrame:
@@ -98,13 +95,18 @@ def originals(
     for table, columns in direct.items():
         for block in frames(source, schema.tables[table], columns) if columns else ():
             for column in columns:
-                found.take(block.select(pl.col(column).alias("text")), f"{table}.{column}")
+                found.take(block[column], f"{table}.{column}")
     for table, columns in free.items():
         for block in frames(source, schema.tables[table], columns) if columns else ():
             for column in columns:
                 for pattern in (NUMBERS, ADDRESSES):
-                    texts = block.select(pl.col(column).str.extract_all(pattern).alias("text"))
-                    texts = texts.explode("text", empty_as_null=True).drop_nulls()
+                    texts = (
+                        block[column]
+                        .drop_nulls()
+                        .unique()
+                        .str.extract_all(pattern)
+                        .explode(empty_as_null=True)
+                    )
                     found.take(texts, f"{table}.{column}: {IN_TEXT}")
     return found
 
@@ -126,9 +128,9 @@ def _search(blocks: Iterable[pl.DataFrame], column: str, known: Originals) -> Fr
         told = block.select(KEY, pl.col(column).alias("text")).filter(pl.col("text").str.contains(r"\w"))
         rows += len(told)
         groups = told.group_by("text").agg(pl.col(KEY).first(), pl.len().alias("rows"))
-        said = _said(groups)
+        said = _said(groups["text"])
         chance += _by_chance(said, known.numbers)
-        hits = said.select("row", hashed(pl.col("said")).alias("hash")).join(known.whole, on="hash")
+        hits = pl.DataFrame([said["row"], hashed(said["said"]).alias("hash")]).join(known.whole, on="hash")
         hits = hits.select("row", "of").unique().join(groups.with_row_index("row"), on="row")
         of.update(dict(hits.group_by("of").agg(pl.col("rows").sum()).iter_rows()))
         leaking.update(dict(hits.unique("row").sort("row").select(KEY, "rows").iter_rows()))
@@ -136,23 +138,17 @@ def _search(blocks: Iterable[pl.DataFrame], column: str, known: Originals) -> Fr
     return FreeText(rows, leaking.total(), dict(of), where, round(chance, 4), most_by_chance(chance))
 
 
-def _said(groups: pl.DataFrame) -> pl.DataFrame:
+def _said(texts: pl.Series) -> pl.DataFrame:
     """Return every one to three words that stand together, as `same` says them, with their row's number."""
-    words = (
-        groups.with_row_index("row")
-        .select(
-            "row", pl.col("text").str.replace_all(BETWEEN, " ").str.strip_chars().str.split(" ").alias("word")
-        )
-        .explode("word", empty_as_null=True)
-        .with_columns(pl.col("word").str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\d@]", ""))
-        .filter(pl.col("word") != "")
-    )
+    split = texts.str.to_lowercase().str.replace_all(BETWEEN, " ").str.split(" ").alias("word")
+    words = pl.DataFrame([split]).with_row_index("row").explode("word", empty_as_null=True)
+    words = words.with_columns(words["word"].str.replace_all(APART, "")).filter(pl.col("word") != "")
     parts = []
     for length in range(1, LONGEST + 1):
-        run = pl.concat_str([pl.col("word").shift(-it) for it in range(length)])
-        together = pl.col("row") == pl.col("row").shift(1 - length)
-        parts.append(words.select("row", pl.when(together).then(run).alias("said")))
-    return pl.concat(parts).drop_nulls().with_columns(same(pl.col("said"))).unique()
+        run = pl.concat_str([pl.col("word").shift(-it) for it in range(length)]).alias("said")
+        parts.append(words.select("row", run).filter(words["row"] == words["row"].shift(1 - length)))
+    said = pl.concat(parts)
+    return said.with_columns(national(said["said"]))
 
 
 def _by_chance(said: pl.DataFrame, numbers: Mapping[int, int]) -> float:
