@@ -1,0 +1,147 @@
+"""A learner at a real browser: opens a lab as `labkit lab` shows it, and goes by what the screen says."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from browser import TOKEN, free_port
+from playwright.sync_api import Locator, Page, expect
+
+from labkit import Environment, Workspace
+
+CELL_S = 240
+YOURS = "# yours to write"
+ERRORS = "[data-mime-type='application/vnd.jupyter.stderr']"
+SCREENSHOTS = os.environ.get("LABKIT_SCREENSHOTS")
+"""A folder for pictures of the way through a lab; without it none are taken."""
+
+
+@contextmanager
+def jupyter(root: Path, scratch: Path) -> Iterator[str]:
+    """Run `labkit lab` on a new folder, without a browser of its own, and give its address, without token."""
+    port = free_port()
+    command = [sys.executable, "-m", "labkit", "lab", str(root), "--port", str(port), "--no-browser"]
+    own = {"JUPYTER_TOKEN": TOKEN} | {
+        f"JUPYTER{name}_DIR": str(scratch / name.strip("_").lower())
+        for name in ("_CONFIG", "_RUNTIME", "LAB_SETTINGS", "LAB_WORKSPACES")
+    }
+    quiet = {name: value for name, value in os.environ.items() if name != "LABKIT_UNATTENDED"}
+    with (scratch / "log").open("w") as log:
+        server = subprocess.Popen(command, env=quiet | own, stdout=log, stderr=log)
+        try:
+            yield _await_server(server, port, scratch / "log")
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+            Environment.clean_up_all(Workspace.open(root))
+
+
+def _await_server(server: subprocess.Popen[bytes], port: int, log: Path) -> str:
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        assert server.poll() is None, log.read_text()
+        try:
+            with urlopen(f"{url}/api"):  # noqa: S310 - our own server
+                return url
+        except URLError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+class Learner:
+    """Goes through the notebook in front, cell by cell, with Shift+Enter."""
+
+    def __init__(self, page: Page, choose: Callable[[str], str | None] = lambda _: None) -> None:
+        """Take a page; choose answers a prediction's question with one of its options, None is the first."""
+        self._page, self._choose, self._step, self._name = page, choose, 0, ""
+
+    def open(self, address: str, heading: str) -> None:
+        """Open an address and begin with the first cell; load again when the browser dropped a request.
+
+        Chromium drops what it is loading when a network interface comes or goes, as each container's does.
+        """
+        for _ in range(5):
+            self._page.goto(address)
+            title = self._page.get_by_role("heading", name=heading, exact=True).last
+            expect(title).to_be_visible(timeout=60_000)
+            try:
+                expect(self._page.get_by_text("| Idle")).to_be_visible(timeout=30_000)
+            except AssertionError:
+                continue
+            self._name = heading
+            title.click()
+            self._page.keyboard.press("Escape")
+            return
+        raise AssertionError("JupyterLab did not load whole in five attempts")
+
+    def work(self, cells: int, solutions: Sequence[str]) -> str:
+        """Run so many cells, fill in the solutions in order, answer every question; return what was said."""
+        rest, said = list(solutions), []
+        for _ in range(cells):
+            if self._active.get_by_text(YOURS).count():
+                self._write(rest.pop(0))
+            cell = self._run()
+            if asks(cell):
+                self._answer(cell)
+                cell = self._run()  # the form took the focus; running its cell again goes on to the next
+            assert not cell.locator(ERRORS).count(), cell.inner_text()
+            said.append(cell.inner_text())
+            self._picture()
+        assert not rest, "not every exercise was met"
+        return "\n".join(said)
+
+    @property
+    def _active(self) -> Locator:
+        """The cell that the next Shift+Enter runs."""
+        return self._page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+
+    def _write(self, source: str) -> None:
+        self._active.get_by_text(YOURS).click()
+        self._page.keyboard.press("Control+A")
+        self._page.keyboard.insert_text(source)
+
+    def _run(self) -> Locator:
+        """Run the active cell and wait for its end; return it, though the next one is active by then."""
+        self._step += 1
+        name = f"step-{self._step}"
+        self._active.evaluate("(cell, name) => cell.setAttribute('data-labkit-step', name)", name)
+        cell = self._page.locator(f"[data-labkit-step='{name}']")
+        self._page.keyboard.press("Shift+Enter")
+        if cell.locator(".jp-InputPrompt").count():
+            expect(cell.get_by_text("[*]:")).to_have_count(0, timeout=CELL_S * 1000)
+        return cell
+
+    def _answer(self, cell: Locator) -> None:
+        """Answer every question of a cell; then make the cell active again."""
+        for form in cell.locator(".widget-vbox").all():
+            question = form.locator("strong").first.inner_text()
+            options, lines = form.get_by_role("radio"), form.get_by_role("textbox")
+            if options.count():
+                wanted = self._choose(question)
+                (form.get_by_text(wanted, exact=True) if wanted else options.first).click()
+            elif lines.count():
+                lines.first.fill("I would measure it first.")
+            form.get_by_role("button", name="Record").click()
+            expect(form.get_by_text("✓ recorded")).to_be_visible()
+        self._picture()
+        cell.locator("strong").last.click()
+
+    def _picture(self) -> None:
+        if SCREENSHOTS:
+            self._page.screenshot(path=Path(SCREENSHOTS) / f"{self._name}-{self._step:02}.png")
+
+
+def asks(cell: Locator) -> bool:
+    """Tell whether a cell asks for an answer; its form takes a moment to come."""
+    if not any(verb in cell.inner_text() for verb in ("lab.predict(", "lab.reflect(")):
+        return False
+    expect(cell.get_by_role("button", name="Record").first).to_be_visible()
+    return True

@@ -1,0 +1,65 @@
+"""Labs in a real browser, worked through from the first cell to the last."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import TOKEN, browser
+from learner import Learner, jupyter
+
+from labkit import Environment, Workspace
+from labkit.artifacts import Kind
+from labkit.grading._release import HIDDEN
+from labkit.workspace import course
+
+pytestmark = [pytest.mark.browser, pytest.mark.engine, pytest.mark.timeout(900)]
+
+LABS = os.environ.get("LABKIT_WALK", "create-use-clean-up").split(",")
+"""Which labs, by slug: one, because a lab takes minutes here. All of them: LABKIT_WALK=all."""
+
+
+def chosen() -> list[Path]:
+    """Return the solved notebooks to walk through; the first lab has a test of its own."""
+    every = sorted(course().glob("labs/[0-9]*/*.ipynb"))
+    return [
+        path
+        for path in every
+        if path.stem in LABS or (LABS == ["all"] and not path.parent.name.startswith("0"))
+    ]
+
+
+def solution(cell: dict[str, Any]) -> str | None:
+    """Return a cell as a learner who knows the answer writes it; None for a cell without an exercise."""
+    source = HIDDEN.sub("", "".join(cell["source"]))
+    if "### BEGIN SOLUTION" not in source:
+        return None
+    return re.sub(r"^[ \t]*### (BEGIN|END) SOLUTION\n?", "", source, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", chosen(), ids=lambda path: path.stem)
+def test_a_learner_works_through_a_lab(path: Path, tmp_path: Path) -> None:
+    """Every question is answered, every exercise solved, every check passes, and nothing is left."""
+    cells = json.loads(path.read_bytes())["cells"]
+    title = "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
+    with jupyter(tmp_path / "workspace", tmp_path) as url, browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+        learner = Learner(page)
+        learner.open(f"{url}/lab/tree/{path.relative_to(course()).as_posix()}?token={TOKEN}", title)
+        said = learner.work(len(cells), [text for cell in cells if (text := solution(cell))])
+    assert "Traceback" not in said
+    assert "✗ not yet" not in said
+    workspace = Workspace.open(tmp_path / "workspace")
+    checks = {
+        it.predicate["check"]: it.predicate["passed"] for it in workspace.artifacts.history(kind=Kind.CHECKED)
+    }
+    assert checks.pop("clean-up")
+    assert checks
+    assert all(checks.values())
+    asked = [it for kind in (Kind.PREDICTED, Kind.REFLECTED) for it in workspace.artifacts.history(kind=kind)]
+    assert len({it.predicate["name"] for it in asked}) >= sum(
+        said.count(verb) for verb in ("lab.predict(", "lab.reflect(")
+    )
+    assert Environment.list(workspace) == []
