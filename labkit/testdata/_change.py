@@ -10,8 +10,9 @@ import polars as pl
 
 from labkit.errors import LabError
 from labkit.testdata._ff1 import ff1
+from labkit.testdata._mac import Bits
 from labkit.testdata._pattern import Pattern
-from labkit.testdata._persona import BITS, Bits, Personas
+from labkit.testdata._persona import BITS, Personas
 from labkit.testdata._rule import INTEGER, UUID, Rule, family, width
 from labkit.testdata._schema import Column, Table
 from labkit.testdata._scrub import Scrubber
@@ -73,6 +74,8 @@ class Changer:
 
     def _fake(self, own: pl.Series, rule: Rule, column: Column, people: "_People") -> pl.Series:
         bits, most = people.bits(self._personas, own, rule.by), width(column.type)
+        if rule.is_unique:
+            bits = self._personas.spelled(own, bits)
         made = self._personas.make(str(rule.argument), bits, most)
         same = (made == own).fill_null(value=False)
         if not same.any():

@@ -1,8 +1,8 @@
 """Who a row is about, and the made-up person in their place: the same one wherever they turn up.
 
-A persona is 60 bits of keyed BLAKE2b (RFC 7693) over the value that tells who it is. Two of a million get the
-same one with a probability of about 4e-7. Names are drawn with the weights that Faker has them with, so that
-frequent ones stay frequent; addresses are made of independent parts, so that they do not run out.
+A persona is 60 bits of AES-CMAC over the value that tells who it is. Two of a million get the same one with a
+probability of about 4e-7. Names are drawn with the weights that Faker has them with, so that frequent ones
+stay frequent; addresses are made of independent parts, so that they do not run out.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,9 +15,8 @@ import polars as pl
 from faker import Faker
 from faker.providers.address.en_US import Provider as Places
 from faker.providers.person.en_US import Provider as People
-from numpy.typing import NDArray
 
-Bits = NDArray[np.uint64]
+from labkit.testdata._mac import Bits, cmac
 
 BITS = 60
 DRAWN = 1 << 16
@@ -25,6 +24,9 @@ DRAWN = 1 << 16
 
 MIX = np.uint64(0x9E3779B97F4A7C15)
 """The odd number next to 2**64 / golden ratio: multiplying by it brings low bits into the high ones."""
+
+NAMED = np.uint64((1 << 32) - 1)
+"""The bits from which first and last names are drawn."""
 
 SHORT = 60
 """A column for fewer characters than this gets the short form of an e-mail address, which takes 25."""
@@ -34,20 +36,20 @@ class Personas:
     """Made-up people under a key: `bits` tells who, `make` tells what they are called."""
 
     def __init__(self, key: bytes, purpose: bytes = b"labkit persona") -> None:
-        self._hash = blake2b(key=key, person=purpose, digest_size=8)
+        self._tags = cmac(blake2b(key=key, person=purpose, digest_size=32).digest())
 
     def bits(self, who: pl.Series) -> Bits:
         """Return the 60 bits of each text; case and spaces around it do not count. None is as ""."""
-        start = self._hash.copy
+        return self._tags(_plain(who.fill_null(""))) >> np.uint64(64 - BITS)
 
-        def one(text: bytes) -> bytes:
-            whole = start()
-            whole.update(text)
-            return whole.digest()
-
-        texts = who.fill_null("").str.strip_chars().str.to_lowercase().cast(pl.Binary).to_list()
-        found = np.frombuffer(b"".join(map(one, texts)), dtype="<u8")
-        return found >> np.uint64(64 - BITS)
+    def spelled(self, own: pl.Series, bits: Bits) -> Bits:
+        """Return bits that also differ where values differ in case or spaces alone; the names stay the same."""
+        own = own.fill_null("")
+        spelled = (own != _plain(own)).to_numpy()
+        if not spelled.any():
+            return bits
+        exact = self._tags(own) >> np.uint64(64 - BITS)
+        return np.where(spelled, (bits & NAMED) | (exact & ~NAMED), bits)
 
     @staticmethod
     def make(kind: str, bits: Bits, width: int | None) -> pl.Series:
@@ -56,6 +58,10 @@ class Personas:
             return _text("p", _hexadecimal(bits), "@example.com")
         made = MAKERS[kind](bits)
         return made if width is None or kind in {"email", "user name"} else made.str.slice(0, width)
+
+
+def _plain(texts: pl.Series) -> pl.Series:
+    return texts.str.strip_chars().str.to_lowercase()
 
 
 @cache
