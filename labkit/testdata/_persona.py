@@ -43,7 +43,7 @@ class Personas:
         return self._tags(_plain(who.fill_null(""))) >> np.uint64(64 - BITS)
 
     def spelled(self, own: pl.Series, bits: Bits) -> Bits:
-        """Return bits that also differ where values differ in case or spaces alone; the names stay the same."""
+        """Return bits that differ also where values differ in case or spaces alone; names stay the same."""
         own = own.fill_null("")
         spelled = (own != _plain(own)).to_numpy()
         if not spelled.any():
