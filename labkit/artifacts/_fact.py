@@ -30,6 +30,7 @@ class Kind(StrEnum):
     BUILT = "https://slsa.dev/provenance/v1"
     BILL_OF_MATERIALS = "https://cyclonedx.org/bom"
     TESTED = "https://in-toto.io/attestation/test-result/v0.1"
+    TEST_DATA_AUDITED = "https://labkit.dev/test-data-audited/v1"
     APPROVED = "https://labkit.dev/approved/v1"
     PREDICTED = "https://labkit.dev/predicted/v1"
     CHECKED = "https://labkit.dev/checked/v1"

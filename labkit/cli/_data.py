@@ -1,10 +1,12 @@
 """`labkit data`: generate production-like data, survey a database, obscure it, audit the result."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from labkit.cli._show import as_json, console, print_json, print_table, step_printer
+from labkit.workspace import Workspace
 
 
 @click.group()
@@ -63,3 +65,33 @@ def obscure(source: str, target: str, path: Path, key_file: Path | None, *, as_j
         return
     print_table(("table", "rows"), done.rows.items(), empty="no table")
     console.print(f"obscured in {done.seconds} s, key {done.key_fingerprint} (its fingerprint, not the key)")
+
+
+@data.command()
+@click.argument("source")
+@click.argument("target")
+@click.option(
+    "--policy", "path", type=click.Path(path_type=Path), help="The rules; default: by the columns' names."
+)
+@click.option("--no-attack", is_flag=True, help="Look nobody up with a list from outside.")
+@click.option(
+    "--workspace", "root", type=click.Path(path_type=Path), help="Record the report in this learner's folder."
+)
+@as_json
+def audit(
+    source: str, target: str, path: Path | None, root: Path | None, *, no_attack: bool, as_json: bool
+) -> None:
+    """Say what the test database at TARGET still tells of people, and leave with 1 if it is too much."""
+    from labkit import testdata  # noqa: PLC0415 - as above
+
+    policy = testdata.Policy.load(path) if path else None
+    report = testdata.audit(source, target, policy, attack=not no_attack, progress=step_printer())
+    if root:
+        testdata.record(Workspace.open(root).artifacts, target, report)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        print_table(("problem",), [(it,) for it in report.problems], empty="no problem was found")
+        for line in report.lines:
+            console.print(line, markup=False)
+    sys.exit(0 if report.passed else 1)

@@ -10,6 +10,7 @@ from labkit.environment._balancer import Balancer, ServerStatus
 from labkit.environment._capture import Capture, Captured, read_capture
 from labkit.environment._database import Database
 from labkit.environment._environment import Environment
+from labkit.environment._fingerprint import fingerprint
 from labkit.environment._images import one_builder, service_image
 from labkit.environment._instance import Instance
 from labkit.environment._inventory import Element
@@ -30,6 +31,7 @@ __all__ = [
     "NotReady",
     "ServerStatus",
     "Stub",
+    "fingerprint",
     "one_builder",
     "read_capture",
     "service_image",

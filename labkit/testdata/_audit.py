@@ -130,8 +130,10 @@ def _compare(
             not_run.append(
                 f"own values of {name}: its rows have no key that stayed, so which is whose is not known"
             )
-        kept |= {f"{name}.{column}": count for column, count in own_kept(compared, changed).items()}
-        met |= {f"{name}.{column}": it for column, it in coincidences(compared, table, changed).items()}
+        own = own_kept(compared, changed)
+        others = coincidences(compared, table, changed, own)
+        kept |= {f"{name}.{column}": count for column, count in own.items()}
+        met |= {f"{name}.{column}": it for column, it in others.items()}
         people = compared if is_people else people
     return kept, met, not_run, people
 

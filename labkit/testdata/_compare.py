@@ -104,15 +104,17 @@ def own_kept(compared: Compared, columns: Mapping[str, Rule]) -> dict[str, int |
     return {it: int(count or 0) for it, count in zip(columns, pairs.select(kept).row(0), strict=True)}
 
 
-def coincidences(compared: Compared, table: Table, columns: Mapping[str, Rule]) -> dict[str, Coincidence]:
-    """Return by column how many values of the target are somebody's in the source."""
+def coincidences(
+    compared: Compared, table: Table, columns: Mapping[str, Rule], kept: Mapping[str, int | None]
+) -> dict[str, Coincidence]:
+    """Return by column how many values of the target are somebody else's in the source; kept is own_kept."""
     found = {}
     for name, rule in columns.items():
         if rule.kind in {"shift", "null"}:
             continue
         real = compared.source[f"#{name}"].drop_nulls().unique()
         ours = compared.target[f"#{name}"].drop_nulls()
-        seen = int(ours.is_in(real.implode()).sum())
+        seen = int(ours.is_in(real.implode()).sum()) - (kept[name] or 0)
         expected = _expected(rule, table.columns[name].type, len(ours), len(real))
         most = None if expected is None else most_by_chance(expected)
         found[name] = Coincidence(seen, len(ours), expected, most)

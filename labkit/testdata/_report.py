@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from labkit.testdata._attack import Attack
 from labkit.testdata._compare import Coincidence
 from labkit.testdata._distribution import Distribution
 from labkit.testdata._texts import FreeText
-
-MOST_REIDENTIFIED = 0.09
-"""One in eleven: the most that the European Medicines Agency allows (guidance on its policy 0070)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +23,9 @@ class Audit:
     not run. foreign_keys: each key of the source, and whether every reference in the target leads somewhere.
     not_run: what could not be checked, and why. seconds is how long it took.
     """
+
+    MOST_REIDENTIFIED: ClassVar[float] = 0.09
+    """One in eleven: the most that the European Medicines Agency allows (guidance on its policy 0070)."""
 
     rows: Mapping[str, int]
     own_kept: Mapping[str, int | None]
@@ -62,9 +62,20 @@ class Audit:
         """What is wrong, a sentence each, naming the column and the way out."""
         return [*self._kept(), *self._met(), *self._left_in_texts(), *self._found(), *self._broken()]
 
+    @property
+    def lines(self) -> list[str]:
+        """The report in a few lines for people, beside its problems."""
+        share = "not run" if self.reidentified is None else f"{self.reidentified:.1%} found again"
+        known = ", ".join(f"{name} ({how})" for name, how in self.known.items()) or "nothing"
+        return [
+            f"{len(self.own_kept)} columns had to change, {len(self.free_text)} columns of text were searched",
+            f"k = {self.k}, l = {self.l}, attack with a list: {share}; known outside: {known}",
+            *(f"not checked: {why}" for why in self.not_run),
+        ]
+
     def _kept(self) -> list[str]:
         return [
-            f"{column} keeps {count} of its own values: give it a rule that changes it: fake, digits"
+            f"{column} keeps {count} of its own values: give it a rule such as fake or digits"
             for column, count in self.own_kept.items()
             if count
         ]
@@ -74,20 +85,19 @@ class Audit:
             f"{column} has {it.seen} values of other people, and chance explains {it.most}: "
             "were they shuffled, or left as they are?"
             for column, it in self.coincidences.items()
-            if not it.within and not self.own_kept.get(column)
+            if not it.within
         ]
 
     def _left_in_texts(self) -> list[str]:
         return [
-            f"{column} holds real values in {it.leaking} rows, of {', '.join(it.of)}: "
-            "give it the rule scrub or null"
+            f"{column} holds real values of {', '.join(it.named)} in {it.leaking} rows: use scrub or null"
             for column, it in self.free_text.items()
             if not it.clean
         ]
 
     def _found(self) -> list[str]:
         share = self.reidentified
-        if share is None or share <= MOST_REIDENTIFIED:
+        if share is None or share <= self.MOST_REIDENTIFIED:
             return []
         known = ", ".join(f"{column} ({how})" for column, how in self.known.items())
         return [f"{share:.0%} of {self.people} are found again by {known}: make these less exact"]

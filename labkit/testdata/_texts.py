@@ -23,7 +23,7 @@ BETWEEN = r'[\s"\'{}\[\]<>,;:=]+'
 HEAD = r"^\s*(\S+(?:\s+\S+){0,2})"
 NUMBERS = r"[+(]*\d(?:[ ().\-]*\d){6,}"
 ADDRESSES = r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+"
-IN_TEXT = "its own text before"
+IN_TEXT = "the text of "
 EXAMPLES = 3
 
 
@@ -31,8 +31,8 @@ EXAMPLES = 3
 class FreeText:
     """A column of text: its rows, those of them with an original value in, of which columns, and where.
 
-    of counts rows by the column whose value was found; IN_TEXT stands for a number or an e-mail address that
-    stood in the same column of the source. where gives the keys of the first rows. by_chance is how many
+    of counts rows by the column whose value was found; "the text of" a column was the place of a number or an
+    e-mail address. where gives the keys of the first rows. by_chance is how many
     numbers of the texts would be somebody's by chance, and most what chance hardly exceeds.
     """
 
@@ -42,6 +42,11 @@ class FreeText:
     where: tuple[str, ...]
     by_chance: float
     most: int
+
+    @property
+    def named(self) -> list[str]:
+        """The columns whose values were found; what stood in no column, by the text that it stood in."""
+        return [it for it in self.of if not it.startswith(IN_TEXT)] or list(self.of)
 
     @property
     def clean(self) -> bool:
@@ -107,7 +112,7 @@ def originals(
                         .str.extract_all(pattern)
                         .explode(empty_as_null=True)
                     )
-                    found.take(texts, f"{table}.{column}: {IN_TEXT}")
+                    found.take(texts, f"{IN_TEXT}{table}.{column}")
     return found
 
 

@@ -4,6 +4,7 @@ The one room that knows ipywidgets and IPython's display. What a widget shows is
 database or the engine, so a reopened notebook shows the truth.
 """
 
+from labkit.widgets._audit import audit
 from labkit.widgets._board import PipelineBoard, board
 from labkit.widgets._forms import choice_form, number_form, show, text_form
 from labkit.widgets._picture import EnvironmentView, environment
@@ -15,6 +16,7 @@ __all__ = [
     "EnvironmentView",
     "PipelineBoard",
     "Table",
+    "audit",
     "board",
     "choice_form",
     "environment",

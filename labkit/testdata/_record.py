@@ -1,0 +1,32 @@
+"""Writes what a test database is, and what its audit found, into the artifact database."""
+
+import importlib.metadata
+
+from psycopg.conninfo import conninfo_to_dict
+
+from labkit.artifacts import ArtifactDatabase, Fact, Kind, Reference, Subject
+from labkit.testdata._copy import connected
+from labkit.testdata._obscure import Obscured
+from labkit.testdata._report import Audit
+
+
+def record(artifacts: ArtifactDatabase, target: str, report: Audit, made: Obscured | None = None) -> Fact:
+    """Append a fact about a test database and return it: its state's digest, policy, report.
+
+    target is its libpq URL. made is what `obscure` returned, with the fingerprint of the key; None when it was
+    made by other means. Neither the key nor a value of the data is written.
+
+    :raises LabError: when the database cannot be reached.
+    """
+    from labkit.environment import fingerprint  # noqa: PLC0415 - brings the container engine's libraries
+
+    with connected(target) as connection:
+        subject = Subject(f"test-database/{conninfo_to_dict(target)['dbname']}", fingerprint(connection))
+    tools = ("pipeline-labkit", "faker") if made else ("pipeline-labkit",)
+    references = [Reference("tool", f"pkg:pypi/{it}@{importlib.metadata.version(it)}") for it in tools]
+    if report.policy_digest:
+        references.append(Reference("config", "policy", report.policy_digest))
+    obscured = made.to_json() if made else None
+    return artifacts.record(
+        Kind.TEST_DATA_AUDITED, subject, references=references, audit=report.to_json(), obscured=obscured
+    )

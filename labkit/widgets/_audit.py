@@ -1,0 +1,189 @@
+"""The audit of a test database: what stayed, what is in texts, who can be found, and what data look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from labkit.widgets._drawing import FILLS, THEME_TEXT, box, cut, picture, text
+from labkit.widgets._faces import Faces
+from labkit.widgets._table import Table
+
+if TYPE_CHECKING:  # testdata loads polars, which a notebook without test data need not wait for
+    from labkit.testdata import Audit, Statistics
+
+LEFT, RIGHT, WIDTH, ROW = 10, 590, 1150, 24
+NAME, BAR = 232, 120
+LANES = (("NULL", 228), ("different", 338), ("most common", 448))
+LANE = 84
+MOST_SHOWN = 14
+CODE = """\
+report = testdata.audit(source, target, policy)
+report.problems, report.k, report.l, report.reidentified"""
+
+
+def audit(report: Audit) -> Faces:
+    """Return the picture of an audit, its tables, and the call that makes one."""
+    view = Faces("audit of a test database", CODE)
+    view.update(draw(report), *tables(report))
+    return view
+
+
+def draw(report: Audit) -> str:
+    """Return a report as SVG: on the left columns and texts, on the right people and distributions."""
+    verdict = "passed" if report.passed else "failed"
+    title = f"{FILLS[verdict][0]} the test database {verdict} its audit"
+    shapes = [text(LEFT, 24, title, bold=True)]
+    shapes += [text(LEFT, 48 + ROW * at, f"– {cut(it, 165)}") for at, it in enumerate(report.problems)]
+    top = 48 + ROW * len(report.problems)
+    left = [*_section(LEFT, top, "Own values that stayed", _kept(report))]
+    below = top + ROW * (len(report.own_kept) + 2)
+    left += _section(LEFT, below, "Real values in texts", _texts(report))
+    right = [*_people(report, top)]
+    right += _distributions(report, top + 6 * ROW)
+    rows = max(len(report.own_kept) + len(report.free_text) + 4, 8 + len(_shown(report)))
+    label = f"{title}. {'. '.join(report.problems)}"
+    return picture(WIDTH, top + ROW * rows, label, *shapes, *left, *right)
+
+
+def _section(x: int, top: int, title: str, rows: Iterator[tuple[str, float | None, str]]) -> list[str]:
+    """Return a heading and a bar a row: its name, a share from 0 to 1 or None for unknown, words."""
+    shapes = [text(x, top + 16, title, bold=True)]
+    for at, (name, share, words) in enumerate(rows, 1):
+        y = top + ROW * at
+        shapes += [text(x, y + 16, cut(name, 32)), *_bar(x + NAME, y + 5, BAR, share)]
+        shapes.append(text(x + NAME + BAR + 10, y + 16, words))
+    return shapes
+
+
+def _bar(x: float, y: float, width: float, share: float | None) -> list[str]:
+    outline = box(x, y, width, 13, FILLS["not run" if share is None else "passed"][1], radius=3)
+    filled = box(x, y, max(4, width * share), 13, "#c62d23", radius=3) if share else ""
+    return [outline, filled]
+
+
+def _kept(report: Audit) -> Iterator[tuple[str, float | None, str]]:
+    for name, count in report.own_kept.items():
+        rows = report.rows[name.rpartition(".")[0]]
+        sign = FILLS["not run" if count is None else "failed" if count else "passed"][0]
+        kept = "not known" if count is None else f"{count} of {rows}"
+        it = report.coincidences.get(name)
+        chance = f", others' {it.seen}" if it else ""
+        yield name, None if count is None else count / max(rows, 1), f"{sign} {kept}{chance}"
+
+
+def _texts(report: Audit) -> Iterator[tuple[str, float | None, str]]:
+    for name, it in report.free_text.items():
+        sign = FILLS["passed" if it.clean else "failed"][0]
+        yield name, it.leaking / max(it.rows, 1), f"{sign} {it.leaking} of {it.rows}"
+
+
+def _people(report: Audit, top: int) -> list[str]:
+    x, share, limit = RIGHT, report.reidentified, report.MOST_REIDENTIFIED
+    shapes = [text(x, top + 16, f"Who can be found in {report.people or 'it'}", bold=True)]
+    words = "not run" if share is None else f"{share:.1%} found again, at most {limit:.0%} may be"
+    shapes += _bar(x, top + ROW + 5, 2 * BAR, share)
+    mark = x + 2 * BAR * limit
+    shapes.append(f'<path d="M{mark},{top + ROW + 1} v21" stroke="{THEME_TEXT}" stroke-width="3"/>')
+    shapes.append(text(x + 2 * BAR + 10, top + ROW + 16, words))
+    known = ", ".join(f"{name.rpartition('.')[2]} ({how})" for name, how in report.known.items())
+    shapes.append(text(x, top + 2 * ROW + 16, cut(f"known outside: {known or 'nothing'}", 84)))
+    groups = f"k = {_or_none(report.k)}: the smallest group of people who look alike"
+    values = f"l = {_or_none(report.l)}: the fewest different sensitive values in such a group"
+    return [*shapes, text(x, top + 3 * ROW + 16, groups), text(x, top + 4 * ROW + 16, values)]
+
+
+def _or_none(number: int | None) -> str:
+    return "none" if number is None else str(number)
+
+
+def _shown(report: Audit) -> list[str]:
+    """Return the columns whose distributions are drawn: those that changed, then the others."""
+    found = report.distributions
+    return sorted(found, key=lambda it: not found[it].changes)[:MOST_SHOWN]
+
+
+def _distributions(report: Audit, top: int) -> list[str]:
+    shapes = [text(RIGHT, top + 16, "Distributions, as shares from 0 to 1: ○ before, ◆ after", bold=True)]
+    shapes += [text(RIGHT + x, top + ROW + 16, name) for name, x in LANES]
+    for at, name in enumerate(_shown(report), 2):
+        it, y = report.distributions[name], top + ROW * at
+        sign = "≠" if it.changes else "="
+        shapes.append(text(RIGHT, y + 16, f"{sign} {cut(name, 29)}", bold=bool(it.changes)))
+        for (_, x), before, after in zip(
+            LANES, *(_shares(side) for side in (it.before, it.after)), strict=True
+        ):
+            shapes += _lane(RIGHT + x, y + 12, before, after)
+    return shapes
+
+
+def _shares(it: Statistics) -> Sequence[float]:
+    return it.nulls, min(1.0, it.distinct / max(it.rows, 1)), it.common
+
+
+def _lane(x: float, y: float, before: float, after: float) -> list[str]:
+    """Return two marks on a line from 0 to 1."""
+    first, second = x + LANE * before, x + LANE * after
+    return [
+        f'<path d="M{x},{y} h{LANE}" stroke="#9aa4b1"/>',
+        f'<path d="M{first},{y} H{second}" stroke="{THEME_TEXT}" stroke-width="2"/>',
+        f'<path d="M{second},{y - 5} l5,5 l-5,5 l-5,-5 z" fill="{THEME_TEXT}"/>',
+        f'<circle cx="{first}" cy="{y}" r="5.5" fill="none" stroke="#d0661c" stroke-width="2"/>',
+    ]
+
+
+def tables(report: Audit) -> list[Table]:
+    """Return a report as tables."""
+    return [
+        Table(("problem",), [(it,) for it in report.problems] or [("none",)], "what is wrong"),
+        _changed_table(report),
+        _text_table(report),
+        _people_table(report),
+        _distribution_table(report),
+    ]
+
+
+def _changed_table(report: Audit) -> Table:
+    columns = ("column", "rows with their own value", "rows with another's", "by chance", "at most")
+    rows = []
+    for name, count in report.own_kept.items():
+        it = report.coincidences.get(name)
+        chance = "common anyhow" if it and it.expected is None else f"{it.expected:.3g}" if it else ""
+        most = "" if it is None or it.most is None else it.most
+        rows.append((name, "not known" if count is None else count, it.seen if it else "", chance, most))
+    return Table(columns, rows, "columns that had to change")
+
+
+def _text_table(report: Audit) -> Table:
+    columns = ("column", "texts", "with a real value", "of", "keys of the first")
+    rows = [
+        (name, it.rows, it.leaking, ", ".join(it.of), ", ".join(it.where))
+        for name, it in report.free_text.items()
+    ]
+    return Table(columns, rows, "texts searched for every original value")
+
+
+def _people_table(report: Audit) -> Table:
+    share = report.reidentified
+    found = "not run" if share is None else f"{share:.1%}"
+    rows: list[tuple[str, object]] = [(f"known outside: {name}", how) for name, how in report.known.items()]
+    rows += [("k", _or_none(report.k)), ("l", _or_none(report.l)), ("found again", found)]
+    rows += [(name, "holds" if holds else "leads nowhere") for name, holds in report.foreign_keys.items()]
+    rows += [("not checked", why) for why in report.not_run]
+    return Table(("", ""), rows, f"people ({report.people or 'none'}) and references")
+
+
+def _distribution_table(report: Audit) -> Table:
+    columns = ("column", "NULL", "different values", "of rows", "most common", "mean bytes", "changed")
+    rows = []
+    for name, it in report.distributions.items():
+        one, other = it.before, it.after
+        pairs = (
+            f"{one.nulls:.0%} → {other.nulls:.0%}",
+            f"{one.distinct} → {other.distinct}",
+            f"{one.rows} → {other.rows}",
+            f"{one.common:.1%} → {other.common:.1%}",
+            f"{one.width} → {other.width}",
+        )
+        rows.append((name, *pairs, ", ".join(it.changes)))
+    return Table(columns, rows, "distributions, before → after")
