@@ -1,6 +1,6 @@
 """Surveys a database: what is in it, what of it is personal by its look, and a first policy to decide on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -52,8 +52,12 @@ class Surveyed:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found. order lists the tables, each after those that it refers to; cycles names the loops."""
+    """What was found. order lists the tables, each after those that it refers to; cycles names the loops.
 
+    tables holds each table's columns, types and keys by its name.
+    """
+
+    tables: Mapping[str, Table]
     columns: Sequence[Surveyed]
     foreign_keys: Sequence[ForeignKey]
     order: Sequence[str]
@@ -81,7 +85,7 @@ def survey(url: str) -> Survey:
     with reading(url) as (source, schema):
         columns = [it for table in schema.tables.values() for it in _table(source, schema, table)]
     views = [view.name for view in schema.views]
-    return Survey(columns, schema.foreign_keys, schema.order, schema.cycles, views)
+    return Survey(schema.tables, columns, schema.foreign_keys, schema.order, schema.cycles, views)
 
 
 def _table(source: Connection, schema: Schema, table: Table) -> list[Surveyed]:
