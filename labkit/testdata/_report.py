@@ -68,8 +68,8 @@ class Audit:
         share = "not run" if self.reidentified is None else f"{self.reidentified:.1%} found again"
         known = ", ".join(f"{name} ({how})" for name, how in self.known.items()) or "nothing"
         return [
-            f"{len(self.own_kept)} columns had to change, {len(self.free_text)} columns of text were searched",
-            f"k = {self.k}, l = {self.l}, attack with a list: {share}; known outside: {known}",
+            f"{len(self.own_kept)} columns had to change, {len(self.free_text)} of text were searched",
+            f"k = {self.k}, l = {self.l}, attack: {share}; known outside: {known}",
             *(f"not checked: {why}" for why in self.not_run),
         ]
 
@@ -90,7 +90,7 @@ class Audit:
 
     def _left_in_texts(self) -> list[str]:
         return [
-            f"{column} holds real values of {', '.join(it.named)} in {it.leaking} rows: use scrub or null"
+            f"{column} has real values of {', '.join(it.named)} in {it.leaking} rows: use scrub or null"
             for column, it in self.free_text.items()
             if not it.clean
         ]
