@@ -11,10 +11,10 @@ from labkit.testdata._report import Audit
 
 
 def record(artifacts: ArtifactDatabase, target: str, report: Audit, made: Obscured | None = None) -> Fact:
-    """Append a fact about a test database and return it: its state's digest, policy, report.
+    """Append a fact about a test database: the digest of its state, the policy, the report; return it.
 
-    """Append a fact about a test database, with its state's digest and the report, and return it.
-    was made by other means. Neither the key nor a value of the data is written.
+    target is its libpq URL. made is what `obscure` returned, with the fingerprint of the key; None when it
+    was made otherwise. Neither the key nor a value of the data is written.
 
     :raises LabError: when the database cannot be reached.
     """
