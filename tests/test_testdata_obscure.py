@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.errors import LabError
-from labkit.testdata import Policy, obscure, subset
+from labkit.testdata import Policy, generate, obscure, subset, survey
 from labkit.testdata._change import Changer
 from labkit.testdata._ff1 import ff1
 from labkit.testdata._mac import cmac
+from labkit.testdata._persona import Personas
 from labkit.testdata._rule import Rule
 from labkit.testdata._schema import Column, Table
 from labkit.testdata._scrub import Scrubber
@@ -319,6 +320,73 @@ def test_what_is_kept_beside_what_is_changed_is_kept_whole(values: list[str | No
     assert back["kept"].to_list() == values
 
 
+@pytest.mark.engine
+def test_a_table_of_one_column_comes_through_whatever_it_holds(fresh: Callable[[], str]) -> None:
+    """Also what COPY could take for the end of all rows, or for NULL."""
+    source, target = fresh(), fresh()
+    texts = ["\\.", "", None, "\\N", ' "', "a\nb", "ann@x.test"]
+    with psycopg.connect(source) as connection:
+        connection.execute("CREATE TABLE kept (it text); CREATE TABLE changed (it text)")
+        connection.cursor().executemany("INSERT INTO kept VALUES (%s)", [(text,) for text in texts])
+        connection.cursor().executemany("INSERT INTO changed VALUES (%s)", [(text,) for text in texts])
+    obscure(source, target, Policy.load('[kept]\nit = "keep"\n[changed]\nit = "scrub"\n'))
+    assert [row[0] for row in rows(target, "SELECT it FROM kept")] == texts
+    assert [row[0] for row in rows(target, "SELECT it FROM changed")] == [*texts[:-1], "[removed]"]
+
+
+def changed_by(rules: dict[str, Rule], **values: list[str | None]) -> pl.DataFrame:
+    """Return what becomes of columns of text, or of dates where they are shifted."""
+    columns = {
+        name: Column(name, "date" if rule.kind == "shift" else "text", nullable=True, generated=False)
+        for name, rule in rules.items()
+    }
+    changer = Changer(Table("public", "t", columns, (), ()), rules, KEY, Scrubber(()))
+    names = dict.fromkeys(columns, pl.String)
+    out = changer(pl.DataFrame(values, schema=names).write_csv(include_header=False).encode())
+    return pl.read_csv(out, has_header=False, schema=names)
+
+
+def test_who_is_told_by_nothing_is_told_by_the_own_value() -> None:
+    """People without an e-mail address are not all one person."""
+    rules = {"mail": Rule("fake", "email"), "name": Rule("fake", "name", "mail")}
+    out = changed_by(rules, mail=["", None, "", "a@x.test"], name=["Ann", "Ann", "Ben", "Cy"])
+    assert out["mail"].to_list()[:3] == ["", None, ""]
+    assert out["name"][0] == out["name"][1] != out["name"][2]
+
+
+def test_how_far_a_date_moves_does_not_follow_from_the_fake_address() -> None:
+    """The address and the names in it give all of a persona's bits away; dates move by others."""
+    people, days = [f"p{number}@x.test" for number in range(1000)], 2
+    rules = {"mail": Rule("fake", "email"), "day": Rule("shift", days, "mail")}
+    out = changed_by(rules, mail=list(people), day=["2000-01-10"] * len(people))
+    told = Personas(KEY).bits(pl.Series(people)) % np.uint64(2 * days)
+    assert len(set(zip(told.tolist(), out["day"], strict=True))) == (2 * days) ** 2
+
+
+# ---- Safe Harbor ----
+
+
+@pytest.mark.engine
+def test_safe_harbor_leaves_nothing_that_can_be_turned_back(fresh: Callable[[], str]) -> None:
+    """No exact date, no code that a key opens, no number that counts people; and no key is taken."""
+    source, target = fresh(), fresh()
+    generate(source, 300)
+    policy = Policy.safe_harbor(survey(source))
+    kinds = {rule.kind for rules in policy.rules.values() for rule in rules.values()}
+    assert not kinds & {"digits", "shift"}
+    with pytest.raises(LabError, match="forget_key"):
+        obscure(source, target, policy, key=KEY)
+    obscure(source, target, policy)
+    born = "SELECT count(*) FROM customers WHERE born <> date_trunc('year', born)"
+    assert rows(target, born) == [(0,)]
+    old = "SELECT count(*) FROM customers WHERE born < date_trunc('year', now()) - interval '90 years'"
+    assert rows(source, old) > [(0,)] == rows(target, old)
+    ids = "SELECT id FROM customers ORDER BY id LIMIT 5"
+    assert rows(source, ids) != rows(target, ids)
+    unborn = "SELECT count(*) FROM customers WHERE born IS NULL"
+    assert rows(source, unborn) == rows(target, unborn)
+
+
 # ---- subset ----
 
 
@@ -357,6 +425,32 @@ def test_a_subset_of_a_cycle_is_refused_by_name(fresh: Callable[[], str]) -> Non
     with pytest.raises(LabError, match=r"a → b → a|b → a → b"):
         subset(source, target, {"a": "id = 1"})
     assert subset(source, target, {}) == {"a": 1, "b": 1}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ({"customers": "idd = 1"}, 'column "idd" does not exist'),
+        ({"customers": "id ="}, "a condition in SQL over the columns of customers"),
+        ({"custom": "true"}, "tables of the database: .*customers"),
+    ],
+)
+def test_a_condition_that_cannot_be_is_refused_before_anything_is_written(
+    source: str, fresh: Callable[[], str], where: dict[str, str], words: str
+) -> None:
+    """The message holds PostgreSQL's own words; the target is still there, and empty."""
+    target = fresh()
+    with pytest.raises(LabError, match=words):
+        subset(source, target, where)
+    assert rows(target, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
+
+
+@pytest.mark.engine
+def test_a_condition_may_name_its_table(source: str, fresh: Callable[[], str]) -> None:
+    """Also where the table is reached by a reference only."""
+    target = fresh()
+    assert subset(source, target, {"customers": "customers.id = 2"})["orders"] == 1
 
 
 # ---- policies that cannot be ----
@@ -444,6 +538,62 @@ def test_a_lost_connection_drops_the_target_and_leaves_the_source(
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(target)
     assert rows(source, "SELECT string_agg(c::text, '|' ORDER BY id) FROM customers c") == before
+
+
+@pytest.mark.engine
+def test_a_lost_source_drops_the_target(source: str, fresh: Callable[[], str]) -> None:
+    """The other side of it."""
+    target = fresh()
+
+    def cut(said: str) -> None:
+        if said.startswith("customers"):
+            with psycopg.connect(target.rpartition("/")[0] + "/postgres", autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                    [source.rpartition("/")[2]],
+                )
+
+    with pytest.raises(LabError, match="was dropped"):
+        obscure(source, target, Policy.load(POLICY), progress=cut)
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(target)
+
+
+@pytest.mark.engine
+def test_nobody_changes_the_schema_meanwhile(source: str, fresh: Callable[[], str]) -> None:
+    """A migration waits; what is copied is what was read of the schema."""
+    target = fresh()
+    refused: list[str] = []
+
+    def migrate(_: str) -> None:
+        with psycopg.connect(source, options="-c lock_timeout=50") as connection:
+            try:
+                connection.execute("ALTER TABLE orders ADD COLUMN secret text DEFAULT 'Lori Meyer'")
+            except psycopg.errors.LockNotAvailable as problem:
+                refused.append(str(problem))
+
+    obscure(source, target, Policy.load(POLICY), progress=migrate)
+    assert len(refused) > 3
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    "table",
+    [
+        "CREATE TABLE vip (level integer) INHERITS (orders)",
+        """CREATE EXTENSION postgres_fdw; CREATE SERVER real FOREIGN DATA WRAPPER postgres_fdw;
+        CREATE FOREIGN TABLE far (id integer) SERVER real""",
+    ],
+)
+def test_tables_that_do_not_hold_their_own_rows_are_refused_by_name(
+    source: str, fresh: Callable[[], str], table: str
+) -> None:
+    """A foreign table would lead the copy to the real data, a parent would give its children's rows twice."""
+    target = fresh()
+    with psycopg.connect(source) as connection:
+        connection.execute(table.encode())
+    with pytest.raises(LabError, match=r"parents of others: (orders|far)"):
+        subset(source, target, {})
 
 
 @pytest.mark.engine

@@ -25,8 +25,23 @@ BLOCK = 4 << 20
 AHEAD = 2
 """Blocks that are read while one is changed."""
 
-FORMS = {"datestyle": "ISO,YMD", "intervalstyle": "iso_8601", "extra_float_digits": "1"}
-"""In what forms values are read and written, whatever the server is set to."""
+FORMS = {
+    "client_encoding": "UTF8",
+    "datestyle": "ISO,YMD",
+    "intervalstyle": "iso_8601",
+    "extra_float_digits": "1",
+    "row_security": "off",
+}
+"""In what forms values are read and written, whatever the server is set to, and never a part unasked."""
+
+LOCK_MS = 10_000
+"""How long a change of the source's schema by others is waited for."""
+
+# A foreign table leads to where the real data is; the rows of a child would be read with its parent's too.
+ODD = """
+SELECT c.oid::regclass::text FROM pg_class c
+ WHERE c.relkind = 'f' OR c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
+"""
 
 STEP = 20 * 10**6
 """Bytes of a table after which progress is told."""
@@ -81,10 +96,11 @@ def copy(source_url: str, target_url: str, plan: Plan, said: Progress) -> dict[s
     database must not be taken for a whole one.
     """
     with reading(source_url) as (source, schema):
+        snapshot = _held(source, schema)
         readings = plan(source, schema)
         refuse_filled(target_url)
         said("reading the schema")
-        before, after = dump_schema(source_url)
+        before, after = dump_schema(source_url, snapshot)
         with _dropped_on_failure(target_url), connected(target_url) as target:
             target.execute(before.encode())
             rows = {
@@ -98,6 +114,25 @@ def copy(source_url: str, target_url: str, plan: Plan, said: Progress) -> dict[s
             target.autocommit = True
             target.execute("ANALYZE")
     return rows
+
+
+def _held(source: Connection, schema: Schema) -> str:
+    """Keep the schema as it is while the tables are read, and return the name of the state that is seen."""
+    if odd := [name for (name,) in source.execute(ODD)]:
+        seen = f"foreign tables, or parents of others: {', '.join(odd)}"
+        raise LabError("tables that hold their own rows", seen, "drop them in a copy of the source first")
+    source.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_MS)))
+    tables = sql.SQL(", ").join(sql.Identifier(it.schema, it.relation) for it in schema.tables.values())
+    if schema.tables:
+        try:
+            source.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(tables))
+        except psycopg.errors.LockNotAvailable as problem:
+            mend = "try again when the migration is done"
+            raise LabError(
+                "a source whose schema stays as it is", "others are changing it", mend
+            ) from problem
+    row = source.execute("SELECT pg_export_snapshot()").fetchone()
+    return str(row[0]) if row else ""
 
 
 def refuse_filled(url: str) -> None:

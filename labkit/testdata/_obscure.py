@@ -15,21 +15,15 @@ from labkit.errors import LabError
 from labkit.testdata._change import Changer
 from labkit.testdata._copy import Connection, Progress, Reading, copy
 from labkit.testdata._policy import Policy, Rules
+from labkit.testdata._round import rounded
 from labkit.testdata._rule import Rule
 from labkit.testdata._schema import Schema, Table
 from labkit.testdata._scrub import Scrubber, words_of
-from labkit.testdata._subset import Subset
+from labkit.testdata._subset import Subset, checked
 
 KEY_BYTES = 32
 NAMING = {"name", "first name", "last name", "user name", "company", "address", "street", "city"}
 """Fakes whose columns hold words by which people are known."""
-
-# Source: 45 CFR 164.514(b)(2)(i)(B); the areas of at most 20,000 people are those of the census of 2000, as
-# the guidance of the U.S. Department of Health and Human Services lists them.
-SMALL = (
-    "036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884",
-    "890", "893",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,6 +61,9 @@ def obscure(
     :raises LabError: when the policy does not cover or fit the database, a value does not fit its rule, the
         target is not empty, or a connection is lost. A target that was begun is dropped.
     """
+    if key is not None and policy.forget_key:
+        mend = "leave the key out, or take forget_key out of the policy"
+        raise LabError("no key, for the policy says forget_key = true", "a key", mend)
     if key is not None and len(key) != KEY_BYTES:
         raise LabError(
             f"a key of {KEY_BYTES} bytes", f"{len(key)} bytes", "make one: secrets.token_bytes(32)"
@@ -74,7 +71,7 @@ def obscure(
     key, said, started = key or secrets.token_bytes(KEY_BYTES), progress or (lambda _: None), time.monotonic()
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
-        rules, subset = policy.resolve(schema), Subset(schema, policy.where)
+        rules, subset = policy.resolve(schema), checked(reader, schema, policy.where)
         scrubber = Scrubber(_known_words(reader, schema, rules, said))
         return {
             name: _reading(table, rules[name], subset, key, scrubber) for name, table in schema.tables.items()
@@ -98,12 +95,7 @@ def subset(
     """
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
-        unknown = [name for name in where if name not in schema.tables]
-        if unknown:
-            known = f"tables of the database: {', '.join(schema.tables)}"
-            raise LabError(known, ", ".join(unknown), "name one of them")
-        del reader
-        cut = Subset(schema, where)
+        cut = checked(reader, schema, where)
         return {
             name: _reading(table, _all_kept(table), cut, bytes(KEY_BYTES), Scrubber(()))
             for name, table in schema.tables.items()
@@ -130,22 +122,17 @@ def _reading(table: Table, rules: Mapping[str, Rule], cut: Subset, key: bytes, s
 
 
 def _expression(table: Table, name: str, rule: Rule, kept: str | None) -> sql.Composable:
-    """Return what is read for a column: itself, NULL, or what PostgreSQL makes less exact."""
-    column, kind = sql.Identifier("it", name), sql.SQL(table.columns[name].type)
-    if kept:
-        return sql.SQL("CASE WHEN {} THEN {} END").format(sql.SQL(kept), column)
+    """Return what is read for a column: itself, NULL, or what PostgreSQL makes less exact.
+
+    kept is when a reference is kept in a subset, as SQL; None is always.
+    """
+    column, kind = sql.Identifier("it", name), table.columns[name].type
+    read: sql.Composable = column
     if rule.kind == "null":
-        return sql.SQL("NULL::{}").format(kind)
-    if rule.kind != "round":
-        return column
-    if rule.argument == "postcode":
-        small = sql.SQL(", ").join(map(sql.Literal, SMALL))
-        return sql.SQL("CASE WHEN left({0}, 3) IN ({1}) THEN '000' ELSE left({0}, 3) END").format(
-            column, small
-        )
-    if isinstance(rule.argument, int):
-        return sql.SQL("(floor({0} / {1}.0) * {1})::{2}").format(column, sql.Literal(rule.argument), kind)
-    return sql.SQL("date_trunc({}, {})::{}").format(sql.Literal(rule.argument), column, kind)
+        read = sql.SQL("NULL::{}").format(sql.SQL(kind))
+    elif rule.kind == "round" and rule.argument is not None:
+        read = rounded(column, kind, rule.argument)
+    return sql.SQL("CASE WHEN {} THEN {} END").format(sql.SQL(kept), read) if kept else read
 
 
 def _known_words(source: Connection, schema: Schema, rules: Rules, said: Progress) -> set[str]:

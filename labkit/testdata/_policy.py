@@ -10,10 +10,12 @@ from typing import Self
 
 from labkit.errors import LabError
 from labkit.testdata._rule import WITH_ARGUMENT, Rule, misfit, read_rule
+from labkit.testdata._safe_harbor import safe_harbor
 from labkit.testdata._schema import ForeignKey, Schema, Table
 from labkit.testdata._suggest import suggest
+from labkit.testdata._survey import Survey
 
-SUBSET = "subset"
+SUBSET, FORGET = "subset", "forget_key"
 INLINE = 200
 """A text longer than this, or of several lines, is a policy; else it is the path of one."""
 
@@ -25,12 +27,14 @@ Rules = Mapping[str, Mapping[str, Rule]]
 class Policy:
     """Rules by table and column as they are written, and which rows are taken: a condition in SQL by table.
 
-    A column of a foreign key has the rule of what it refers to, and need not be written.
+    A column of a foreign key has the rule of what it refers to, and need not be written. forget_key tells
+    that the policy is for a key that nobody keeps.
     """
 
     rules: Rules
     where: Mapping[str, str]
     text: str
+    forget_key: bool = False
 
     @classmethod
     def load(cls, source: Path | str) -> Self:
@@ -45,6 +49,7 @@ class Policy:
             twice = "two rules for one" in str(problem) or "overwrite" in str(problem)
             mend = "take one of the two rules out" if twice else "correct the policy there"
             raise LabError("a policy in TOML, one rule a column", str(problem), mend) from problem
+        forget_key = tables.pop(FORGET) is True if isinstance(tables.get(FORGET), bool) else False
         where = tables.pop(SUBSET, {})
         for name, value in [*tables.items(), *((f"{SUBSET}.{name}", {}) for name in where)]:
             if not isinstance(value, dict):
@@ -57,7 +62,16 @@ class Policy:
             table: {column: read_rule(f"{table}.{column}", rule) for column, rule in columns.items()}
             for table, columns in tables.items()
         }
-        return cls(rules, {name: str(condition) for name, condition in where.items()}, text)
+        return cls(rules, {name: str(condition) for name, condition in where.items()}, text, forget_key)
+
+    @classmethod
+    def safe_harbor(cls, survey: Survey) -> Self:
+        """Return a policy in the way of HIPAA's Safe Harbor (45 CFR 164.514(b)(2)) for a database's survey.
+
+        No rule of it can be turned back, and the key is forgotten. It is as good as the survey's look at the
+        columns: read it. An age in years, or a picture of a face, is not recognised.
+        """
+        return cls.load(safe_harbor(survey))
 
     @property
     def digest(self) -> str:

@@ -26,7 +26,9 @@ FAKES = (
     "name", "first name", "last name", "email", "user name", "phone", "address", "street", "city", "postcode",
     "company", "url", "ip",
 )  # fmt: skip
-ROUNDINGS = ("year", "month", "postcode")
+ROUNDINGS = ("year", "month", "birth year", "postcode")
+"""birth year: the year, but none of more than 90 years ago, for there are few so old."""
+
 
 TEXT, INTEGER, NUMBER, DATE, UUID, JSON, OTHER = "text", "integer", "number", "date", "uuid", "json", "other"
 FITS = {

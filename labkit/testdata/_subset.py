@@ -1,6 +1,9 @@
 """Which rows of a table stay: a row stays if its own condition holds and everything it refers to stays."""
 
 from collections.abc import Mapping
+from typing import Any
+
+import psycopg
 
 from labkit.errors import LabError
 from labkit.testdata._schema import ForeignKey, Schema
@@ -56,13 +59,34 @@ class Subset:
         if not self._concerns(table, ()):
             return None
         own, child = f"t{depth}", f"t{depth + 1}"
-        conditions = [f"({self._where[table]})"] if table in self._where else []
+        rows, conditions = quoted(self._schema, table), []
+        if table in self._where:
+            # A query of its own, so that the condition may name columns with the table's name or without.
+            rows = f"(SELECT * FROM {rows} WHERE ({self._where[table]}))"  # noqa: S608 - the user's own SQL
         for key in self._schema.parents(table):
-            if key.to != table and (rows := self._rows(key.to, depth + 1)):
+            if key.to != table and (those := self._rows(key.to, depth + 1)):
                 nulls = " OR ".join(f"{own}.{identifier(column)} IS NULL" for column in key.columns)
-                match = f"EXISTS (SELECT FROM ({rows}) AS {child} WHERE {joined(key, own, child)})"
+                match = f"EXISTS (SELECT FROM ({those}) AS {child} WHERE {joined(key, own, child)})"
                 conditions.append(f"({nulls} OR {match})")
-        return f"SELECT * FROM {quoted(self._schema, table)} AS {own} WHERE {' AND '.join(conditions)}"  # noqa: S608 - the conditions are the user's own SQL
+        stays = " AND ".join(conditions) or "true"
+        return f"SELECT * FROM {rows} AS {own} WHERE {stays}"  # noqa: S608 - as above
+
+
+def checked(reader: psycopg.Connection[Any], schema: Schema, where: Mapping[str, str]) -> Subset:
+    """Return the subset that conditions make.
+
+    :raises LabError: when a table is none of the database's, or PostgreSQL does not take a condition.
+    """
+    if unknown := [name for name in where if name not in schema.tables]:
+        known = f"tables of the database: {', '.join(schema.tables)}"
+        raise LabError(known, ", ".join(unknown), "name one of them")
+    for table, condition in where.items():
+        try:
+            reader.execute(f"SELECT FROM {quoted(schema, table)} WHERE ({condition}) LIMIT 0".encode())
+        except psycopg.Error as problem:
+            expected = f"a condition in SQL over the columns of {table}"
+            raise LabError(expected, str(problem).strip(), f"correct it: {condition}") from problem
+    return Subset(schema, where)
 
 
 def joined(key: ForeignKey, child: str, parent: str) -> str:

@@ -3,16 +3,20 @@
 from labkit.engine import SERVERS, Engine
 from labkit.errors import LabError
 
+# A subscription would connect the copy to where production's data comes from.
 DUMP = """\
-pg_dump --dbname="$URL" --schema-only --no-owner --no-privileges --section=pre-data --file=/tmp/pre.sql &
-pg_dump --dbname="$URL" --schema-only --no-owner --no-privileges --section=post-data --file=/tmp/post.sql \
-  && wait $!
+dump() {
+  pg_dump --dbname="$URL" --snapshot="$SNAPSHOT" --schema-only --no-owner --no-privileges --no-publications \\
+    --no-subscriptions --section="$1-data" --file="/tmp/$1.sql"
+}
+dump pre &
+dump post && wait $!
 """
 LONGEST_S = 300.0
 
 
-def dump_schema(url: str) -> tuple[str, str]:
-    """Return a database's schema as SQL: what comes before the rows, and what comes after them.
+def dump_schema(url: str, snapshot: str) -> tuple[str, str]:
+    """Return a database's schema in a snapshot as SQL: what comes before the rows, and what comes after.
 
     Keys, indexes and triggers come after, so that making them is at the same time the test that the rows are
     whole.
@@ -23,7 +27,7 @@ def dump_schema(url: str) -> tuple[str, str]:
     done = Engine.find().run(
         SERVERS,
         ["sh", "-c", DUMP],
-        environment={"URL": url},
+        environment={"URL": url, "SNAPSHOT": snapshot},
         network="host",
         collect=paths,
         timeout_s=LONGEST_S,
