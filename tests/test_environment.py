@@ -226,6 +226,28 @@ def test_a_restored_database_is_the_one_of_the_snapshot(environment: Environment
 
 
 @engine_test
+def test_a_database_beside_is_empty_and_another_one(environment: Environment) -> None:
+    """It has the same verbs; made again it is empty again; its own dump is its own; the first one stays."""
+    first = environment.database
+    assert first is not None
+    before = first.fingerprint()
+    beside = first.beside("people")
+    with beside.connect() as connection:
+        connection.execute("CREATE TABLE people (name text)")
+    beside.snapshot("people")
+    with beside.connect() as connection:
+        connection.execute("DROP TABLE people")
+    beside.restore("people")
+    assert b"people" in beside.dump()
+    assert b"people" not in first.dump()
+    empty = first.beside("people")
+    with empty.connect() as connection:
+        tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        assert connection.execute(tables).fetchone() == (0,)
+    assert first.fingerprint() == before
+
+
+@engine_test
 def test_a_fingerprint_does_not_depend_on_where_rows_lie(environment: Environment) -> None:
     """Rewriting a row moves it on the disk; with the old value back, the fingerprint is the old one too."""
     database = environment.database

@@ -31,9 +31,9 @@ class Database:
     """
 
     def __init__(
-        self, name: str, host: str, port: int, dumped: Callable[[], bytes], used: Callable[..., None]
+        self, name: str, host: str, port: int, dumped: Callable[[str], bytes], used: Callable[..., None]
     ) -> None:
-        """Keep where it is; dumped makes a dump inside its container, used hears what was done with it."""
+        """Keep where it is; dumped dumps one inside its container, used hears what was done with it."""
         self.name, self.host, self.port = name, host, port
         self._dumped, self._used = dumped, used
 
@@ -62,6 +62,15 @@ class Database:
                 return connection.execute("SELECT true").fetchone() is not None
         except psycopg.OperationalError as problem:
             raise ConnectionError(str(problem).strip()) from problem
+
+    def beside(self, name: str) -> "Database":
+        """Make an empty database in the same server and return it; one of the same name is dropped before."""
+        made = sql.Identifier(name)
+        with self._connect(SERVER, autocommit=True) as server:
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(made))
+            server.execute(sql.SQL("CREATE DATABASE {} STRATEGY file_copy").format(made))
+        self._used("beside", database=name)
+        return Database(name, self.host, self.port, self._dumped, self._used)
 
     def create(self, migrations: Path) -> None:
         """Make the database and apply the migrations: a folder's .sql files, in the order of their names.
@@ -125,7 +134,7 @@ class Database:
 
     def dump(self) -> bytes:
         """Return the database as pg_dump writes it in its custom format, for pg_restore."""
-        return self._dumped()
+        return self._dumped(self.name)
 
     @staticmethod
     def _snapshots(server: psycopg.Connection[Any]) -> list[str]:

@@ -105,14 +105,14 @@ def balancer_of(scope: Scope, part: Part) -> Balancer:
 def database_of(scope: Scope, plan: Plan, part: Part, used: Used = unused) -> Database:
     """Return the database that runs in a container."""
 
-    def dumped() -> bytes:
+    def dumped(name: str) -> bytes:
         file = "/var/lib/postgresql/labkit.dump"
         command = [
             "pg_dump",
             "--username=postgres",
             "--format=custom",
             f"--file={file}",
-            plan.database,
+            name,
         ]
         execute(scope.engine, part.id, command, workdir="/")
         return read_file(scope.engine, part.id, file)
