@@ -113,6 +113,14 @@ def test_an_error_beside_the_asserts_fails_the_check(lab: lesson.Lab) -> None:
         assert True, "never reached"
 
 
+def test_what_labkit_refuses_in_a_check_says_what_to_do(lab: lesson.Lab) -> None:
+    """An error for users keeps its three parts in the row, so that the learner reads the way out."""
+    with pytest.raises(lesson.CheckFailed, match="spell it so") as failed, lab.check("answer"):
+        raise LabError("a policy", "none", "spell it so")
+    (row,) = failed.value.rows
+    assert (row.expected, row.seen, row.hint) == ("a policy", "none", "spell it so")
+
+
 def test_what_held_is_not_run_again_and_what_failed_stays_failed(lab: lesson.Lab) -> None:
     """An assert may cost seconds or change something: it runs once, and an answer that wavers is no pass."""
     calls: list[int] = []

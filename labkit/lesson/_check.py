@@ -110,8 +110,8 @@ def _rows(
         else:
             yield _looked_at(statement, scope)
     if not named:
-        hint = str(error) if isinstance(error, AssertionError) else ""
-        yield Row(passed=False, expected="the cell runs to its end", seen=_words(error), hint=hint)
+        expected = error.expected if isinstance(error, LabError) else "the cell runs to its end"
+        yield Row(passed=False, expected=expected, seen=_words(error), hint=_told(error))
 
 
 def _held(statement: ast.Assert, scope: dict[str, Any]) -> Row:
@@ -153,6 +153,13 @@ def _hint(node: ast.expr | None, scope: dict[str, Any]) -> str:
 def _value(node: ast.expr, scope: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the learner made
     code: CodeType = compile(ast.Expression(node), "<check>", "eval")
     return eval(code, scope)  # noqa: S307 - the learner's own cell, in the learner's own kernel
+
+
+def _told(fault: BaseException | None) -> str:
+    """Return what an error that no assert was about says to do."""
+    if isinstance(fault, LabError):
+        return fault.next_step
+    return str(fault) if isinstance(fault, AssertionError) else ""
 
 
 def _words(fault: BaseException | None) -> str:
