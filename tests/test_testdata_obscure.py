@@ -17,6 +17,7 @@ from labkit.testdata import Policy, generate, obscure, subset, survey
 from labkit.testdata._change import Changer
 from labkit.testdata._ff1 import ff1
 from labkit.testdata._mac import cmac
+from labkit.testdata._pattern import Pattern
 from labkit.testdata._persona import Personas
 from labkit.testdata._rule import Rule
 from labkit.testdata._schema import Column, Table
@@ -363,7 +364,42 @@ def test_how_far_a_date_moves_does_not_follow_from_the_fake_address() -> None:
     assert len(set(zip(told.tolist(), out["day"], strict=True))) == (2 * days) ** 2
 
 
+@given(st.lists(st.integers(0, 10**9 - 1), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=30)
+def test_a_pattern_reads_what_it_wrote(numbers: list[int]) -> None:
+    """Leading zeros and what stands between the digits included."""
+    pattern = Pattern("(###) ###/###é")
+    written = pattern.write(np.array(numbers, dtype=np.uint64))
+    read = pattern.read(written)
+    assert read is not None
+    assert read.tolist() == numbers
+    assert pattern.misfits(written).is_empty()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["123x45-6789", "12-345-6789", "1a3-45-6789", "123-45-67890", "۱۲۳-45-6789"]
+)
+def test_a_pattern_tells_what_does_not_fit(wrong: str) -> None:
+    """One wrong value among right ones, also one of the same length; empty ones fit."""
+    values = pl.Series(["123-45-6789", wrong, "", None])
+    assert Pattern("###-##-####").read(values) is None
+    assert Pattern("###-##-####").misfits(values).to_list() == [wrong]
+
+
 # ---- Safe Harbor ----
+
+
+@pytest.mark.engine
+def test_a_birth_year_tells_of_nobody_that_they_are_over_ninety(
+    source: str, fresh: Callable[[], str]
+) -> None:
+    """The year, but none before that of ninety years ago; what is not known stays so."""
+    target = fresh()
+    rule = 'born = {shift = 30, by = "email"}'
+    obscure(source, target, Policy.load(POLICY.replace(rule, 'born = {round = "birth year"}')))
+    oldest = rows(target, "SELECT (date_trunc('year', now()) - interval '90 years')::date::text")[0][0]
+    born = [row[0] for row in rows(target, "SELECT born::text FROM customers ORDER BY id")]
+    assert born == ["1980-01-01", oldest, None, "1999-01-01", "infinity"]
 
 
 @pytest.mark.engine
