@@ -211,12 +211,14 @@ class Engine:
         return _inspect.unstarted(self.client, image, {Label.OWNER: str(Owner.process())})
 
     def owned(self, labels: Mapping[str, str | None]) -> list[Owned]:
-        """Return every container, network and volume with all these labels (None: with any value)."""
+        """Return every container, network, volume and image with all these labels (None: any value)."""
         with self._answering():
             return _owned.owned(self.client, labels)
 
     def remove(self, labels: Mapping[str, str | None]) -> int:
-        """Remove by force every container, network and volume with all these labels; return how many went.
+        """Remove by force every container, network, volume and image with all these labels.
+
+        Returns how many went.
 
         It goes on until nothing with the labels is found.
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Owned:
-    """A container, network or volume that carries labels of labkit. state is a container's, else ""."""
+    """A container, network, volume or image with labels of labkit. state is a container's, else ""."""
 
-    kind: Literal["container", "network", "volume"]
+    kind: Literal["container", "network", "volume", "image"]
     id: str
     name: str
     labels: Mapping[str, str] = field(hash=False)
@@ -35,7 +35,7 @@ def owned(client: "DockerClient", labels: Mapping[str, str | None]) -> list[Owne
     found = []
     for kind, thing in _reaper.find(client, filters(labels)):
         told = thing.attrs
-        name = told.get("Name") or next(iter(told.get("Names") or [""]), "")
+        name = told.get("Name") or next(iter(told.get("Names") or told.get("RepoTags") or [""]), "")
         carried = told.get("Labels") or {}
         found.append(Owned(kind, thing.id, name.lstrip("/"), carried, told.get("State", "")))  # type: ignore[arg-type]
     return found

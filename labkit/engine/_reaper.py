@@ -21,7 +21,10 @@ PAUSE_S = 0.1
 
 
 def find(client: docker.DockerClient, labels: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield (kind, object) of every container, network and volume with all labels: "name" or "name=value"."""
+    """Yield (kind, object) of everything in the engine with all labels: "name" or "name=value".
+
+    Kinds are container, network, volume and image; images come last, for a container holds its own.
+    """
     wanted = {"label": list(labels)}
     for container in client.containers.list(all=True, filters=wanted, sparse=True):
         yield "container", container
@@ -29,6 +32,8 @@ def find(client: docker.DockerClient, labels: Sequence[str]) -> Iterator[tuple[s
         yield "network", network
     for volume in client.volumes.list(filters=wanted):
         yield "volume", volume
+    for told in client.api.images(filters=wanted):
+        yield "image", client.images.prepare_model(told)
 
 
 def remove(kind: str, thing: Any) -> bool:  # noqa: ANN401 - three classes of an untyped library

@@ -14,6 +14,7 @@ from labkit.environment._fingerprint import fingerprint
 from labkit.environment._images import one_builder, service_image
 from labkit.environment._instance import Instance
 from labkit.environment._inventory import Element
+from labkit.environment._kept import Kept
 from labkit.environment._status import EnvironmentStatus
 from labkit.environment._stub import Stub
 from labkit.environment._wait import NotReady
@@ -28,6 +29,7 @@ __all__ = [
     "Environment",
     "EnvironmentStatus",
     "Instance",
+    "Kept",
     "NotReady",
     "ServerStatus",
     "Stub",

@@ -9,6 +9,9 @@ from labkit.environment._logs import last_lines
 from labkit.environment._part import Part, refusals
 from labkit.environment._wait import Deadline, NotReady, seen
 
+SERVER_S = 30.0
+"""How long a server of labkit's own images may take to answer, in seconds."""
+
 LOOK_S = 0.4
 """How often a wait looks whether the container still runs, in seconds."""
 

@@ -14,11 +14,11 @@ from labkit.errors import LabError
 PARALLEL = 8
 DEADLINE_S = 30.0
 PAUSE_S = 0.1
-KINDS = ("container", "volume", "network")
+KINDS = ("container", "volume", "network", "image")
 
 
 def remove_all(engine: Engine, labels: Mapping[str, str], deadline_s: float = DEADLINE_S) -> Counter[str]:
-    """Remove every container, volume and network with these labels; return how many of each kind went.
+    """Remove every container, volume, network and image with these labels; return how many of each kind went.
 
     One that cannot be removed does not keep the others. It goes on until nothing is found.
 
@@ -59,6 +59,7 @@ def _remove(engine: Engine, thing: Owned) -> str | None:
         "container": lambda: api.remove_container(thing.id, v=True, force=True),
         "volume": lambda: api.remove_volume(thing.name, force=True),
         "network": lambda: api.remove_network(thing.id),
+        "image": lambda: api.remove_image(thing.id, force=True),
     }
     try:
         how[thing.kind]()

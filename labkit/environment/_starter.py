@@ -9,17 +9,15 @@ from labkit.coordination import Coordinator
 from labkit.environment import _elements as elements
 from labkit.environment._balancer import CONTROL_PORT, WAITING, Balancer
 from labkit.environment._database import Database
+from labkit.environment._database_container import DatabaseContainer
 from labkit.environment._faults import Reach, Used, unused
 from labkit.environment._instance import Instance
 from labkit.environment._part import Part, Scope
-from labkit.environment._plan import DATABASE_PORT, Plan, PlannedExternal, PlannedService
-from labkit.environment._readiness import Watcher
-from labkit.environment._run import execute, read_file
+from labkit.environment._plan import Plan, PlannedExternal, PlannedService
+from labkit.environment._readiness import SERVER_S, Watcher
+from labkit.environment._server import Server
 from labkit.environment._stub import Stub
 from labkit.system import External
-
-SERVER_S = 30.0
-"""How long a server of labkit's own images may take to answer, in seconds."""
 
 SERVICE_S = 30.0
 """How long an instance of the system's services may take to be ready, in seconds."""
@@ -104,20 +102,8 @@ def balancer_of(scope: Scope, part: Part) -> Balancer:
 
 def database_of(scope: Scope, plan: Plan, part: Part, used: Used = unused) -> Database:
     """Return the database that runs in a container."""
-
-    def dumped(name: str) -> bytes:
-        file = "/var/lib/postgresql/labkit.dump"
-        command = [
-            "pg_dump",
-            "--username=postgres",
-            "--format=custom",
-            f"--file={file}",
-            name,
-        ]
-        execute(scope.engine, part.id, command, workdir="/")
-        return read_file(scope.engine, part.id, file)
-
-    return Database(plan.database, scope.engine.host, part.ports[DATABASE_PORT], dumped, used)
+    server = Server(scope.engine.host, DatabaseContainer.port(part), DatabaseContainer(scope))
+    return Database(plan.database, server, used)
 
 
 def coordinator_of(scope: Scope, part: Part) -> Coordinator:

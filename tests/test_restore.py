@@ -1,0 +1,281 @@
+"""Ways to put a database back, on a real server: what each restores, what it does not, and what it leaves."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from labkit.artifacts import Kind
+from labkit.engine import Engine, Label
+from labkit.environment import Database, Environment, Kept
+from labkit.errors import LabError
+from labkit.workspace import Workspace
+
+pytestmark = pytest.mark.engine
+
+TABLES = """
+CREATE SCHEMA other;
+CREATE TABLE customers (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL,
+    friend integer REFERENCES customers, loud text GENERATED ALWAYS AS (upper(name)) STORED, told jsonb
+);
+CREATE TABLE other."odd name" (customer integer REFERENCES customers ON DELETE CASCADE, note text);
+CREATE SEQUENCE unused START 7;
+INSERT INTO customers (name, friend, told)
+VALUES ('Ada', NULL, '{"a": 1}'), (E'Gra"ce\n', 1, NULL), ('', 2, '[]');
+INSERT INTO other."odd name" VALUES (1, E'\\t\\\\'), (2, NULL), (2, 'Zoë');
+"""
+ROWS = "DELETE FROM customers WHERE id = 2 OR friend = 2; UPDATE customers SET name = 'spoilt' WHERE id = 1"
+SEQUENCE = "SELECT nextval('customers_id_seq'), nextval('unused')"
+SCHEMA = "ALTER TABLE customers ADD COLUMN late integer DEFAULT 1; CREATE INDEX ON customers (name)"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Give a workspace of its own."""
+    made = Workspace.create(tmp_path_factory.mktemp("learner") / "workspace")
+    yield made
+    made.artifacts.close()
+
+
+@pytest.fixture(scope="module")
+def environment(workspace: Workspace) -> Iterator[Environment]:
+    """Give one environment to all tests."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+        yield made
+
+
+@pytest.fixture
+def database(environment: Environment) -> Database:
+    """Return a database beside the shop's, with all that is hard to put back."""
+    assert environment.database is not None
+    beside = environment.database.beside("hard")
+    with beside.connect() as connection:
+        connection.execute(TABLES)
+    return beside
+
+
+def databases(database: Database) -> set[str]:
+    """Return the names of all databases of the server."""
+    with database.connect() as connection:
+        return {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+
+
+def spoil(kept: Kept, *changes: str) -> None:
+    """Change what was kept, as a test would."""
+    with kept.connect() as connection:
+        for change in changes:
+            connection.execute(change)
+
+
+@pytest.mark.parametrize("way", ["template", "spare clone", "dump", "container"])
+def test_everything_comes_back_as_often_as_asked(database: Database, way: str) -> None:
+    """Rows, sequences and schema are as they were after each of several restores, whoever is connected."""
+    before = database.fingerprint()
+    with database.keep(way) as kept:
+        for _ in range(3):
+            spoil(kept, ROWS, SEQUENCE, SCHEMA)
+            assert database.fingerprint() != before
+            with database.connect() as other:
+                other.execute("SELECT 1")
+                kept.restore()
+                with pytest.raises(psycopg.OperationalError):
+                    other.execute("SELECT 1")
+            assert database.fingerprint() == before
+        assert len(kept.seconds) == 3
+
+
+def test_truncate_and_load_brings_rows_and_sequences_back_but_no_schema(database: Database) -> None:
+    """Self-references, generated columns, identities and odd names load; an added column stays."""
+    before = database.fingerprint()
+    with database.keep("truncate and load") as kept:
+        for _ in range(2):
+            spoil(kept, ROWS, SEQUENCE)
+            assert database.fingerprint() != before
+            kept.restore()
+            assert database.fingerprint() == before
+        spoil(kept, "CREATE INDEX ON customers (name)")
+        kept.restore()
+        assert database.fingerprint() != before
+        spoil(kept, "DROP TABLE customers CASCADE")
+        with pytest.raises(LabError, match=r"truncate and load[\s\S]*customers"):
+            kept.restore()
+
+
+def test_a_rollback_brings_back_what_its_connection_did(database: Database) -> None:
+    """Rows and schema come back, also after a commit inside a block; a sequence does not."""
+    before = database.fingerprint()
+    with database.keep("rollback") as kept:
+        for _ in range(2):
+            spoil(kept, ROWS, SCHEMA)
+            kept.restore()
+            assert database.fingerprint() == before
+        spoil(kept, SEQUENCE)
+        kept.restore()
+        assert database.fingerprint() != before
+
+
+def test_a_rollback_does_not_undo_what_another_connection_did(database: Database) -> None:
+    """What a service commits on its own connection stays."""
+    before = database.fingerprint()
+    with database.keep("rollback") as kept:
+        with database.connect() as service:
+            service.execute(ROWS)
+        kept.restore()
+        assert database.fingerprint() != before
+
+
+def test_a_rollback_says_that_somebody_committed(database: Database) -> None:
+    """A COMMIT ends the transaction that a rollback needs; the message names it and the way that helps."""
+    with database.keep("rollback") as kept:
+        with pytest.raises(psycopg.Error), kept.connect() as connection:
+            connection.execute(ROWS)
+            connection.execute("COMMIT")
+        with pytest.raises(LabError, match=r"nobody commits[\s\S]*by template"):
+            kept.restore()
+
+
+@pytest.mark.parametrize("way", Database.ways)
+def test_nothing_of_a_way_is_left(environment: Environment, database: Database, way: str) -> None:
+    """Databases, files, images and threads that a way took are given back, also after an error."""
+    engine, mine = Engine.find(), {Label.ENVIRONMENT: environment.name}
+
+    def there() -> tuple[set[str], str, list[str]]:
+        files = database_files(environment)
+        kinds = [thing.kind for thing in engine.owned(mine)]
+        # A container's image stays while a container stands on it; another test sees to that one.
+        return databases(database), files, sorted(it for it in kinds if it != "image" or way != "container")
+
+    before = there()
+    with pytest.raises(ZeroDivisionError), database.keep(way) as kept:
+        spoil(kept, ROWS)
+        kept.restore()
+        raise ZeroDivisionError
+    kept.close()
+    assert there() == before
+    engine.client.close()
+
+
+def database_files(environment: Environment) -> str:
+    """Return what lies in the folder of the server's user."""
+    engine = Engine.find()
+    found = engine.owned({Label.ENVIRONMENT: environment.name, Label.ROLE: "database"})
+    (container,) = (thing for thing in found if thing.kind == "container")
+    answer = engine.client.containers.get(container.id).exec_run(["ls", "/var/lib/postgresql"])
+    engine.client.close()
+    return str(answer.output.decode())
+
+
+def stock(environment: Environment) -> int:
+    """Ask the shop's catalog what is left of the vitamin drops."""
+    with urllib.request.urlopen(f"{environment.urls['catalog']}/products/V100", timeout=10) as answer:  # noqa: S310 - our own
+        return int(json.load(answer)["stock"])
+
+
+def test_services_go_on_after_their_database_was_replaced(environment: Environment) -> None:
+    """The shop answers after a restore by each way that ends connections, the container's too."""
+    database = environment.database
+    assert database is not None
+    for way in ("template", "spare clone", "container"):
+        with database.keep(way) as kept:
+            spoil(kept, "UPDATE products SET stock = 1")
+            kept.restore()
+            assert stock(environment) == 5, way
+    assert environment.element("database").state == "running"
+
+
+def test_a_spare_is_made_again_for_each_restore(database: Database) -> None:
+    """Restores right after each other wait for the next copy; none gives a half-made one."""
+    before = database.fingerprint()
+    with database.keep("spare clone") as kept:
+        for _ in range(4):
+            spoil(kept, ROWS)
+            kept.restore()
+            assert database.fingerprint() == before
+        kept.await_ready()
+        assert {name for name in databases(database) if name.startswith("spare_")}
+
+
+def test_a_spare_that_cannot_be_made_says_so_and_leaves_the_database(database: Database) -> None:
+    """When its template is gone, the restore is refused by name and the database stays in use."""
+    with database.keep("spare clone") as kept:
+        kept.restore()
+        kept.await_ready()
+        with database.connect(autocommit=True) as connection:
+            (copy,) = (name for name in databases(database) if name.startswith("kept_"))
+            connection.execute(f"DROP DATABASE {copy}")
+        kept.restore()
+        with pytest.raises(LabError, match=r"spare clone[\s\S]*kept_"):
+            kept.restore()
+        assert database.fingerprint()
+
+
+def test_an_unknown_way_is_refused(database: Database) -> None:
+    """The message lists the ways."""
+    with pytest.raises(LabError, match="rollback, template, spare clone, truncate and load, dump, container"):
+        database.keep("magic")
+
+
+def test_a_use_of_a_way_is_recorded(workspace: Workspace, environment: Environment) -> None:
+    """The artifact database tells the way, how often it restored, and the median of its seconds."""
+    assert environment.database is not None
+    with environment.database.keep("rollback") as kept:
+        kept.restore()
+        kept.restore()
+    fact = workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=environment.name)[-1]
+    said = fact.predicate
+    assert (said["use"], said["way"], said["restores"]) == ("keep", "rollback", 2)
+    assert 0 <= said["restore_s"] < 1
+    assert said["keep_s"] > 0
+
+
+def test_the_images_go_with_the_environment(workspace: Workspace) -> None:
+    """A container that stands on an image that stands on another: clean-up takes all, and counts them."""
+    engine = Engine.find()
+    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+        assert made.database is not None
+        for _ in range(2):
+            with made.database.keep("container") as kept:
+                kept.restore()
+        assert "image" in {thing.kind for thing in engine.owned({Label.ENVIRONMENT: made.name})}
+    assert engine.owned({Label.ENVIRONMENT: made.name}) == []
+    gone = workspace.artifacts.history(kind=Kind.ENVIRONMENT_DELETED, environment=made.name)[-1]
+    assert gone.predicate["removed"]["images"]
+    engine.client.close()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from labkit.environment import Environment
+from labkit.workspace import Workspace
+
+workspace = Workspace.open(Path(sys.argv[1]))
+it = Environment.create(workspace.system, "integration", workspace=workspace)
+kept = it.database.keep("container")
+kept.restore()
+print(it.name, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_an_image_goes_with_a_process_that_is_killed(workspace: Workspace) -> None:
+    """A kill -9 leaves no image of a database behind: the reaper takes it with the containers."""
+    command = [sys.executable, "-c", KILLED, str(workspace.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        name = child.stdout.readline().strip()
+        engine = Engine.find()
+        mine = {Label.ENVIRONMENT: name}
+        assert "image" in {thing.kind for thing in engine.owned(mine)}
+        child.kill()
+    end = time.monotonic() + 60
+    while engine.owned(mine) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert engine.owned(mine) == []
+    engine.client.close()
