@@ -116,9 +116,17 @@ def test_an_error_beside_the_asserts_fails_the_check(lab: lesson.Lab) -> None:
 def test_what_labkit_refuses_in_a_check_says_what_to_do(lab: lesson.Lab) -> None:
     """An error for users keeps its three parts in the row, so that the learner reads the way out."""
     with pytest.raises(lesson.CheckFailed, match="spell it so") as failed, lab.check("answer"):
-        raise LabError("a policy", "none", "spell it so")
-    (row,) = failed.value.rows
-    assert (row.expected, row.seen, row.hint) == ("a policy", "none", "spell it so")
+        assert int("1") == 1, "held before"
+        int_of("no number")
+        assert int("2") == 3, "comes after"
+    row = failed.value.rows[1]
+    assert (row.expected, row.seen, row.hint) == ("a number", "no number", "spell it so")
+    assert [it.hint for it in failed.value.rows] == ["", "spell it so", "comes after"]
+
+
+def int_of(text: str) -> None:
+    """Refuse a text as labkit does."""
+    raise LabError("a number", text, "spell it so")
 
 
 def test_what_held_is_not_run_again_and_what_failed_stays_failed(lab: lesson.Lab) -> None:

@@ -148,6 +148,14 @@ def test_k_and_l_are_those_of_the_groups(source: str, fresh: Callable[[], str]) 
         assert connection.execute(SMALLEST_GROUP).fetchone() == (report.k, report.l)
 
 
+def test_where_nothing_is_known_all_look_alike(source: str, fresh: Callable[[], str]) -> None:
+    """Without a true column left, the one group is everybody, and nobody is found."""
+    report = by_policy(
+        source, fresh(), ('born = {round = "year"}\nsex = "keep"', 'born = "null"\nsex = "null"')
+    )
+    assert (report.known, report.k, report.l, report.reidentified) == ({}, PEOPLE, 5, 0.0)
+
+
 def test_what_a_policy_keeps_is_found(source: str, fresh: Callable[[], str]) -> None:
     """A policy cannot talk a column of people away: what it keeps is counted, and the column named."""
     report = by_policy(source, fresh(), ('ssn = {digits = "###-##-####"}', 'ssn = "keep"'))

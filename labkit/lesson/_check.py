@@ -108,10 +108,12 @@ def _rows(
             seen = row.seen if isinstance(error, AssertionError) else _words(error)
             yield replace(row, passed=False, seen=seen)
         else:
+            if not named:
+                named = True
+                yield _ended(error)
             yield _looked_at(statement, scope)
     if not named:
-        expected = error.expected if isinstance(error, LabError) else "the cell runs to its end"
-        yield Row(passed=False, expected=expected, seen=_words(error), hint=_told(error))
+        yield _ended(error)
 
 
 def _held(statement: ast.Assert, scope: dict[str, Any]) -> Row:
@@ -155,11 +157,12 @@ def _value(node: ast.expr, scope: dict[str, Any]) -> Any:  # noqa: ANN401 - what
     return eval(code, scope)  # noqa: S307 - the learner's own cell, in the learner's own kernel
 
 
-def _told(fault: BaseException | None) -> str:
-    """Return what an error that no assert was about says to do."""
-    if isinstance(fault, LabError):
-        return fault.next_step
-    return str(fault) if isinstance(fault, AssertionError) else ""
+def _ended(error: Exception | None) -> Row:
+    """Return the row of an error that no assert was about."""
+    if isinstance(error, LabError):
+        return Row(passed=False, expected=error.expected, seen=error.seen, hint=error.next_step)
+    hint = str(error) if isinstance(error, AssertionError) else ""
+    return Row(passed=False, expected="the cell runs to its end", seen=_words(error), hint=hint)
 
 
 def _words(fault: BaseException | None) -> str:

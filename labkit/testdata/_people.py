@@ -120,13 +120,14 @@ def k_anonymity(target: pl.DataFrame, known: list[Known]) -> int | None:
 
     Source: L. Sweeney, "k-anonymity: a model for protecting privacy", 2002.
     """
-    return _least(target.select(said(known)).with_columns(pl.lit(0).alias("all")))
-
-
-def _least(frame: pl.DataFrame) -> int | None:
-    sizes = frame.group_by(frame.columns).len()
-    least = sizes["len"].min()
+    groups = _groups(target, known)
+    least = groups.group_by(groups.columns[1:]).len()["len"].min()
     return least if isinstance(least, int) else None
+
+
+def _groups(target: pl.DataFrame, known: list[Known]) -> pl.DataFrame:
+    """Return KEY of all people, and then what they say; where nothing is known, all say the same."""
+    return target.select(KEY, *said(known)).with_columns(pl.lit(0).alias("all"))
 
 
 def l_diversity(
@@ -142,7 +143,7 @@ def l_diversity(
     Source: A. Machanavajjhala et al., "l-diversity: privacy beyond k-anonymity", 2007, in its plain form.
     """
     name, target = people
-    groups = target.select(KEY, *said(known)).with_columns(pl.lit(0).alias("all"))
+    groups = _groups(target, known)
     least: list[int] = []
     for table, columns in sensitive.items():
         own = schema.tables[table]
