@@ -10,6 +10,7 @@ from labkit.widgets._forms import choice_form, number_form, show, text_form
 from labkit.widgets._picture import EnvironmentView, environment
 from labkit.widgets._request import request
 from labkit.widgets._run import run, run_button
+from labkit.widgets._survey import survey
 from labkit.widgets._table import Table, folded, link, note
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "run",
     "run_button",
     "show",
+    "survey",
     "text_form",
 ]

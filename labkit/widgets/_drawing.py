@@ -51,8 +51,9 @@ def text(
 
 
 def arrow(x1: float, y1: float, x2: float, y2: float) -> str:
-    """Return a line with a head."""
-    head = f"M{x2 - 6},{y2 - 4} L{x2},{y2} L{x2 - 6},{y2 + 4}"
+    """Return a line with a head, to the right or to the left."""
+    back = x2 - 6 if x2 > x1 else x2 + 6
+    head = f"M{back},{y2 - 4} L{x2},{y2} L{back},{y2 + 4}"
     return (
         f'<path d="M{x1},{y1} L{x2},{y2} {head}" fill="none" '
         f'stroke="var(--jp-ui-font-color2,#555)" stroke-width="1.5"/>'
