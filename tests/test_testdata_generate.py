@@ -44,6 +44,18 @@ def test_the_same_seed_gives_the_same_data_and_another_seed_others() -> None:
     assert not any(first[table].equals(other[table]) for table in first)
 
 
+def test_the_same_seed_fills_two_databases_with_the_same_rows(fresh: Callable[[], str]) -> None:
+    """Row by row, in the order in which they were written."""
+    urls = (fresh(), fresh())
+    told = []
+    for url in urls:
+        generate(url, 100, seed=5)
+        told.append(
+            [one(url, f"SELECT string_agg({it}::text, '|') FROM {it}") for it in ("customers", "orders")]
+        )
+    assert told[0] == told[1]
+
+
 def test_a_generated_database_is_as_awkward_as_a_real_one(source: str) -> None:
     """References hold, keys are unique, and there is what breaks careless tools."""
     tables = ("customers", "orders", "order_lines", "reviews", "clinic.prescriptions")
@@ -81,6 +93,22 @@ def test_canaries_stand_in_the_data_and_in_free_text(fresh: Callable[[], str]) -
     assert count(url, "orders WHERE note LIKE '%Quilla Canary-77 %'") == 1
 
 
+def test_what_fails_leaves_an_empty_database(fresh: Callable[[], str]) -> None:
+    """The server ends the connection in the middle: the error says so, and nothing is there."""
+    url = fresh()
+
+    def end(said: str) -> None:
+        if "keys" in said:
+            one(
+                url,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'labkit'",
+            )
+
+    with pytest.raises(LabError, match="nothing of it is there"):
+        generate(url, 50, progress=end)
+    assert not survey(url).order
+
+
 def test_what_is_there_already_is_never_touched(source: str) -> None:
     """A database with tables is refused; so is a number of customers below one."""
     with pytest.raises(LabError, match="an empty database"):
@@ -99,7 +127,8 @@ def test_a_survey_finds_what_is_personal_by_name_or_by_value(source: str) -> Non
         )
     found = survey(source)
     rules = {f"{it.table}.{it.column}": it.rule.toml() for it in found.columns}
-    assert rules["customers.name"] == '{fake = "name"}'
+    assert rules["customers.name"] == '{fake = "name", by = "email"}'
+    assert rules["customers.email"] == '{fake = "email"}'
     assert rules["customers.born"] == '{round = "year"}'
     assert rules["customers.preferences"] == '"null"'
     assert [rules[f"plain.{name}"].split('"')[1] for name in "abcd"] == [
@@ -121,7 +150,7 @@ def test_a_survey_finds_what_is_personal_by_name_or_by_value(source: str) -> Non
 def test_the_first_policy_of_a_survey_obscures_what_was_generated(
     source: str, fresh: Callable[[], str]
 ) -> None:
-    """It is complete, fits every column, and leaves no canary and no generated address."""
+    """It is complete, fits every column, leaves no canary; a person's name, address and orders agree."""
     target = fresh()
     obscure(source, target, Policy.load(survey(source).policy()))
     tables = ("customers", "orders", "reviews", "clinic.prescriptions")
@@ -129,6 +158,9 @@ def test_the_first_policy_of_a_survey_obscures_what_was_generated(
     told = str([one(target, every.format(table)) for table in tables])
     assert "Canary" not in told
     assert ".test" not in told
+    named = "customers WHERE strpos(email, lower(split_part(name, ' ', 1))) > 0"
+    assert count(target, named) == MANY
+    assert not count(target, "orders JOIN customers ON customers.id = customer WHERE email <> contact_email")
 
 
 def test_the_command_line_generates_surveys_and_obscures(fresh: Callable[[], str], tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """Generates a database that looks like production and is about nobody."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
 import polars as pl
+import psycopg
 from psycopg import sql
 
 from labkit.errors import LabError
-from labkit.testdata._copy import Connection, connected, refuse_filled
+from labkit.testdata._copy import Connection, connected, refuse_filled, shown
 from labkit.testdata._pharmacy import SIZE, Pharmacy
 
 BEFORE, AFTER = "pharmacy.sql", "pharmacy-keys.sql"
@@ -32,14 +34,14 @@ def generate(
     url is libpq's. The same seed and number of customers give the same bytes. Memory does not grow with the
     number. Nothing is there afterwards when it fails.
 
-    :raises LabError: when the database cannot be reached or is not empty, or customers is below 1.
+    :raises LabError: when the database cannot be reached, is not empty or fails, or customers is below 1.
     """
     if customers < 1:
         raise LabError("1 customer or more", str(customers), "generate(url, customers=1000)")
     refuse_filled(url)
     said, started, pharmacy = progress or (lambda _: None), time.monotonic(), Pharmacy(seed, customers)
     rows: dict[str, int] = {}
-    with connected(url) as target:
+    with _whole(url) as target:
         target.execute(_script(BEFORE))
         for number in range(-(-customers // SIZE)):
             for table, frame in pharmacy.block(number).items():
@@ -50,6 +52,17 @@ def generate(
         target.execute(_script(AFTER))
         target.execute("ANALYZE")
     return Generated(rows, pharmacy.canaries(), round(time.monotonic() - started, 2))
+
+
+@contextmanager
+def _whole(url: str) -> Iterator[Connection]:
+    """Give a connection whose work is there as a whole or not at all; an error of the database says so."""
+    try:
+        with connected(url) as target:
+            yield target
+    except psycopg.Error as problem:
+        mend = "nothing of it is there: mend the cause and start again"
+        raise LabError(f"a filled database at {shown(url)}", str(problem).strip(), mend) from problem
 
 
 def _script(name: str) -> bytes:

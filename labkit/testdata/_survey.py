@@ -1,13 +1,13 @@
 """Surveys a database: what is in it, what of it is personal by its look, and a first policy to decide on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 from psycopg import sql
 
 from labkit.testdata._copy import Connection, reading
-from labkit.testdata._rule import TEXT, Rule, family
+from labkit.testdata._rule import JSON, TEXT, Rule, family
 from labkit.testdata._schema import Column, ForeignKey, Schema, Table
 from labkit.testdata._suggest import suggest
 
@@ -20,8 +20,9 @@ MOST = 0.5
 WORDS = 3.0
 """A text of more words than this on average is free text."""
 
+EMAIL = Rule("fake", "email")
 LOOKS = (
-    (r"^[^\s@]+@[^\s@]+\.[^\s@]+$", Rule("fake", "email"), "its values look like e-mail addresses"),
+    (r"^[^\s@]+@[^\s@]+\.[^\s@]+$", EMAIL, "its values look like e-mail addresses"),
     (r"^\d{3}-\d{2}-\d{4}$", Rule("digits", "###-##-####"), "its values look like social security numbers"),
     (r"^\+?[\d ().\-/]{9,20}$", Rule("fake", "phone"), "its values look like telephone numbers"),
     (r"^\d{1,3}(\.\d{1,3}){3}$", Rule("fake", "ip"), "its values look like internet addresses"),
@@ -48,6 +49,12 @@ class Surveyed:
     def is_personal(self) -> bool:
         """Tell whether it looks as if it said something about a person."""
         return self.rule.kind in PERSONAL
+
+    @property
+    def is_unclear(self) -> bool:
+        """Tell whether it can hold anything: free text, JSON, and texts that do not say what they are."""
+        kept = self.rule.kind == "keep" and family(self.type) == TEXT
+        return not self.inherits and (kept or self.rule.kind == "scrub" or family(self.type) == JSON)
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,20 @@ def _table(source: Connection, schema: Schema, table: Table) -> list[Surveyed]:
         if rule.kind == "keep" and family(column.type) == TEXT:
             rule, reason = _looks(sample[column.name], rule, reason)
         found.append(Surveyed(table.name, column.name, column.type, rule, reason, refers.get(column.name)))
-    return found
+    return _as_one_person(found, keys, table)
+
+
+def _as_one_person(found: list[Surveyed], keys: set[str], table: Table) -> list[Surveyed]:
+    """Let what is made up of a row agree with its e-mail address, if each has one: one name, one address.
+
+    A second name of a row is another person's, and keys have to stay different.
+    """
+    emails = [it.column for it in found if it.rule == EMAIL and not table.columns[it.column].nullable]
+    if len(emails) != 1:
+        return found
+    first = {it.rule.argument: it.column for it in reversed(found) if it.rule.kind == "fake"}
+    mine = {column for column in first.values() if column not in keys}
+    return [replace(it, rule=replace(it.rule, by=emails[0])) if it.column in mine else it for it in found]
 
 
 def _sample(source: Connection, table: Table, columns: Sequence[Column]) -> pl.DataFrame:

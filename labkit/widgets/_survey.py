@@ -13,7 +13,7 @@ from labkit.widgets._table import Table
 if TYPE_CHECKING:  # testdata loads polars, which a notebook without test data need not wait for
     from labkit.testdata import Survey, Surveyed
 
-WIDTH, HEAD, ROW, GAP, TOP = 264, 30, 22, 64, 62
+WIDTH, HEAD, ROW, GAP, TOP = 284, 30, 22, 64, 62
 INK, PAPER, HEADER = "#1f2328", "#ffffff", "#d9e8ff"
 MARKS = {
     "personal": ("●", *FILLS["failed"][1:]),
@@ -22,9 +22,7 @@ MARKS = {
 }
 """What a column is → (sign, fill, text colour); one that is nothing of this is only counted."""
 
-DECIDE = {"scrub", "null"}
-"""Rules that are proposed for what can hold anything: texts and JSON."""
-
+LEGEND = "● personal,  ? can hold anything: decide,  → has the rule of what it refers to"
 CODE = """\
 found = testdata.survey(source)
 print(found.policy())"""
@@ -43,9 +41,9 @@ def mark(it: Surveyed) -> str:
     """Return what a column is: "personal", "decide", "reference", or "" for what may stay as it is."""
     if it.inherits:
         return "reference"
-    if not it.is_personal:
-        return ""
-    return "decide" if it.rule.kind in DECIDE else "personal"
+    if it.is_unclear:
+        return "decide"
+    return "personal" if it.is_personal else ""
 
 
 def draw(found: Survey) -> str:
@@ -56,8 +54,7 @@ def draw(found: Survey) -> str:
     shown = {table: [it for it in its if mark(it)] for table, its in columns.items()}
     heights = {table: HEAD + ROW * (len(its) + 1) for table, its in shown.items()}
     places, width, height = _places(found, heights)
-    title, legend = heading(found), "● says who it is    ? can hold anything: decide    → has the rule of"
-    shapes = [text(10, 22, title, bold=True), text(10, 44, f"{legend} what it refers to")]
+    shapes = [text(10, 22, heading(found), bold=True), text(10, 44, LEGEND)]
     shapes += [line for key in found.foreign_keys for line in _reference(key.table, key.to, shown, places)]
     for table, its in shown.items():
         kept = len(columns[table]) - len(its)
@@ -102,7 +99,7 @@ def _table(name: str, place: Place, its: Sequence[Surveyed], rest: str) -> list[
         line = y + HEAD + ROW * at
         shapes += [box(x, line, WIDTH, ROW, fill, radius=0), text(x + 10, line + 16, sign, ink)]
         shapes.append(text(x + 28, line + 16, cut(it.column, 16), ink, bold=True))
-        shapes.append(text(x + WIDTH - 10, line + 16, cut(_words(it), 18), ink, anchor="end"))
+        shapes.append(text(x + WIDTH - 10, line + 16, cut(_words(it), 20), ink, anchor="end"))
     line = y + HEAD + ROW * len(its)
     return [*shapes, box(x, line, WIDTH, ROW, PAPER, radius=0), text(x + 28, line + 16, rest, INK)]
 

@@ -1,0 +1,100 @@
+"""What generated data cost: beside a raw load of the same rows, beside a loop with Faker, and in memory.
+
+The raw load copies the rows of all tables through Python into tables without keys. CPU is that of this
+process and of the database's container. The loop makes five values for each person; generate makes thirteen,
+with orders, reviews and prescriptions.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+from faker import Faker
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench_obscure import MIB, Server, tell
+from postgres import server
+
+from labkit.testdata import generate, survey
+from labkit.testdata._copy import blocks
+from labkit.testdata._generate import BEFORE
+
+ROUNDS = 3
+CUSTOMERS = 200_000
+LOOPED = 5_000
+SMALL, LARGE = 100_000, 1_000_000
+TABLES = ("customers", "orders", "order_lines", "reviews", "clinic.prescriptions")
+CHILD = """
+import resource, sys
+from labkit.testdata import generate
+generate(sys.argv[1], int(sys.argv[2]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def load(source: str, target: str) -> None:
+    """Copy the rows of all tables by COPY alone, in blocks."""
+    with psycopg.connect(source) as out_of, psycopg.connect(target) as into:
+        into.execute(files("labkit.testdata").joinpath(BEFORE).read_bytes())
+        for table in TABLES:
+            with (
+                out_of.cursor().copy(f"COPY {table} TO STDOUT (FORMAT csv)".encode()) as rows,
+                into.cursor().copy(f"COPY {table} FROM STDIN (FORMAT csv)".encode()) as taken,
+            ):
+                for block in blocks(rows):
+                    taken.write(block)
+
+
+def looped() -> float:
+    """Return the people a second of a loop with Faker as it comes."""
+    faker = Faker("en_US")
+    makers = [faker.name, faker.email, faker.phone_number, faker.ssn, faker.address]
+    started = time.monotonic()
+    for _ in range(LOOPED):
+        _ = [make() for make in makers]
+    return LOOPED / (time.monotonic() - started)
+
+
+def beside_a_load(database: Server) -> None:
+    """Measure generate and a load of what it made in turn, then the loop."""
+    made: dict[str, list[tuple[float, float]]] = {"generate": [], "load": []}
+    for _ in range(ROUNDS):
+        with database.database() as source, database.database() as target:
+            made["generate"].append(database.cost(lambda to=source: generate(to, CUSTOMERS)))
+            made["load"].append(database.cost(lambda of=source, to=target: load(of, to)))
+    cpu = {name: statistics.median(it[0] for it in costs) for name, costs in made.items()}
+    wall = statistics.median(it[1] for it in made["generate"])
+    told = {f"{name}_cpu_s": round(seconds, 2) for name, seconds in cpu.items()}
+    tell("generate / raw load of its rows, CPU", cpu["generate"] / cpu["load"], "ratio", "<= 3", **told)
+    ours = CUSTOMERS / wall
+    figure = "people a second: generate a pharmacy / loop with Faker over five values"
+    tell(figure, ours / looped(), "ratio", ">= 20", generate_a_second=round(ours))
+
+
+def memory(database: Server) -> None:
+    """Measure what ten times the people take of memory, and of a survey's time."""
+    resident, seconds = [], []
+    for customers in (SMALL, LARGE):
+        with database.database() as url:
+            command = [sys.executable, "-c", CHILD, url, str(customers)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            resident.append(int(done.stdout) * 1024 / MIB)
+            times = [database.cost(lambda of=url: survey(of))[1] for _ in range(ROUNDS)]
+            seconds.append(statistics.median(times))
+    sizes = f"{LARGE:,} / {SMALL:,} people"
+    mib = [round(it) for it in resident]
+    tell(f"memory of generate, {sizes}", resident[1] / resident[0], "ratio", "<= 1.25", mib=mib)
+    told = [round(it, 3) for it in seconds]
+    tell(f"seconds of survey, {sizes}", seconds[1] / seconds[0], "ratio", "<= 2", seconds=told)
+
+
+if __name__ == "__main__":
+    with server() as address:
+        bench = Server(address)
+        beside_a_load(bench)
+        memory(bench)
