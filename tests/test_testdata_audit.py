@@ -11,7 +11,7 @@ import pytest
 from labkit import Workspace, widgets
 from labkit.artifacts import Kind
 from labkit.errors import LabError
-from labkit.testdata import Audit, Policy, audit, obscure, record, subset
+from labkit.testdata import Audit, Distribution, Policy, Statistics, audit, obscure, record, subset
 from labkit.testdata._compare import most_by_chance
 
 pytest_plugins = ["postgres"]
@@ -306,6 +306,14 @@ def test_distributions_stand_side_by_side(source: str, fresh: Callable[[], str])
     assert report.distributions["orders.state"].changes == ()
     assert report.distributions["customers.zip"].changes == ("NULL", "different values", "width")
     assert report.distributions["customers.email"].before.distinct == PEOPLE
+
+
+@pytest.mark.parametrize(("rows", "changes"), [(80, ()), (8000, ("most common value",))])
+def test_a_small_subset_may_differ_by_chance(rows: int, changes: tuple[str, ...]) -> None:
+    """A share that differs by a tenth is told of thousands of rows, not of eighty."""
+    before = Statistics(nulls=0.0, width=4, distinct=3, rows=9000, common=0.5)
+    after = Statistics(nulls=0.0, width=4, distinct=3, rows=rows, common=0.6)
+    assert Distribution(before, after).changes == changes
 
 
 def test_neither_database_is_changed(source: str, fresh: Callable[[], str]) -> None:

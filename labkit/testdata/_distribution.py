@@ -1,5 +1,6 @@
 """What PostgreSQL's own statistics say of each column, before and after."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,8 +18,8 @@ SELECT s.schemaname, s.tablename, s.attname, s.null_frac, s.avg_width,
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename
  WHERE NOT s.inherited
 """
-NULLS, COMMON, DISTINCT, WIDTH = 0.02, 0.05, 2.0, 1.5
-"""From what on a difference is told: shares that differ by so much, counts and widths by such a factor."""
+NULLS, COMMON, DISTINCT, WIDTH, DEVIATIONS = 0.02, 0.05, 2.0, 1.5, 3
+"""From what on a difference is told: of shares, of counts and widths by a factor, of standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,18 @@ class Distribution:
         """What differs enough to be told, in words."""
         before, after = self.before, self.after
         told = {
-            "NULL": abs(before.nulls - after.nulls) > NULLS,
+            "NULL": self._differ(before.nulls, after.nulls, NULLS),
             "different values": _apart(before.distinct, after.distinct, DISTINCT)
             and _apart(before.distinct * after.rows, after.distinct * before.rows, DISTINCT),
-            "most common value": abs(before.common - after.common) > COMMON,
+            "most common value": self._differ(before.common, after.common, COMMON),
             "width": _apart(before.width, after.width, WIDTH),
         }
         return tuple(what for what, differs in told.items() if differs)
+
+    def _differ(self, before: float, after: float, most: float) -> bool:
+        """Tell whether two shares differ by more than most, and by more than a draw of so few rows does."""
+        deviation = math.sqrt(before * (1 - before) / max(self.after.rows, 1))
+        return abs(before - after) > max(most, DEVIATIONS * deviation)
 
 
 def _apart(one: float, other: float, factor: float) -> bool:
