@@ -146,7 +146,7 @@ def test_nothing_of_a_way_is_left(environment: Environment, database: Database, 
     engine, mine = Engine.find(), {Label.ENVIRONMENT: environment.name}
 
     def there() -> tuple[set[str], str, list[str]]:
-        files = database_files(environment)
+        files = in_container(environment, "ls /var/lib/postgresql")
         kinds = [thing.kind for thing in engine.owned(mine)]
         # A container's image stays while a container stands on it; another test sees to that one.
         return databases(database), files, sorted(it for it in kinds if it != "image" or way != "container")
@@ -161,12 +161,12 @@ def test_nothing_of_a_way_is_left(environment: Environment, database: Database, 
     engine.client.close()
 
 
-def database_files(environment: Environment) -> str:
-    """Return what lies in the folder of the server's user."""
+def in_container(environment: Environment, script: str) -> str:
+    """Run a script in the database's container and return what it printed."""
     engine = Engine.find()
     found = engine.owned({Label.ENVIRONMENT: environment.name, Label.ROLE: "database"})
     (container,) = (thing for thing in found if thing.kind == "container")
-    answer = engine.client.containers.get(container.id).exec_run(["ls", "/var/lib/postgresql"])
+    answer = engine.client.containers.get(container.id).exec_run(["sh", "-c", script])
     engine.client.close()
     return str(answer.output.decode())
 
@@ -213,6 +213,18 @@ def test_a_spare_that_cannot_be_made_says_so_and_leaves_the_database(database: D
         with pytest.raises(LabError, match=r"spare clone[\s\S]*kept_"):
             kept.restore()
         assert database.fingerprint()
+
+
+def test_a_dump_that_cannot_be_read_leaves_the_database_and_nothing_half_made(
+    environment: Environment, database: Database
+) -> None:
+    """The message says what pg_restore said; the database is in use as before, and alone."""
+    with database.keep("dump") as kept:
+        before = databases(database), database.fingerprint()
+        in_container(environment, "for file in /var/lib/postgresql/????????; do echo broken > $file; done")
+        with pytest.raises(LabError, match=r"pg_restore[\s\S]*archive"):
+            kept.restore()
+        assert (databases(database), database.fingerprint()) == before
 
 
 def test_an_unknown_way_is_refused(database: Database) -> None:

@@ -93,11 +93,14 @@ def swap(server: psycopg.Connection[Any], name: str, new: str, old: str) -> None
 def replace(server: psycopg.Connection[Any], name: str, make: Callable[[str], object]) -> None:
     """Make a database under another name, let it take the place of `name`, and drop that."""
     new, old = f"new_{name}", f"old_{name}"
-    for left in (new, old):
-        drop(server, left)
-    make(new)
-    swap(server, name, new, old)
+    drop(server, new)  # of a restore whose process was killed
     drop(server, old)
+    try:
+        make(new)
+        swap(server, name, new, old)
+    finally:
+        drop(server, new)
+        drop(server, old)
 
 
 @contextmanager
