@@ -145,6 +145,19 @@ def test_a_survey_finds_what_is_personal_by_name_or_by_value(source: str) -> Non
     assert (found.cycles, found.views) == ([], ["best_customers"])
 
 
+def test_a_proposal_makes_one_person_of_a_row_that_has_an_email_address(fresh: Callable[[], str]) -> None:
+    """A second name is another person's, a key stays unique, and without an address nothing is tied."""
+    url = fresh()
+    with psycopg.connect(url) as connection:
+        visits = "name text, doctor_name text, phone text UNIQUE, city text"
+        connection.execute(f"CREATE TABLE visits (email text NOT NULL, {visits})".encode())
+        connection.execute(f"CREATE TABLE walks (email text, {visits})".encode())
+    found = survey(url).columns
+    tied = {it.column for it in found if it.rule.by == "email" and it.table == "visits"}
+    assert tied == {"name", "city"}
+    assert not [it for it in found if it.rule.by and it.table == "walks"]
+
+
 def test_the_first_policy_of_a_survey_obscures_what_was_generated(
     source: str, fresh: Callable[[], str]
 ) -> None:
@@ -157,7 +170,8 @@ def test_the_first_policy_of_a_survey_obscures_what_was_generated(
     assert "Canary" not in told
     assert ".test" not in told
     named = "customers WHERE strpos(email, lower(split_part(name, ' ', 1))) > 0"
-    assert count(target, named) == MANY
+    other = MANY - count(target, named)  # a made-up name that is the own one is drawn again
+    assert other <= MANY / 1000
     assert not count(target, "orders JOIN customers ON customers.id = customer WHERE email <> contact_email")
 
 

@@ -123,7 +123,7 @@ def _as_one_person(found: list[Surveyed], keys: set[str], table: Table) -> list[
     if len(emails) != 1:
         return found
     first = {it.rule.argument: it.column for it in reversed(found) if it.rule.kind == "fake"}
-    mine = {column for column in first.values() if column not in keys}
+    mine = set(first.values()) - keys - {emails[0]}
     return [replace(it, rule=replace(it.rule, by=emails[0])) if it.column in mine else it for it in found]
 
 
