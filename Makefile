@@ -1,6 +1,6 @@
 # The whole interface: make lab, make test, make bench, make format.
 # Each does all its set-up itself and can be run again: what is done is not done twice.
-.PHONY: lab test bench format install lint tests notebooks engine browser
+.PHONY: lab test bench format install engine browser
 SHELL := /bin/bash
 MAKEFLAGS += --jobs=2 --no-print-directory
 PYTHON ?= python3
@@ -11,21 +11,13 @@ NOTEBOOKS = $(wildcard labs/[0-9]*/*.ipynb)
 lab: install engine
 	labkit lab $(WORKSPACE)
 
-test: tests notebooks
-
-lint: install
+test: install engine browser
 	ruff format --check .
 	ruff check .
 	mypy
 	cd extension && jlpm run check
-
-# The notebooks wait for containers most of the time, so the tests run beside them.
-tests: lint engine browser
 	pytest tests
-
-notebooks: lint engine
-	@set -o pipefail; PYTHONPATH=tests pytest -p nbval_shim --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
-	  --timeout=600 $(NOTEBOOKS) | sed -u 's/^/[notebooks] /'
+	PYTHONPATH=tests pytest -p nbval_shim --nbval-lax --nbval-current-env --nbval-cell-timeout=300 --timeout=600 $(NOTEBOOKS)
 
 bench: install engine
 	@for figure in tests/bench/bench_*.py; do python $$figure || exit 1; done
