@@ -160,6 +160,7 @@ def test_what_a_policy_keeps_is_found(source: str, fresh: Callable[[], str]) -> 
     """A policy cannot talk a column of people away: what it keeps is counted, and the column named."""
     report = by_policy(source, fresh(), ('ssn = {digits = "###-##-####"}', 'ssn = "keep"'))
     assert report.own_kept["customers.ssn"] == PEOPLE
+    assert report.coincidences["customers.ssn"].seen == 0
     assert report.problems[0].startswith("customers.ssn keeps 2000 of its own values: give it a rule such as")
     assert report.reidentified == 1.0
 
@@ -187,7 +188,10 @@ def test_the_same_in_other_words_is_the_same(
 def test_texts_are_searched_for_names_numbers_and_addresses(source: str, fresh: Callable[[], str]) -> None:
     """A name in capitals, a number in other groups, an address before a full stop: each row is counted."""
     rest = "UPDATE customers SET name = 'X Y', email = md5(random()::text), phone = NULL, ssn = NULL"
-    found = naive(source, fresh(), rest).free_text["orders.note"]
+    report = naive(source, fresh(), rest)
+    three = "customers.email, customers.name, customers.phone"
+    found = report.free_text["orders.note"]
+    assert any(it.startswith(f"orders.note has real values of {three}") for it in report.problems)
     assert found.leaking == PEOPLE * 3 // 20
     each = PEOPLE // 20
     assert {place: found.of[place] for place in found.named} == {

@@ -140,7 +140,9 @@ def _search(blocks: Iterable[pl.DataFrame], column: str, known: Originals) -> Fr
         of.update(dict(hits.group_by("of").agg(pl.col("rows").sum()).iter_rows()))
         leaking.update(dict(hits.unique("row").sort("row").select(KEY, "rows").iter_rows()))
     where = tuple(list(leaking)[:EXAMPLES])
-    return FreeText(rows, leaking.total(), dict(of), where, round(chance, 4), most_by_chance(chance))
+    return FreeText(
+        rows, leaking.total(), dict(sorted(of.items())), where, round(chance, 4), most_by_chance(chance)
+    )
 
 
 def _said(texts: pl.Series) -> pl.DataFrame:
