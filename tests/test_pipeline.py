@@ -491,6 +491,24 @@ def test_a_red_watch_says_what_production_goes_on_with(workspace: Workspace) -> 
 
 @pytest.mark.engine
 @pytest.mark.usefixtures("second")
+def test_a_new_migration_reaches_a_living_production(workspace: Workspace) -> None:
+    """Its statements are applied to production's database, whose rows stay; the first ones are not again."""
+    (workspace.shop / "catalog" / "migrations" / "003_notes.sql").write_text(
+        "ALTER TABLE products ADD COLUMN note text;"
+    )
+    commit_all(workspace.shop, "Let products have a note")
+    with other_pipeline(workspace, ONLY_PRODUCTION):
+        done = run(workspace)
+    assert done.state == "passed", done.stopped_because
+    (live,) = Environment.list(workspace)
+    database = Environment.attach(live.name, workspace).database
+    assert database is not None
+    with database.connect() as connection:
+        assert connection.execute("SELECT count(note), count(*) > 0 FROM products").fetchone() == (0, True)
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("second")
 def test_a_changed_configuration_is_not_passed_over(workspace: Workspace) -> None:
     """Production keeps its configuration, so a commit that changes it is refused with the next step."""
     before = edit(workspace.shop, "system.toml", "default = 10", "default = 20")

@@ -8,6 +8,7 @@ import psycopg
 
 from labkit.environment._fingerprint import fingerprint
 from labkit.environment._kept import Kept
+from labkit.environment._migrations import migrate
 from labkit.environment._server import EMPTY, Server, copy, drop, keep, replace
 from labkit.environment._ways import WAYS
 from labkit.errors import LabError
@@ -55,24 +56,24 @@ class Database:
         return Database(name, self._server, self._used)
 
     def create(self, migrations: Path) -> None:
-        """Make the database and apply the migrations: a folder's .sql files, in the order of their names.
-
-        :raises LabError: when PostgreSQL refuses one; the message names the file.
-        """
+        """Make the database and apply the migrations, as migrate does."""
         with self._server.session() as server:
             copy(server, EMPTY, self.name)
         with self.connect() as connection:
-            for file in sorted(migrations.glob("*.sql")):
-                self._migrate(connection, file)
+            migrate(connection, migrations)
 
-    @staticmethod
-    def _migrate(connection: psycopg.Connection[Any], file: Path) -> None:
-        try:
-            with connection.transaction():
-                connection.execute(file.read_bytes())
-        except psycopg.Error as problem:
-            seen = f"{file.name}: {str(problem).strip()}"
-            raise LabError("PostgreSQL applies every migration", seen, f"mend {file.name}") from problem
+    def migrate(self, migrations: Path) -> list[str]:
+        """Apply a folder's .sql files that were not applied yet, in the order of their names; return these.
+
+        It may be in use: each file is applied whole or not at all, and waits at most a second for a lock.
+
+        :raises LabError: when one that was applied has changed or is gone since, or PostgreSQL refuses one.
+        """
+        with self.connect() as connection:
+            fresh = migrate(connection, migrations)
+        if fresh:
+            self._used("migrate", migrations=fresh)
+        return fresh
 
     def snapshot(self, name: str = "snapshot") -> None:
         """Keep the present state under a name; a snapshot of the same name is replaced."""

@@ -41,6 +41,7 @@ def production(trip: Trip, stage: Stage, gates: Gates) -> None:
     _refuse_other_system(trip, environment)
     try:
         with _customers(trip, stage, environment) as load:
+            _migrate(trip, stage, environment)
             for name in _outdated(trip, environment):
                 _upgrade(trip, stage, environment, name)
             for gate in stage.gates:
@@ -101,6 +102,16 @@ def _customers(trip: Trip, stage: Stage, environment: Environment) -> Iterator[R
             while not load.snapshot().requests and load.is_running and time.monotonic() < deadline:
                 time.sleep(POLL_S)
         yield load
+
+
+def _migrate(trip: Trip, stage: Stage, environment: Environment) -> None:
+    """Apply the commit's new migrations, before the instances that need them come up.
+
+    The instances that serve meanwhile must be able to work with both schemas.
+    """
+    if trip.system.database and environment.database:
+        with trip.journal.step(stage, "migrate the database"):
+            environment.database.migrate(trip.system.root / trip.system.database.migrations)
 
 
 def _outdated(trip: Trip, environment: Environment) -> list[str]:
