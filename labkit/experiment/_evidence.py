@@ -1,0 +1,122 @@
+"""Evidence that one of two versions has more hits (errors, purchases), valid whenever it is looked at.
+
+Source: R. J. Turner, A. Ly, P. D. Grünwald, "Generic E-Variables for Exact Sequential k-Sample Tests" (2024):
+in each block of trials, the likelihood under the shares estimated before it, divided by the likelihood under
+one common share. Under equal shares the product is a martingale of mean 1, so by Ville's inequality it ever
+exceeds 1 / alpha with a probability of at most alpha, however often one looks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.errors import LabError
+
+PRIOR = 0.18
+"""Hits and misses that each version is thought to have had before the first trial (Turner et al.)."""
+
+Array = NDArray[Any]
+Side = Literal["greater", "either"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was counted of one version: trials, and how many of them were hits."""
+
+    trials: int
+    hits: int
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot have been counted."""
+        if not 0 <= self.hits <= self.trials:
+            raise LabError("0 ≤ hits ≤ trials", f"{self.hits} hits of {self.trials} trials", "count again")
+
+    def __sub__(self, other: Self) -> "Counts":
+        """Return what was counted since an earlier count."""
+        return Counts(self.trials - other.trials, self.hits - other.hits)
+
+
+class SequentialTest:
+    """Tells at every look whether the new version's share of hits is greater than the old one's, or other.
+
+    alpha is the probability, at most, that it ever tells so of two versions that are equal. side "greater" is
+    for errors, where only the new version's being worse matters; "either" is for a comparison.
+    """
+
+    def __init__(self, alpha: float = 0.01, side: Side = "greater") -> None:
+        if not 0 < alpha < 1:
+            raise LabError("alpha between 0 and 1", str(alpha), "give 0.01 for one false alarm in a hundred")
+        self.alpha, self._side = alpha, side
+        self._old = self._new = Counts(0, 0)
+        self._log = 0.0
+
+    @property
+    def e_value(self) -> float:
+        """How often more likely what was seen is if the two differ than if they are equal; 1 is none."""
+        return float(np.exp(min(self._log, 700.0)))
+
+    @property
+    def line(self) -> float:
+        """The e-value from which on it is decided: 1 / alpha."""
+        return 1 / self.alpha
+
+    @property
+    def decided(self) -> bool:
+        """Tell whether the evidence suffices; once it did, it stays so only as long as nothing is added."""
+        return self.e_value >= self.line
+
+    def look(self, old: Counts, new: Counts) -> float:
+        """Take in what both versions have counted from the beginning until now; return the e-value.
+
+        :raises LabError: when a count is less than at the look before.
+        """
+        block = (new - self._new, old - self._old)
+        self._log += float(_log_factor(self._new, self._old, block[0], block[1], self._side))
+        self._old, self._new = old, new
+        return self.e_value
+
+
+def _log_factor(new: Counts, old: Counts, more_new: Counts, more_old: Counts, side: Side) -> Array:
+    before = (new.hits, new.trials, old.hits, old.trials)
+    block = (more_new.hits, more_new.trials, more_old.hits, more_old.trials)
+    return _log_factors(before, block, side)
+
+
+def _log_factors(before: Sequence[Any], block: Sequence[Any], side: Side) -> Array:
+    """Return the logarithm of a block's e-value, of numbers or of arrays of them."""
+    hits_n, trials_n, hits_o, trials_o = (np.asarray(it, float) for it in block)
+    p_n = (before[0] + PRIOR) / (before[1] + 2 * PRIOR)
+    p_o = (before[2] + PRIOR) / (before[3] + 2 * PRIOR)
+    common = (trials_n * p_n + trials_o * p_o) / np.maximum(trials_n + trials_o, 1)
+    told = (trials_n > 0) & (trials_o > 0)
+    if side == "greater":
+        told &= p_n > p_o
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = _log(hits_n, trials_n, p_n, common) + _log(hits_o, trials_o, p_o, common)
+    return np.where(told, log, 0.0)
+
+
+def _log(hits: Array, trials: Array, share: Array, common: Array) -> Array:
+    log: Array = hits * np.log(share / common) + (trials - hits) * np.log((1 - share) / (1 - common))
+    return log
+
+
+def e_values(
+    old_trials: Array, old_hits: Array, new_trials: Array, new_hits: Array, *, side: Side = "greater"
+) -> Array:
+    """Return the e-value at each look of many experiments at once, for simulations.
+
+    The four arrays have the shape (experiments, looks) and hold what was counted since the look before, as
+    the result has.
+    """
+
+    def before(counted: Array) -> Array:
+        return np.cumsum(counted, axis=1) - counted
+
+    order = (new_hits, new_trials, old_hits, old_trials)
+    logs = _log_factors([before(it) for it in order], order, side)
+    evidence: Array = np.exp(np.minimum(np.cumsum(logs, axis=1), 700.0))
+    return evidence

@@ -1,0 +1,32 @@
+"""Whether the versions of an experiment got the shares of users that they were to get."""
+
+import math
+from collections.abc import Mapping
+
+from labkit.errors import LabError
+
+WEIGHT = 1000.0
+"""How many users the prior of the alternative counts for: it looks for small mismatches first."""
+
+
+def ratio_mismatch(users: Mapping[str, int], shares: Mapping[str, float]) -> float:
+    """Return a p-value, valid at every look, of the users' having been split by other shares than planned.
+
+    users counts who got each version, shares are the planned ones (together 1). Below 0.001 something loses
+    users on the way to one version, and nothing that the experiment tells can be believed.
+    Source: M. Lindon, A. Malek, "Anytime-Valid Inference for Multinomial Count Data" (2022): 1 over the
+    Bayes factor of a Dirichlet prior around the planned shares.
+
+    :raises LabError: when the versions of both differ, or a planned share is 0.
+    """
+    if users.keys() != shares.keys() or min(shares.values(), default=0) <= 0:
+        seen = f"users of {', '.join(users) or 'none'}, shares {dict(shares)}"
+        raise LabError(
+            "the same versions in both, each with a share above 0", seen, "name every version once"
+        )
+    total = sum(users.values())
+    log = math.lgamma(WEIGHT) - math.lgamma(WEIGHT + total)
+    for version, share in shares.items():
+        count = users[version]
+        log += math.lgamma(WEIGHT * share + count) - math.lgamma(WEIGHT * share) - count * math.log(share)
+    return math.exp(-max(log, 0.0))
