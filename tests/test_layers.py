@@ -19,7 +19,7 @@ ROWS = [
     {"pipeline"},
     {"deployment", "checks", "load"},
     {"service"},
-    {"toggles", "testdata", "skew", "experiment"},
+    {"toggles", "testdata", "skew", "experiment", "model"},
     {"environment"},
     {"engine"},
     {"workspace"},
