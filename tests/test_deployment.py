@@ -6,98 +6,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event, Timer
 from urllib.parse import urlsplit
 
 import pytest
+from carts import NAME, TOTALS, N, is_whole, version
 
-from labkit import Environment, LabError, Workspace
+from labkit import LabError
 from labkit.artifacts import Kind
 from labkit.deployment import Fleet, Limits, Outcome, State, Step, rolling, watch
 from labkit.deployment._background import Background
 from labkit.deployment._watch import _broken
-from labkit.engine import Engine, Label, build_service_image
+from labkit.engine import Engine
 from labkit.load import Histogram, Load, Measurement, Request, apply
 from labkit.load._histogram import bucket
 from labkit.load._measurement import Key, Tally
 
-CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
-TOTALS = {Request("POST", "/totals", {"cart": CART}): 1}
-NAME = "labkit/test-deployment-cart"
-N = 3
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Make a workspace of its own; nothing of it is left in the engine."""
-    made = Workspace.create(tmp_path_factory.mktemp("deployment") / "workspace")
-    yield made
-    Engine.find().remove({Label.WORKSPACE: made.id})
-
-
-@pytest.fixture(scope="module")
-def images(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Build both versions of the cart, an image that ends at once, and one that never gets ready."""
-    engine, made = Engine.find(), {}
-    for tag in ("v1", "v2"):
-        command = ["git", "-C", str(workspace.shop), "archive", f"{tag}:cart"]
-        source = subprocess.run(command, capture_output=True, check=True).stdout
-        made[tag] = build_service_image(engine, source, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
-    for tag, command in (("ends", '["false"]'), ("silent", '["sleep", "600"]')):
-        folder = tmp_path_factory.mktemp(tag)
-        (folder / "Dockerfile").write_text(f"FROM labkit/python:1\nCMD {command}\n")
-        made[tag] = build_service_image(engine, folder, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
-    yield made
-    for image in [*made.values(), f"{NAME}:stage-1"]:
-        engine.client.images.remove(image, force=True)
-
-
-@pytest.fixture(scope="module")
-def environment(workspace: Workspace, images: dict[str, str]) -> Iterator[Environment]:
-    """Create an environment with three instances of the cart's first version."""
-    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
-        for _ in range(N - 1):
-            made.balancer.add(made.add_instance("cart", images["v1"]))
-        yield made
-
-
-@pytest.fixture
-def fleet(environment: Environment, images: dict[str, str]) -> Fleet:
-    """Return the fleet of the cart, all of it at one version."""
-    made = Fleet(environment, "cart")
-    if len(made.versions) > 1 or set(made.versions) - {"v1", "v2"}:
-        rolling(made, images["v1"])
-    assert is_whole(made, {next(iter(made.versions)): N})
-    return made
-
-
-@pytest.fixture
-def old(fleet: Fleet) -> str:
-    """Return the image that serves when a test begins."""
-    return fleet.instances[0].image
-
-
-@pytest.fixture
-def new(images: dict[str, str], old: str) -> str:
-    """Return the image of the other version."""
-    return images["v1"] if old == images["v2"] else images["v2"]
-
-
-def version(image: str) -> str:
-    """Return the version of one of these images."""
-    return image.rpartition(":")[2]
-
-
-def is_whole(fleet: Fleet, versions: dict[str, int]) -> bool:
-    """Tell whether these versions serve, and nothing else is there, in the engine or in the balancer."""
-    servers = fleet.environment.balancer.servers("cart")
-    return (
-        fleet.versions == versions
-        and set(fleet.states.values()) == {"UP"}
-        and set(servers) == set(fleet.states)
-    )
+pytest_plugins = ["fleets"]
 
 
 def at(steps: list[Step], state: State) -> list[float]:

@@ -1,8 +1,38 @@
 """Deployment: N instances behind the load balancer, and the ways to replace them under way."""
 
+from labkit.deployment._blue_green import blue_green, roll_back
+from labkit.deployment._canary import canary
+from labkit.deployment._control import Control
+from labkit.deployment._evidence import Evidence
 from labkit.deployment._fleet import Fleet
+from labkit.deployment._image import image_of
+from labkit.deployment._order import Order, idle_first, newest_first, oldest_first
+from labkit.deployment._record import status
 from labkit.deployment._rolling import rolling
-from labkit.deployment._steps import Deployment, State, Step
+from labkit.deployment._steps import Deployment, Result, State, Status, Step
 from labkit.deployment._watch import Limits, Outcome, Watch, watch
 
-__all__ = ["Deployment", "Fleet", "Limits", "Outcome", "State", "Step", "Watch", "rolling", "watch"]
+__all__ = [
+    "Control",
+    "Deployment",
+    "Evidence",
+    "Fleet",
+    "Limits",
+    "Order",
+    "Outcome",
+    "Result",
+    "State",
+    "Status",
+    "Step",
+    "Watch",
+    "blue_green",
+    "canary",
+    "idle_first",
+    "image_of",
+    "newest_first",
+    "oldest_first",
+    "roll_back",
+    "rolling",
+    "status",
+    "watch",
+]

@@ -2,13 +2,14 @@
 
 from hashlib import sha256
 
-from labkit.artifacts import Kind, Reference, Subject
-from labkit.deployment._fleet import Fleet
-from labkit.deployment._steps import Deployment
-from labkit.engine import Engine
+from labkit.artifacts import Fact, Kind, Reference, Subject
+from labkit.deployment._fleet import UP, Fleet
+from labkit.deployment._steps import Deployment, Status
+from labkit.engine import Engine, Owner
+from labkit.errors import LabError
 
 _BEGAN = "began"
-_OWN = {Kind.ENVIRONMENT_USED, Kind.SERVICE_UPGRADED}
+_UNDER_WAY = {_BEGAN, "paused", "resumed"}
 
 
 def began(fleet: Fleet, image: str) -> None:
@@ -17,17 +18,52 @@ def began(fleet: Fleet, image: str) -> None:
 
 
 def ended(fleet: Fleet, image: str, state: str, reason: str) -> None:
-    """Record that a deployment ended early, "failed" or "interrupted", and which instances there are now."""
+    """Record how a deployment ended early, or that it waits or goes on, and which instances there are now."""
     _used(fleet, image, state, reason)
 
 
 def unfinished(fleet: Fleet) -> int | None:
     """Return how many instances there were before a deployment that never ended; None without one."""
-    facts = fleet.workspace.artifacts.history(environment=fleet.environment.name)
-    own = [fact for fact in facts if fact.service == fleet.service and fact.kind in _OWN]
-    if not own or own[-1].predicate.get("deployment") != _BEGAN:
+    own = _own(fleet)
+    if not own or own[-1].predicate.get("deployment") not in _UNDER_WAY:
         return None
-    return len(own[-1].predicate["instances"])
+    first = next(fact for fact in reversed(own) if fact.predicate.get("deployment") == _BEGAN)
+    return len(first.predicate["instances"])
+
+
+def image_before(fleet: Fleet) -> str:
+    """Return the image that served before the last deployment that changed it; LabError without one."""
+    changes = [fact.predicate for fact in _own(fleet) if fact.kind == Kind.SERVICE_UPGRADED]
+    image = next((told["from_image"] for told in reversed(changes) if told["from_image"]), None)
+    if image is None:
+        raise LabError(
+            f"a deployment of {fleet.service} in {fleet.environment.name} to roll back from",
+            "none on record",
+            "deploy an image with rolling or blue_green first",
+        )
+    return str(image)
+
+
+def status(fleet: Fleet) -> Status:
+    """Return how a fleet is, by the artifact database and the balancer, whichever process deploys."""
+    own = _own(fleet)
+    last = own[-1].predicate.get("deployment", "") if own else ""
+    if last in _UNDER_WAY and Owner.parse(own[-1].predicate["deployer"]).alive():
+        return Status.PAUSED if last == "paused" else Status.PROGRESSING
+    states = [it.state for it in fleet.instances if it.state != "DRAIN"]
+    if last in {*_UNDER_WAY, "interrupted"} or set(states) != {UP}:
+        return Status.DEGRADED
+    return Status.ROLLED_BACK if last in {"failed", "rolled back"} else Status.HEALTHY
+
+
+def _own(fleet: Fleet) -> list[Fact]:
+    facts = fleet.workspace.artifacts.history(environment=fleet.environment.name)
+    return [
+        fact
+        for fact in facts
+        if fact.service == fleet.service
+        and (fact.kind == Kind.SERVICE_UPGRADED or "deployment" in fact.predicate)
+    ]
 
 
 def upgraded(fleet: Fleet, deployment: Deployment) -> None:
@@ -54,6 +90,7 @@ def _used(fleet: Fleet, image: str, state: str, reason: str) -> None:
         service=fleet.service,
         environment=environment.name,
         deployment=state,
+        deployer=str(Owner.process()),
         reason=reason,
         to_image=image,
         instances=list(fleet.states),

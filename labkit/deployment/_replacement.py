@@ -18,6 +18,7 @@ class Replacement:
         self.tell: Callable[[Step], object] = lambda _: None
         self._began = time.monotonic()
         self.before: list[Instance] = []
+        self.made: list[str] = []
         self.steps: list[Step] = []
 
     @property
@@ -25,48 +26,91 @@ class Replacement:
         """The time since the deployment began."""
         return time.monotonic() - self._began
 
-    def tidy(self, image: str, wanted: int | None) -> None:
+    def tidy(self, image: str, wanted: int | None, *, reuse: bool) -> None:
         """Remove what a deployment left that was killed: instances that get no requests, and those too many.
 
         wanted is how many there were before that deployment, None without one. Those that run another image
-        than the one that is asked for now go first.
+        than the one that is asked for now go first. reuse keeps those of this image that stand by.
         """
         found = self.fleet.instances
         up = sorted((it for it in found if it.state == UP), key=lambda it: it.image == image)
         extra = up[: len(up) - wanted] if wanted and len(up) > wanted else []
+        kept = self._standing_by(image) if reuse else []
         if up:
-            self._retire([*extra, *(it for it in found if it.state in {"waiting", "DRAIN", "MAINT"})])
-        self.before = self.fleet.instances
+            self.retire(extra)
+            self.sweep(kept)
+        names = {it.name for it in kept}
+        self.before = [it for it in self.fleet.instances if it.name not in names]
 
-    def replace(self, old: Sequence[Instance], image: str) -> None:
-        """Bring up as many instances of an image, then retire the old ones; none when one fails."""
+    def sweep(self, but: Sequence[Instance] = ()) -> None:
+        """Remove the instances that get no requests, but for some."""
+        idle = [it for it in self.fleet.instances if it.state in {"waiting", "DRAIN", "MAINT"}]
+        names = {it.name for it in but}
+        self.retire([it for it in idle if it.name not in names])
+
+    def replace(self, old: Sequence[Instance], image: str, unavailable: int = 0) -> None:
+        """Retire some of the old instances, bring up new ones for all of them, then retire the others."""
+        self.retire(old[:unavailable])
         self._bring_up([image] * len(old))
-        self._retire(old)
+        self.retire(old[unavailable:])
+
+    def add(self, image: str, count: int) -> None:
+        """Bring up so many instances of an image beside those that serve; all or none."""
+        self._bring_up([image] * count)
+
+    def stand_by(self, image: str, count: int) -> list[Instance]:
+        """Return so many instances of an image that are ready and get no requests; all or none."""
+        found = self._standing_by(image)[:count]
+        return found + self._all([image] * (count - len(found)), self._prepare)
+
+    def switch(self, to: Sequence[Instance], away: Sequence[Instance]) -> None:
+        """Let instances that stand by take all requests, and others none, at one moment."""
+        self.fleet.environment.balancer.switch(to, away)
+        self.made += [it.name for it in to]
+        for instance in to:
+            self._step(instance.name, instance.image, State.IN_BALANCER)
+        for instance in away:
+            self._step(instance.name, instance.image, State.STANDING_BY)
+
+    def _standing_by(self, image: str) -> list[Instance]:
+        return [it for it in self.fleet.instances if it.image == image and it.state == "DRAIN"]
 
     def put_back(self) -> None:
         """Bring the fleet back to what it ran when it was tidied, by what serves now."""
         states = self.fleet.states
-        kept = [it for it in self.before if states.get(it.name) == UP]
+        if waiting := [it for it in self.before if states.get(it.name) == "DRAIN"]:
+            self.fleet.environment.balancer.switch(waiting, ())
+        kept = [it for it in self.before if states.get(it.name) in {UP, "DRAIN"}]
         names = {it.name for it in kept}
         kept += self._bring_up([it.image for it in self.before if it.name not in names])
         names = {it.name for it in kept}
-        self._retire([it for it in self.fleet.instances if it.name not in names])
+        self.retire([it for it in self.fleet.instances if it.name not in names])
 
     def _bring_up(self, images: Sequence[str]) -> list[Instance]:
-        """Return one new instance an image, serving; all or none.
+        """Return one new instance an image, serving; all or none."""
+        return self._all(images, self._start)
 
-        One after the other, since the environment gives each the next free number as its name.
-        """
+    def _all(self, images: Sequence[str], start: Callable[[str], Instance]) -> list[Instance]:
+        """Start one instance an image, one after the other, so that few start at a time; all or none."""
         made: list[Instance] = []
         try:
             for image in images:
-                made.append(self._start(image))  # noqa: PERF401 - a failure must find those made before it
+                made.append(start(image))  # noqa: PERF401 - a failure must find those made before it
         except Exception:
-            self._retire(made)
+            self.retire(made)
             raise
         return made
 
     def _start(self, image: str) -> Instance:
+        """Return a new instance that serves."""
+        instance = self._prepare(image)
+        self.fleet.environment.balancer.admit(instance)
+        self.made.append(instance.name)
+        self._step(instance.name, image, State.IN_BALANCER)
+        return instance
+
+    def _prepare(self, image: str) -> Instance:
+        """Return a new instance that the balancer has found ready, and gives no requests yet."""
         environment = self.fleet.environment
         self._step("", image, State.STARTING)
         try:
@@ -76,16 +120,17 @@ class Replacement:
             raise
         self._step(instance.name, image, State.READY)
         try:
-            environment.balancer.add(instance)
+            environment.balancer.check_in(instance)
         except Exception:
             self._step(instance.name, image, State.FAILED)
             environment.remove_instance(instance)
             raise
-        self._step(instance.name, image, State.IN_BALANCER)
         return instance
 
-    def _retire(self, instances: Sequence[Instance]) -> None:
+    def retire(self, instances: Sequence[Instance]) -> None:
         """Drain and remove instances, side by side."""
+        names = {it.name for it in instances}
+        self.made = [name for name in self.made if name not in names]
         with ThreadPoolExecutor(max(1, len(instances))) as threads:
             list(threads.map(self._retire_one, instances))
 

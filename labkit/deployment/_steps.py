@@ -15,6 +15,7 @@ class State(StrEnum):
     REMOVED = "removed"
     FAILED = "failed"
     CUT_OFF = "requests cut off"
+    STANDING_BY = "standing by"
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,30 @@ class Step:
         }
 
 
+class Status(StrEnum):
+    """How a fleet is: degraded when instances do not serve, or a deployment was left in its middle."""
+
+    HEALTHY = "healthy"
+    PROGRESSING = "progressing"
+    PAUSED = "paused"
+    DEGRADED = "degraded"
+    ROLLED_BACK = "rolled back"
+
+
+class Result(StrEnum):
+    """How a deployment ended."""
+
+    DEPLOYED = "deployed"
+    INTERRUPTED = "interrupted"
+    ROLLED_BACK = "rolled back"
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A finished deployment: the images before and after, how long it took, and its steps in order.
 
     from_image is the image that most replaced instances ran; None when every instance ran to_image already.
+    reason is why it was rolled back, else "".
     """
 
     service: str
@@ -51,6 +71,8 @@ class Deployment:
     to_image: str
     seconds: float
     steps: tuple[Step, ...]
+    result: Result = Result.DEPLOYED
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the deployment as plain data."""
@@ -59,5 +81,7 @@ class Deployment:
             "from_image": self.from_image,
             "to_image": self.to_image,
             "seconds": round(self.seconds, 3),
+            "result": str(self.result),
+            "reason": self.reason,
             "steps": [step.to_json() for step in self.steps],
         }

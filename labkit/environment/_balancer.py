@@ -156,6 +156,14 @@ class Balancer:
 
         :raises NotReady: when it has not within deadline_s seconds; it is taken out again.
         """
+        self.check_in(instance, deadline_s)
+        self.admit(instance)
+
+    def check_in(self, instance: Instance, deadline_s: float = READY_S) -> None:
+        """Make an instance known and return once its readiness check has passed; it gets no requests yet.
+
+        :raises NotReady: when it has not within deadline_s seconds; it is taken out again.
+        """
         self.introduce(instance)
         try:
             late = Deadline(deadline_s).until(lambda: self.finds_ready(instance))
@@ -167,7 +175,6 @@ class Balancer:
             self.remove(instance)
             mend = f"read its log: environment.logs({instance.service!r})"
             raise NotReady(f"{instance.name} is ready within {deadline_s:g} s", seen, mend)
-        self.admit(instance)
 
     def introduce(self, instance: Instance, room: str = "") -> None:
         """Make an instance known, so that it is checked from now on; requests come once it is admitted.
@@ -185,6 +192,11 @@ class Balancer:
     def admit(self, instance: Instance) -> None:
         """Give an instance that is known its share of the requests."""
         self.tell(f"set server {instance.service}/{instance.name} state ready")
+
+    def switch(self, to: Iterable[Instance], away: Iterable[Instance]) -> None:
+        """Give instances that are known their share of the requests, and others no new ones, in one go."""
+        ready = [f"set server {it.service}/{it.name} state ready" for it in to]
+        self.tell(*ready, *(f"set server {it.service}/{it.name} state drain" for it in away))
 
     def finds_ready(self, instance: Instance, room: str = "") -> bool:
         """Tell whether an instance that is known in a room has passed its last readiness check."""

@@ -132,7 +132,10 @@ def _upgrade(trip: Trip, stage: Stage, environment: Environment, service: str) -
         )
 
     with trip.journal.step(stage, f"upgrade {service}"):
-        deployment.rolling(Fleet(environment, service), trip.images[service].image, on_event=tell)
+        done = deployment.rolling(Fleet(environment, service), trip.images[service].image, on_event=tell)
+    if done.result is deployment.Result.ROLLED_BACK:
+        message = f"{service} was rolled back: {done.reason}"
+        raise Stopped(message)
 
 
 def _watch(trip: Trip, environment: Environment, load: Running) -> Iterator[Answer]:

@@ -1,0 +1,51 @@
+"""The judge of a new version: evidence that it fails more often than the others, valid at every look."""
+
+from labkit.deployment._watch import Source
+from labkit.experiment import Counts, SequentialTest
+from labkit.load import Measurement
+
+
+class Evidence:
+    """Asked again and again, says why a version is to be withdrawn, "" while nothing speaks against it.
+
+    Of versions that are equal it withdraws one with a probability of at most alpha, however often and however
+    long it is asked: see `labkit.experiment.SequentialTest`. It counts from the first time on, from what
+    clients measured while both versions served; version is as the instances name it.
+    """
+
+    def __init__(self, source: Source, version: str, *, alpha: float = 0.01) -> None:
+        self._source, self._version = source, version
+        self._test = SequentialTest(alpha)
+        self._start: tuple[Counts, Counts] | None = None
+
+    @property
+    def e_value(self) -> float:
+        """The evidence so far: 1 is none."""
+        return self._test.e_value
+
+    @property
+    def line(self) -> float:
+        """The evidence from which on the version is withdrawn."""
+        return self._test.line
+
+    def __call__(self) -> str:
+        """Look once more."""
+        old, new = self._counts(self._source.snapshot())
+        if self._start is None:
+            self._start = (old, new)
+        old, new = old - self._start[0], new - self._start[1]
+        self._test.look(old, new)
+        if not self._test.decided:
+            return ""
+        return (
+            f"{new.hits} of {new.trials} requests to {self._version} failed, "
+            f"{old.hits} of {old.trials} to the others (evidence {self.e_value:.0f}, line {self.line:.0f})"
+        )
+
+    def _counts(self, measured: Measurement) -> tuple[Counts, Counts]:
+        found = {
+            version: Counts(tally.requests, tally.failed) for version, tally in measured.by_version.items()
+        }
+        new = found.pop(self._version, Counts(0, 0))
+        others = found.values()
+        return Counts(sum(it.trials for it in others), sum(it.hits for it in others)), new

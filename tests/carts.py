@@ -1,0 +1,30 @@
+"""Carts to be deployed in tests: what is asked of them, their versions, and bad ones."""
+
+from labkit.deployment import Fleet
+from labkit.load import Request
+
+CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
+TOTALS = {Request("POST", "/totals", {"cart": CART}): 1}
+NAME = "labkit/test-deployment-cart"
+N = 3
+BAD = {
+    "ends": 'FROM labkit/python:1\nCMD ["false"]',
+    "silent": 'FROM labkit/python:1\nCMD ["sleep", "600"]',
+    "crashes": f'FROM {NAME}:v2\nCMD ["timeout", "5", "python3", "-m", "labkit.service", "service:app"]',
+    "breaks": f"FROM {NAME}:v2\nRUN echo 'total_cents = None' >> pricing.py",
+}
+
+
+def version(image: str) -> str:
+    """Return the version of one of these images."""
+    return image.rpartition(":")[2]
+
+
+def is_whole(fleet: Fleet, versions: dict[str, int]) -> bool:
+    """Tell whether these versions serve, and nothing else is there, in the engine or in the balancer."""
+    servers = fleet.environment.balancer.servers("cart")
+    return (
+        fleet.versions == versions
+        and set(fleet.states.values()) == {"UP"}
+        and set(servers) == set(fleet.states)
+    )

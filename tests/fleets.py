@@ -1,0 +1,67 @@
+"""Fixtures: a fleet of carts behind a real load balancer, for tests of what deployments do to it."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from carts import BAD, NAME, N, is_whole
+
+from labkit import Environment, Workspace
+from labkit.deployment import Fleet, rolling
+from labkit.engine import Engine, Label, build_service_image
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Make a workspace of its own; nothing of it is left in the engine."""
+    made = Workspace.create(tmp_path_factory.mktemp("deployment") / "workspace")
+    yield made
+    Engine.find().remove({Label.WORKSPACE: made.id})
+
+
+@pytest.fixture(scope="module")
+def images(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Build both versions of the cart, and bad ones: each is named for what it does."""
+    engine, made = Engine.find(), {}
+    for tag in ("v1", "v2"):
+        command = ["git", "-C", str(workspace.shop), "archive", f"{tag}:cart"]
+        source = subprocess.run(command, capture_output=True, check=True).stdout
+        made[tag] = build_service_image(engine, source, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
+    for tag, recipe in BAD.items():
+        folder = tmp_path_factory.mktemp(tag)
+        (folder / "Dockerfile").write_text(f"{recipe}\n")
+        made[tag] = build_service_image(engine, folder, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
+    yield made
+    for image in [*made.values(), f"{NAME}:stage-1"]:
+        engine.client.images.remove(image, force=True)
+
+
+@pytest.fixture(scope="module")
+def environment(workspace: Workspace, images: dict[str, str]) -> Iterator[Environment]:
+    """Create an environment with three instances of the cart's first version."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+        for _ in range(N - 1):
+            made.balancer.add(made.add_instance("cart", images["v1"]))
+        yield made
+
+
+@pytest.fixture
+def fleet(environment: Environment, images: dict[str, str]) -> Fleet:
+    """Return the fleet of the cart, all of it at one version."""
+    made = Fleet(environment, "cart")
+    if len(made.versions) > 1 or set(made.versions) - {"v1", "v2"}:
+        rolling(made, images["v1"])
+    assert is_whole(made, {next(iter(made.versions)): N})
+    return made
+
+
+@pytest.fixture
+def old(fleet: Fleet) -> str:
+    """Return the image that serves when a test begins."""
+    return fleet.instances[0].image
+
+
+@pytest.fixture
+def new(images: dict[str, str], old: str) -> str:
+    """Return the image of the other version."""
+    return images["v1"] if old == images["v2"] else images["v2"]

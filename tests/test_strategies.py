@@ -1,0 +1,233 @@
+"""Tests of the strategies beside the plain rolling upgrade, and of bad versions, on real carts."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import pytest
+from carts import TOTALS, N, is_whole, version
+
+from labkit import LabError, Workspace
+from labkit.deployment import (
+    Control,
+    Deployment,
+    Evidence,
+    Fleet,
+    Result,
+    State,
+    Status,
+    Step,
+    blue_green,
+    canary,
+    idle_first,
+    image_of,
+    newest_first,
+    roll_back,
+    rolling,
+    status,
+)
+from labkit.engine import Engine
+from labkit.load import Load, Running, apply
+
+pytest_plugins = ["fleets"]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
+
+
+@contextmanager
+def customers(fleet: Fleet, rate_per_s: float = 100) -> Iterator[Running]:
+    """Let customers ask for totals, from their first answer on."""
+    with apply(Load(TOTALS, rate_per_s, None), fleet.environment.urls["cart"]) as load:
+        while not load.snapshot().requests:
+            time.sleep(0.05)
+        yield load
+
+
+def more(load: Running, requests: int = 30) -> None:
+    """Wait until so many more requests were answered."""
+    until = load.snapshot().requests + requests
+    while load.snapshot().requests < until:
+        time.sleep(0.05)
+
+
+def test_blue_green_lets_all_requests_change_over_without_a_failed_one(
+    fleet: Fleet, old: str, new: str
+) -> None:
+    """2N instances run before the switch, and none of the new ones answers anybody until then."""
+    most, early = 0, 0
+    with customers(fleet) as load:
+
+        def count(step: Step) -> None:
+            nonlocal most, early
+            most = max(most, len(fleet.instances))
+            if step.state == State.READY:
+                early += load.snapshot().by_version[version(new)].requests if step_seen(load, new) else 0
+
+        deployment = blue_green(fleet, new, on_event=count)
+        more(load)
+        result = load.stop()
+    assert (result.failed, dict(result.errors)) == (0, {})
+    assert (most, early) == (2 * N, 0)
+    assert is_whole(fleet, {version(new): N})
+    assert (deployment.result, deployment.from_image, status(fleet)) == (Result.DEPLOYED, old, Status.HEALTHY)
+
+
+def step_seen(load: Running, image: str) -> bool:
+    """Tell whether a version has answered anybody yet."""
+    return version(image) in load.snapshot().by_version
+
+
+def test_what_was_kept_takes_over_again_at_a_roll_back(fleet: Fleet, old: str, new: str) -> None:
+    """The old instances themselves serve again: nothing is started, and no request fails."""
+    before = set(fleet.states)
+    with customers(fleet) as load:
+        blue_green(fleet, new, keep=True)
+        assert {it.name for it in fleet.instances if it.state == "DRAIN"} == before
+        assert status(fleet) == Status.HEALTHY
+        back = roll_back(fleet)
+        more(load)
+        result = load.stop()
+    assert (result.failed, set(fleet.states)) == (0, before)
+    assert State.STARTING not in {step.state for step in back.steps}
+    assert is_whole(fleet, {version(old): N})
+
+
+def test_a_roll_back_without_kept_instances_starts_them_anew(fleet: Fleet, old: str, new: str) -> None:
+    """The artifact database knows what served before."""
+    rolling(fleet, new)
+    assert roll_back(fleet).to_image == old
+    assert is_whole(fleet, {version(old): N})
+
+
+def test_a_pause_holds_before_the_switch_and_an_abort_leaves_nothing_behind(
+    fleet: Fleet, old: str, new: str
+) -> None:
+    """Both sides stand, the old one serves; then only that is left, and the record says rolled back."""
+    control, done = Control(), list[Deployment]()
+    control.pause()
+    thread = Thread(target=lambda: done.append(blue_green(fleet, new, control=control)))
+    thread.start()
+    while status(fleet) != Status.PAUSED:
+        time.sleep(0.05)
+    control.resume()
+    while len(fleet.instances) < N + 1:
+        time.sleep(0.05)
+    control.pause()
+    while status(fleet) != Status.PAUSED:
+        time.sleep(0.05)
+    assert [it.state for it in fleet.instances if it.image == new] == ["DRAIN"] * N
+    control.abort()
+    thread.join()
+    assert (done[0].result, done[0].reason) == (Result.ROLLED_BACK, "aborted")
+    assert is_whole(fleet, {version(old): N})
+    assert status(fleet) == Status.ROLLED_BACK
+
+
+def test_unavailable_takes_old_ones_away_before_new_ones_start(fleet: Fleet, new: str) -> None:
+    """With a surge of 0 there are never more than N instances, and N - 1 always serve."""
+    counts, serving = [], []
+
+    def count(_: Step) -> None:
+        counts.append(len(fleet.instances))
+        serving.append(list(fleet.states.values()).count("UP"))
+
+    rolling(fleet, new, surge=0, unavailable=1, on_event=count)
+    assert (max(counts), min(serving)) == (N, N - 1)
+    assert is_whole(fleet, {version(new): N})
+    with pytest.raises(LabError, match="surge"):
+        rolling(fleet, new, surge=0)
+
+
+def test_the_order_is_a_named_rule(fleet: Fleet, new: str) -> None:
+    """newest_first drains the last instance first; idle_first spares the one that is at work."""
+    names = [it.name for it in fleet.instances]
+    gone = [
+        step.instance for step in rolling(fleet, new, order=newest_first).steps if step.state == "removed"
+    ]
+    assert gone == names[::-1]
+    first, *others = fleet.instances
+    first.slow(500)
+    with customers(fleet, 20) as load:
+        more(load)
+        assert idle_first(fleet, [first, *others])[-1] == first
+    first.slow(0)
+
+
+def test_a_version_that_crashes_after_a_while_is_withdrawn(
+    fleet: Fleet, images: dict[str, str], old: str
+) -> None:
+    """It was ready and serves for some seconds; while it is watched it dies, and the old ones go on."""
+    done = canary(fleet, images["crashes"], lambda: "", watch_s=60)
+    assert done.result is Result.ROLLED_BACK
+    assert "DOWN" in done.reason or "exited" in done.reason or "gone" in done.reason
+    assert is_whole(fleet, {version(old): N})
+
+
+@pytest.mark.parametrize("strategy", ["canary", "rolling"])
+def test_a_version_that_answers_500_is_withdrawn_on_evidence(
+    fleet: Fleet, images: dict[str, str], old: str, strategy: str
+) -> None:
+    """The reason counts its failures beside the others'; the old version serves as before."""
+    with customers(fleet) as load:
+        more(load)
+        evidence = Evidence(load, "breaks")
+
+        def health() -> str:
+            more(load)
+            return evidence()
+
+        if strategy == "canary":
+            done = canary(fleet, images["breaks"], evidence, watch_s=60)
+        else:
+            done = rolling(fleet, images["breaks"], health=health)
+        load.stop()
+    assert done.result is Result.ROLLED_BACK
+    assert "requests to breaks failed" in done.reason
+    assert evidence.e_value > evidence.line
+    assert is_whole(fleet, {version(old): N})
+
+
+def test_a_switch_that_breaks_is_undone_at_once(fleet: Fleet, images: dict[str, str], old: str) -> None:
+    """The old instances stand by until health was asked, and themselves serve again."""
+    before = set(fleet.states)
+    with customers(fleet) as load:
+
+        def health() -> str:
+            more(load)
+            return f"{load.snapshot().failed} requests failed" if load.snapshot().failed else ""
+
+        done = blue_green(fleet, images["breaks"], health=health)
+        load.stop()
+    assert (done.result, "requests failed" in done.reason) == (Result.ROLLED_BACK, True)
+    assert set(fleet.states) == before
+    assert is_whole(fleet, {version(old): N})
+
+
+def test_a_sound_canary_takes_over_and_can_be_promoted_early(fleet: Fleet, new: str) -> None:
+    """Nothing speaks against it; nobody waits for the end of the watch once it is promoted."""
+    control = Control()
+    with customers(fleet) as load:
+        evidence = Evidence(load, version(new))
+
+        def promote(step: Step) -> None:
+            if step.state == State.IN_BALANCER:
+                control.promote()
+
+        done = canary(fleet, new, evidence, watch_s=600, control=control, on_event=promote)
+        result = load.stop()
+    assert (done.result, result.failed) == (Result.DEPLOYED, 0)
+    assert is_whole(fleet, {version(new): N})
+
+
+def test_an_image_of_a_version_is_built_from_the_learners_repository(workspace: Workspace) -> None:
+    """Each version is another image; what is not there is told with what is."""
+    built = [image_of(workspace, "cart", tag) for tag in ("v1", "v2")]
+    try:
+        assert len({Engine.find().image(name).digest for name in built}) == 2
+        with pytest.raises(LabError, match="v1, v2"):
+            image_of(workspace, "cart", "v9")
+        with pytest.raises(LabError, match="catalog"):
+            image_of(workspace, "card", "v1")
+    finally:
+        for name in [*built, "labkit/shop-cart:stage-1"]:
+            Engine.find().client.images.remove(name, force=True)
