@@ -1,27 +1,49 @@
 """etcd as the coordinator: a small client of its JSON gateway, for environments and for their services.
 
-Source: etcd 3.4, "gRPC gateway": keys and values travel as Base64 in JSON over POST /v3/…; "etcd API", Lease.
+Source: etcd 3.4, "gRPC gateway": keys and values travel as Base64 in JSON over POST /v3/…; "etcd API", Lease,
+Watch, Transaction.
 """
 
 import http.client
 import json
 from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from labkit.errors import LabError
 
-__all__ = ["INSTANCES", "PORT", "Coordinator"]
+__all__ = ["INSTANCES", "PORT", "Coordinator", "Entry", "Listing"]
 
 PORT = 2379
 ANSWER_S = 5.0
 INSTANCES = "/labkit/instances/"
 
 
-class Coordinator:
-    """The coordinator at host:port: keys and values that all services may read, some with a lease."""
+@dataclass(frozen=True)
+class Entry:
+    """A key's value, and the revision of the store at which it was set."""
 
-    def __init__(self, host: str, port: int = PORT) -> None:
-        self.host, self.port = host, port
+    value: str
+    revision: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The keys under a prefix at a revision of the store; keys are whole."""
+
+    revision: int
+    entries: Mapping[str, Entry]
+
+
+class Coordinator:
+    """The coordinator at host:port: keys and values that all services may read, some with a lease.
+
+    answer_s is how long it may be silent before it counts as gone.
+    """
+
+    def __init__(self, host: str, port: int = PORT, answer_s: float = ANSWER_S) -> None:
+        self.host, self.port, self._answer_s = host, port, answer_s
 
     @property
     def url(self) -> str:
@@ -44,6 +66,51 @@ class Coordinator:
     def list(self, prefix: str = "/") -> dict[str, str]:
         """Return all keys that begin with prefix, with their values."""
         return self._range(key=_code(prefix), range_end=_code(_after(prefix)))
+
+    def listing(self, prefix: str, revision: int = 0) -> Listing:
+        """Return all keys that begin with prefix, as they were at a revision; 0 is now.
+
+        :raises LabError: when the revision is compacted away, or was never reached.
+        """
+        wanted = {"key": _code(prefix), "range_end": _code(_after(prefix)), "revision": str(revision)}
+        told = self._ask("POST", "/v3/kv/range", **wanted)
+        found = {_plain(pair["key"]): _entry(pair) for pair in told.get("kvs", [])}
+        return Listing(revision or int(told["header"]["revision"]), found)
+
+    def watch(self, prefix: str, silence_s: float) -> Iterator[Listing]:
+        """Yield the keys under a prefix now, and again after each change and after each silence.
+
+        The same keys come again after silence_s seconds without a change, so that who listens knows that the
+        store still speaks; a watch alone cannot tell silence from a dead line.
+
+        :raises OSError: when the store does not answer.
+        """
+        while True:
+            now = self.listing(prefix)
+            yield now
+            yield from self._changes(prefix, now, silence_s)
+
+    def swap(self, puts: Mapping[str, str], deletes: str, unchanged: Mapping[str, int]) -> int:
+        """Set keys and delete one, all at once; return the store's revision after it, 0 when it was refused.
+
+        unchanged maps prefixes to revisions: it is refused when a key under one was set at a later one.
+        """
+        guards = [
+            {
+                "key": _code(prefix),
+                "range_end": _code(_after(prefix)),
+                "target": "MOD",
+                "result": "LESS",
+                "mod_revision": str(revision + 1),
+            }
+            for prefix, revision in unchanged.items()
+        ]
+        done: list[dict[str, Any]] = [
+            {"request_put": {"key": _code(key), "value": _code(value)}} for key, value in puts.items()
+        ]
+        done.append({"request_delete_range": {"key": _code(deletes)}})
+        told = self._ask("POST", "/v3/kv/txn", compare=guards, success=done)
+        return int(told["header"]["revision"]) if told.get("succeeded") else 0
 
     def delete(self, key: str) -> bool:
         """Remove a key; tell whether it was there."""
@@ -77,13 +144,40 @@ class Coordinator:
         prefix = f"{INSTANCES}{service}/"
         return {key.removeprefix(prefix): json.loads(value) for key, value in self.list(prefix).items()}
 
+    def _changes(self, prefix: str, now: Listing, silence_s: float) -> Iterator[Listing]:
+        """Yield the keys after each change, until the store is silent or cancels the watch."""
+        wanted = {"key": _code(prefix), "range_end": _code(_after(prefix))}
+        create = {"create_request": {**wanted, "start_revision": str(now.revision + 1)}}
+        line = http.client.HTTPConnection(self.host, self.port, timeout=silence_s)
+        entries = dict(now.entries)
+        try:
+            line.request("POST", "/v3/watch", json.dumps(create))
+            for text in line.getresponse():
+                told = json.loads(text).get("result", {"canceled": True})
+                if told.get("canceled"):
+                    return
+                for event in told.get("events", []):
+                    key = _plain(event["kv"]["key"])
+                    if event.get("type") == "DELETE":
+                        entries.pop(key, None)
+                    else:
+                        entries[key] = _entry(event["kv"])
+                if told.get("events"):
+                    yield Listing(int(told["header"]["revision"]), dict(entries))
+        except TimeoutError:
+            return
+        except (http.client.HTTPException, ValueError) as problem:
+            raise ConnectionError(str(problem) or "the watch broke off") from problem
+        finally:
+            line.close()
+
     def _range(self, **wanted: str) -> dict[str, str]:
         found = self._ask("POST", "/v3/kv/range", **wanted).get("kvs", [])
         return {_plain(pair["key"]): _plain(pair.get("value", "")) for pair in found}
 
-    def _ask(self, method: str, path: str, **body: str) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, **body: object) -> dict[str, Any]:
         """Send one request; raise OSError when nothing answers, LabError when etcd refuses it."""
-        line = http.client.HTTPConnection(self.host, self.port, timeout=ANSWER_S)
+        line = http.client.HTTPConnection(self.host, self.port, timeout=self._answer_s)
         try:
             line.request(method, path, json.dumps(body) if body else None)
             answer: dict[str, Any] = json.loads(line.getresponse().read())
@@ -96,6 +190,10 @@ class Coordinator:
                 f"etcd answers {method} {path}", str(answer["error"]), "look at the coordinator's log"
             )
         return answer
+
+
+def _entry(pair: Mapping[str, str]) -> Entry:
+    return Entry(_plain(pair.get("value", "")), int(pair["mod_revision"]))
 
 
 def _code(text: str) -> str:
