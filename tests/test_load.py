@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,14 +21,26 @@ import psutil
 import pytest
 
 from labkit.errors import LabError
-from labkit.load import Histogram, Load, Measurement, Request, Running, apply
+from labkit.load import (
+    Histogram,
+    Load,
+    Measurement,
+    Rate,
+    Request,
+    Running,
+    Session,
+    apply,
+    burst,
+    ramp,
+    steps,
+)
 from labkit.load._histogram import bucket, middle_ms
 
-seen: dict[str, Any] = {"clients": set(), "bodies": set()}
+seen: dict[str, Any] = {"clients": set(), "bodies": set(), "sessions": []}
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer by path: /v1, /v2, /status/N, /stall (holds up everybody), /seen (what was asked so far)."""
+    """Answer by path: /v1, /v2, /status/N, /stall (holds up everybody), /echo, /session, /seen (who asked)."""
     if scope["type"] != "http":
         return
     _, kind, *rest = scope["path"].split("/")
@@ -38,6 +51,10 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         time.sleep(float(rest[0]))  # noqa: ASYNC251 - that nobody else is served meanwhile is the point
     elif kind == "slow":
         await asyncio.sleep(float(rest[0]))
+    elif kind == "echo":
+        body = json.dumps({"echo": json.loads((await receive())["body"])}).encode()
+    elif kind == "session":
+        seen["sessions"].append(dict(scope["headers"])[b"x-session"].decode())
     elif kind == "seen":
         body = json.dumps({name: sorted(values) for name, values in seen.items()}).encode()
     else:
@@ -392,3 +409,59 @@ def test_importing_load_loads_neither_gevent_nor_locust() -> None:
     code = "import labkit.load, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"gevent", "locust", "httptools"} & set(loaded.split())
+
+
+def test_a_rate_grows_jumps_and_falls_as_drawn() -> None:
+    """Arrivals follow a ramp, steps and a burst; a rate that ends at 0 ends the plan."""
+    for rate in (ramp(10, 50, 20), steps((10, 10), (40, 10), (5, 10)), burst(10, 80, 5, 5)):
+        counted = Counter(int(at_s) for at_s, _ in Load({"/": 1}, rate, 30, arrivals="even").plan())
+        due = {second: (rate.at(second) + rate.at(second + 0.999)) / 2 for second in range(30)}
+        assert all(abs(counted[second] - due[second]) <= 1 for second in range(30))
+    drawn = sum(1 for _ in Load({"/": 1}, ramp(10, 50, 20), 20).plan())
+    assert drawn == pytest.approx(600, abs=100)
+    assert len(list(Load({"/": 1}, steps((10, 1), (0, 1)), None).plan())) == pytest.approx(10, abs=9)
+
+
+@pytest.mark.parametrize(
+    "points", [(), ((1.0, 5.0),), ((0.0, -1.0),), ((0.0, 0.0),), ((0.0, 1.0), (-1.0, 1.0))]
+)
+def test_points_that_make_no_rate_are_refused(points: tuple[tuple[float, float], ...]) -> None:
+    """The error says what a rate is."""
+    with pytest.raises(LabError, match="rate_per_s"):
+        Rate(points)
+
+
+def test_a_session_hands_each_answer_on(url: str) -> None:
+    """The answer's JSON comes back in the next body; what the last answer tells is counted."""
+    first = Request("POST", "/echo", {"answer": {"lines": [1]}})
+    customer = Session((first, Request("POST", "/echo", {"answer": "same"})), carry="cart", outcome="echo")
+    result = apply(Load({customer: 1}, 20, 1, arrivals="even"), url).wait()
+    assert (result.requests, result.failed) == (40, 0)
+    assert result.outcomes == {str({"answer": "same", "cart": {"echo": {"answer": {"lines": [1]}}}}): 20}
+    assert result.to_json()["outcomes"] == result.outcomes
+
+
+def test_a_session_ends_with_a_request_that_fails(url: str) -> None:
+    """No further request is sent, and the session is counted as broken off."""
+    customer = Session((Request.parse("/status/500"), Request.parse("/v1")), outcome="echo")
+    result = apply(Load({customer: 1}, 20, 0.5, arrivals="even"), url).wait()
+    assert (result.requests, dict(result.outcomes)) == (10, {"broken off": 10})
+    odd = Session((Request.parse("/v1"), Request("POST", "/v1", {})), carry="cart", outcome="echo")
+    assert apply(Load({odd: 1}, 20, 0.2), url).wait().outcomes.keys() == {"broken off"}
+
+
+def test_a_sticky_session_names_itself_in_each_request(url: str) -> None:
+    """Its requests carry one X-Session header, other sessions' another one; pauses are kept."""
+    customer = Session((Request.parse("/session"),) * 3, sticky=True, pause_s=0.3)
+    running = apply(Load({customer: 1}, 10, 0.5, arrivals="even"), url)
+    assert running.wait().requests == 15
+    told = Counter(ask(url, "/seen")["sessions"])
+    assert sorted(told.values()) == [3] * 5
+
+
+def test_a_session_that_cannot_carry_is_refused() -> None:
+    """A body that is to take the answer has to be a JSON object."""
+    with pytest.raises(LabError, match="cart"):
+        Session((Request.parse("/"), Request.parse("/")), carry="cart")
+    with pytest.raises(LabError, match="1 request"):
+        Session(())

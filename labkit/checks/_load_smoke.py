@@ -6,16 +6,16 @@ from urllib.parse import urlsplit
 
 from labkit.checks._report import Finding, Outcome, Report, version_of
 from labkit.environment import Environment
-from labkit.load import Load, Measurement, Request, apply
+from labkit.load import Load, Measurement, Request, Session, apply
 
 CHECK = "load_smoke"
-MIX: Mapping[Request | str, float] = {"GET /": 1.0}
+MIX: Mapping[Request | Session | str, float] = {"GET /": 1.0}
 
 
 def load_smoke(
     environment: Environment,
     *,
-    mix: Mapping[Request | str, float] = MIX,
+    mix: Mapping[Request | Session | str, float] = MIX,
     rate_per_s: float = 10.0,
     duration_s: float = 5.0,
     error_share: float = 0.0,

@@ -1,4 +1,4 @@
-"""Load: define a mix of requests, apply it at a constant arrival rate, measure what the clients saw.
+"""Load: define a mix of requests and sessions, apply it at a rate of arrival, measure what the clients saw.
 
 `replay` sends what an environment captured instead of a mix, at the times at which it once came.
 
@@ -10,7 +10,24 @@ from the plan, so a server that stalls cannot hide the requests that were due me
 from labkit.load._define import Load, Request
 from labkit.load._histogram import Histogram
 from labkit.load._measurement import Failure, Measurement, Tally
+from labkit.load._rate import Rate, burst, ramp, steps
 from labkit.load._replay import replay
 from labkit.load._run import Running, apply
+from labkit.load._session import Session
 
-__all__ = ["Failure", "Histogram", "Load", "Measurement", "Request", "Running", "Tally", "apply", "replay"]
+__all__ = [
+    "Failure",
+    "Histogram",
+    "Load",
+    "Measurement",
+    "Rate",
+    "Request",
+    "Running",
+    "Session",
+    "Tally",
+    "apply",
+    "burst",
+    "ramp",
+    "replay",
+    "steps",
+]

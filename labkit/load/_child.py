@@ -25,7 +25,9 @@ from labkit.load._define import Load, Request
 from labkit.load._histogram import bucket, middle_ms
 from labkit.load._ledger import Ledger
 from labkit.load._player import Player, enter
+from labkit.load._rate import Rate
 from labkit.load._replay import Replay
+from labkit.load._session import Session
 
 _FEED_S = 0.5
 
@@ -70,13 +72,18 @@ def _feed(line: Line, player: type[Player], *, done: bool = False) -> None:
 
 
 def _load(order: dict[str, Any]) -> Load | Replay:
-    requests = [
-        Request(it["method"], it["path"], bytes.fromhex(it["body"]), it["headers"])
-        for it in order["requests"]
+    sessions = [
+        Session(**it | {"requests": tuple(map(_request, it["requests"]))}) for it in order["sessions"]
     ]
     if "arrivals" in order:
-        return Replay(tuple(requests), tuple(map(tuple, order["arrivals"])), order["timeout_s"])
-    return Load(dict(zip(requests, order["weights"], strict=True)), **order["load"])
+        requests = tuple(session.requests[0] for session in sessions)
+        return Replay(requests, tuple(map(tuple, order["arrivals"])), order["timeout_s"])
+    rate = Rate(tuple(map(tuple, order["load"].pop("rate_per_s"))))
+    return Load(dict(zip(sessions, order["weights"], strict=True)), rate, **order["load"])
+
+
+def _request(entry: dict[str, Any]) -> Request:
+    return Request(entry["method"], entry["path"], bytes.fromhex(entry["body"]), entry["headers"])
 
 
 def main(descriptor: int) -> None:

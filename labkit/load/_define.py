@@ -6,10 +6,14 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Any, Literal, Self
+from itertools import accumulate, chain, repeat
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from labkit.errors import LabError
+from labkit.load._rate import Rate
+
+if TYPE_CHECKING:
+    from labkit.load._session import Session  # it is made of requests
 
 # HEAD is left out: its answer announces a body that never comes, which the parser (llhttp) cannot be told.
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -86,17 +90,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
-    """A mix of requests that arrive at a constant rate.
+    """A mix of requests, and of customers' sessions, that arrive at a rate.
 
-    mix maps a `Request` or its text ("GET /items") to its weight; weights need not sum to one.
-    rate_per_s is the mean number of arrivals a second, for duration_s seconds; None lasts until stopped.
+    mix maps a `Request`, its text ("GET /items") or a `Session` to its weight; weights need not sum to one.
+    rate_per_s is the mean number of arrivals a second, or a `Rate` (`ramp`, `burst`, `steps`), for duration_s
+    seconds; None lasts until stopped. What arrives of a session is its first request.
     arrivals "poisson" draws the gaps as independent customers make them, "even" spaces them evenly; the same
     seed gives the same plan. An answer that takes longer than timeout_s counts as failed.
     Raises LabError when a number or the mix makes no load.
     """
 
-    mix: Mapping[Request | str, float]
-    rate_per_s: float
+    mix: Mapping["Request | Session | str", float]
+    rate_per_s: float | Rate
     duration_s: float | None
     arrivals: Literal["poisson", "even"] = "poisson"
     seed: int = 1
@@ -106,7 +111,9 @@ class Load:
         """Check the numbers and parse the requests that were given as text."""
         for name in ("rate_per_s", "duration_s", "timeout_s"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
+            if value is None or isinstance(value, Rate):
+                continue
+            if not (math.isfinite(value) and value > 0):
                 raise LabError(
                     expected=f"{name} above 0",
                     seen=f"{name} = {value}",
@@ -131,28 +138,29 @@ class Load:
         object.__setattr__(self, "mix", parsed)
 
     @property
-    def requests(self) -> tuple[Request, ...]:
-        """The requests of the mix, in its order."""
-        return tuple(key for key in self.mix if isinstance(key, Request))
+    def requests(self) -> "tuple[Request | Session, ...]":
+        """The requests and sessions of the mix, in its order."""
+        return tuple(key for key in self.mix if not isinstance(key, str))
+
+    @property
+    def rate(self) -> Rate:
+        """The rate of arrival over time."""
+        return self.rate_per_s if isinstance(self.rate_per_s, Rate) else Rate(((0.0, self.rate_per_s),))
 
     def told(self) -> dict[str, Any]:
         """Return as JSON data what the sending process has to know beside the requests."""
-        names = ("rate_per_s", "duration_s", "arrivals", "seed", "timeout_s")
-        return {"weights": list(self.mix.values()), "load": {name: getattr(self, name) for name in names}}
+        names = ("duration_s", "arrivals", "seed", "timeout_s")
+        told = {name: getattr(self, name) for name in names} | {"rate_per_s": self.rate.points}
+        return {"weights": list(self.mix.values()), "load": told}
 
     def plan(self) -> Iterator[tuple[float, int]]:
         """Yield every arrival: seconds since the start, and the place of its request in `requests`."""
         choose, gaps = random.Random(self.seed), random.Random(f"{self.seed} gaps")  # noqa: S311 - no secret, a plan
         steps = list(accumulate(self.mix.values()))
-        places = range(len(steps))
-        at_s, count, end_s = 0.0, 0, math.inf if self.duration_s is None else self.duration_s
-        while True:
-            count += 1
-            at_s = (
-                (count - 1) / self.rate_per_s
-                if self.arrivals == "even"
-                else at_s + gaps.expovariate(self.rate_per_s)
-            )
+        places, end_s = range(len(steps)), math.inf if self.duration_s is None else self.duration_s
+        even = chain([0.0], repeat(1.0))
+        drawn = (gaps.expovariate(1.0) for _ in repeat(None))
+        for at_s in self.rate.arrivals(even if self.arrivals == "even" else drawn):
             if at_s >= end_s:
                 return
             yield at_s, choose.choices(places, cum_weights=steps)[0]

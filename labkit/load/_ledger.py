@@ -21,7 +21,7 @@ class _Page:
 
 
 class Ledger:
-    """Counts of answers by `Key`, of lateness and of causes of failure."""
+    """Counts of answers by `Key`, of lateness, of causes of failure and of how sessions ended."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -30,6 +30,7 @@ class Ledger:
         self._errors: Counter[str] = Counter()
         self._causes: Counter[str] = Counter()
         self._examples: list[Failure] = []
+        self._outcomes: Counter[str] = Counter()
 
     def leave(self, late_s: float) -> None:
         """Enter that a request left, this long after its planned time."""
@@ -52,12 +53,17 @@ class Ledger:
             if self._causes[failure.cause] <= _EXAMPLES:
                 self._examples.append(failure)
 
+    def end(self, outcome: str) -> None:
+        """Enter how a session ended."""
+        self._outcomes[outcome] += 1
+
     def take(self) -> dict[str, Any]:
         """Return what was entered since the last call, as plain data."""
         pages, self._pages = self._pages, {}
         late, self._late = self._late, {}
         errors, self._errors = self._errors, Counter()
         examples, self._examples = self._examples, []
+        outcomes, self._outcomes = self._outcomes, Counter()
         return {
             "sent": self.sent,
             "cells": [
@@ -65,5 +71,6 @@ class Ledger:
             ],
             "late": [*late.items()],
             "errors": errors,
+            "outcomes": outcomes,
             "examples": [asdict(failure) for failure in examples],
         }

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -114,8 +115,8 @@ class Measurement(Figures):
 
     seconds counts since the first planned request; sent is the number of requests that left, of which
     `sent - requests` are still unanswered. errors counts the failures by cause; examples keeps a few of each.
-    late holds how long after its planned time each request left: when its p99 nears the latencies, the
-    generator was the limit, not the server.
+    outcomes counts how customers' sessions ended. late holds how long after its planned time each request
+    left: when its p99 nears the latencies, the generator was the limit, not the server.
     """
 
     seconds: float = 0.0
@@ -124,6 +125,7 @@ class Measurement(Figures):
     examples: tuple[Failure, ...] = ()
     late: Histogram = field(default_factory=Histogram, repr=False)
     cells: Mapping[Key, Tally] = field(default_factory=dict, repr=False)
+    outcomes: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def tally(self) -> Tally:
@@ -179,6 +181,7 @@ class Measurement(Figures):
             examples=tuple(e for e in self.examples if e not in earlier.examples),
             late=self.late - earlier.late,
             cells={key: tally for key, tally in cells.items() if tally.requests},
+            outcomes=Counter(self.outcomes) - Counter(earlier.outcomes),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -190,6 +193,7 @@ class Measurement(Figures):
             "sent": self.sent,
             "late_p99_ms": None if math.isnan(late) else round(late, 3),
             "errors": dict(self.errors),
+            "outcomes": dict(self.outcomes),
             "examples": [asdict(failure) for failure in self.examples],
             "by_second": [tally.to_json() for tally in self.by_second],
             "by_version": {name: tally.to_json() for name, tally in self.by_version.items()},

@@ -2,6 +2,7 @@
 
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
 import gevent
 from gevent.event import Event
@@ -15,11 +16,13 @@ from labkit.load._define import Load, Request
 from labkit.load._ledger import Ledger
 from labkit.load._measurement import Failure, Key
 from labkit.load._replay import Replay
+from labkit.load._session import BROKEN_OFF, Session
 from labkit.load._wire import Answer, Wire
 
 _UNDER_WAY = 2000  # more unanswered requests than this hold up the next ones, which then show as late
 _LEAD_S = 0.2  # the first requests are ready before they are due
 _FAILED = 400
+_DETAIL_BYTES = 200
 
 
 class Player(User):
@@ -46,7 +49,9 @@ class Player(User):
     def _play(self) -> None:
         """Send until the plan ends or `stop_sending` is set, then wait for the answers under way."""
         self._wire, self._pool = Wire(self.host or ""), Pool(_UNDER_WAY)
-        self._messages = [(request, request.message(self._wire.host)) for request in self.load.requests]
+        asked = self.load.requests
+        self._sessions = [it if isinstance(it, Session) else Session((it,)) for it in asked]
+        self._messages = [it.requests[0].message(self._wire.host) for it in self._sessions]
         type(self).start_s = self._start_s = perf_counter() + _LEAD_S
         sending = gevent.spawn(self._send_plan)
         gevent.wait([sending, self.stop_sending], count=1)
@@ -61,10 +66,35 @@ class Player(User):
             due = self._start_s + at_s
             if (early := due - perf_counter()) > 0:
                 alarm.sleep(early)
-            self._pool.spawn(self._send, at_s, due, *self._messages[place])
+            session = self._sessions[place]
+            if session.is_plain:
+                self._pool.spawn(self._send, due, session.requests[0], self._messages[place])
+            else:
+                self._pool.spawn(self._act, due, session)
 
-    def _send(self, at_s: float, due: float, request: Request, message: bytes) -> None:
+    def _act(self, due: float, session: Session) -> None:
+        """Send the requests of a session; one that fails is the last."""
+        identity, body = uuid4().hex, b""
+        for place in range(len(session.requests)):
+            try:
+                request = session.step(place, body, identity)
+            except ValueError:
+                return self.ledger.end(BROKEN_OFF)
+            answer = self._send(due, request, request.message(self._wire.host))
+            if not 0 < answer.status < _FAILED:
+                return self.ledger.end(BROKEN_OFF)
+            body = answer.body
+            if place + 1 < len(session.requests):
+                gevent.sleep(session.pause_s)
+                due = perf_counter()
+        if session.outcome:
+            self.ledger.end(session.result(body))
+        return None
+
+    def _send(self, due: float, request: Request, message: bytes) -> Answer:
+        """Send one request; return its answer, with a status of 0 when there was none."""
         self.ledger.leave(max(0.0, perf_counter() - due))
+        at_s = due - self._start_s
         answer, cause = Answer(0, "", b""), ""
         try:
             answer = self._wire.call(message, self.load.timeout_s)
@@ -73,7 +103,7 @@ class Player(User):
         latency_ms = (perf_counter() - due) * 1e3
         if answer.status >= _FAILED:
             cause = f"status {answer.status}"
-        detail = answer.start.decode(errors="replace")
+        detail = answer.body[:_DETAIL_BYTES].decode(errors="replace")
         failure = Failure(at_s, request.name, cause, answer.version, detail) if cause else None
         self.environment.events.request.fire(
             request_type=request.method,
@@ -83,6 +113,7 @@ class Player(User):
             exception=cause or None,
             context={"key": Key(int(at_s), answer.version, request.name), "failure": failure},
         )
+        return answer
 
     def _cause(self, error: OSError | HttpParserError) -> str:
         """Return a short text that is the same for failures of the same cause."""

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 from threading import Lock, Thread
@@ -19,6 +20,7 @@ from labkit.errors import LabError
 from labkit.load._define import Load, Request
 from labkit.load._histogram import Histogram
 from labkit.load._measurement import Failure, Key, Measurement, Tally
+from labkit.load._session import Session
 
 if TYPE_CHECKING:
     from labkit.load._replay import Replay
@@ -126,10 +128,16 @@ class Running:
         with suppress(OSError):
             self._socket.sendall(b"stop\n")
         try:
-            return self.wait(self.load.timeout_s + _GRACE_S)
+            return self.wait(max(map(self._lasts_s, self.load.requests)) + _GRACE_S)
         except TimeoutError:
             self.kill()
             return self.snapshot()
+
+    def _lasts_s(self, asked: Request | Session) -> float:
+        """Return the seconds after which a request is answered, or a session over, at the latest."""
+        if isinstance(asked, Request):
+            return self.load.timeout_s
+        return len(asked.requests) * (asked.pause_s + self.load.timeout_s)
 
     def kill(self) -> None:
         """End the child at once; answers under way are lost."""
@@ -176,7 +184,9 @@ def _environment() -> dict[str, str]:
 
 
 def _order(load: "Load | Replay", url: str) -> dict[str, Any]:
-    return {"url": url, "requests": [_entry(request) for request in load.requests], **load.told()}
+    asked = [it if isinstance(it, Session) else Session((it,)) for it in load.requests]
+    sessions = [{**vars(it), "requests": [_entry(request) for request in it.requests]} for it in asked]
+    return {"url": url, "sessions": sessions, **load.told()}
 
 
 def _entry(request: Request) -> dict[str, Any]:
@@ -193,6 +203,8 @@ def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:
     errors = dict(before.errors)
     for cause, count in message["errors"].items():
         errors[cause] = errors.get(cause, 0) + count
+    outcomes = Counter(before.outcomes)
+    outcomes.update(message["outcomes"])
     return Measurement(
         seconds=message["seconds"],
         sent=message["sent"],
@@ -200,4 +212,5 @@ def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:
         examples=before.examples + tuple(Failure(**example) for example in message["examples"]),
         late=before.late + Histogram(map(tuple, message["late"])),
         cells=cells,
+        outcomes=outcomes,
     )

@@ -13,17 +13,17 @@ import gevent
 import httptools
 from gevent import monkey, socket
 
-_DETAIL_BYTES = 200
+_MOST_BYTES = 256 * 1024
 _INFORMATIONAL = 200  # statuses below it come before the answer proper (RFC 9110, 15.2)
 _poll = monkey.get_original("select", "poll") if hasattr(select, "poll") else None
 
 
 class Answer(NamedTuple):
-    """What came back: the status, the version header ("" without it) and the first bytes of the body."""
+    """What came back: the status, the version header ("" without it) and the body's first 256 KiB."""
 
     status: int
     version: str
-    start: bytes
+    body: bytes
 
 
 class Connection:
@@ -40,7 +40,7 @@ class Connection:
 
     def _begin(self) -> None:
         self._done = self.reusable = self._has_length = False
-        self._status, self._version, self._start = 0, "", b""
+        self._status, self._version, self._body = 0, "", b""
 
     def is_usable(self) -> bool:
         """Tell whether a kept connection still stands: a closed one is readable before anything was asked."""
@@ -55,9 +55,9 @@ class Connection:
             self._has_length = True
 
     def on_body(self, body: bytes) -> None:
-        """Keep the first bytes for failure examples (called by the parser)."""
-        if not self._start:
-            self._start = body[:_DETAIL_BYTES]
+        """Keep the body (called by the parser)."""
+        if len(self._body) < _MOST_BYTES:
+            self._body += body
 
     def on_message_complete(self) -> None:
         """End the exchange (called by the parser)."""
@@ -78,7 +78,7 @@ class Connection:
                 break
             heard = True
             self._parser.feed_data(data)
-        return Answer(self._status, self._version, self._start)
+        return Answer(self._status, self._version, self._body)
 
     def _end_by_closing(self, *, heard: bool) -> None:
         """Accept the end of the connection as the end of a body without a length (RFC 9112, 6.3)."""

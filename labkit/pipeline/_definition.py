@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from labkit.errors import LabError
-from labkit.load import Request
+from labkit.load import Request, Session
 from labkit.pipeline._reader import Table
 from labkit.system import STAGES
 
@@ -37,7 +37,7 @@ class Traffic:
     """The requests of simulated customers to the system's entry: how many a second, and the weights."""
 
     rate_per_s: float
-    mix: Mapping[Request | str, float]
+    mix: Mapping[Request | Session | str, float]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _limits(table: Table) -> Limits:
 
 
 def _traffic(table: Table) -> Traffic:
-    mix: dict[Request | str, float] = {}
+    mix: dict[Request | Session | str, float] = {}
     for kind in table.array("requests") if table.has("requests") else []:
         sent = kind.text("send")
         try:
