@@ -40,7 +40,7 @@ seen: dict[str, Any] = {"clients": set(), "bodies": set(), "sessions": []}
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer by path: /v1, /v2, /status/N, /stall (holds up everybody), /echo, /session, /seen (who asked)."""
+    """Answer by path: /v1, /v2, /status/N, /stall (holds up all), /echo, /session, /seen (who asked)."""
     if scope["type"] != "http":
         return
     _, kind, *rest = scope["path"].split("/")

@@ -18,8 +18,8 @@ class Session:
     carry names the field of the next body that takes the whole JSON answer, "" for none: with carry "cart",
     an answer {"lines": []} makes the next body {"cart": {"lines": []}, …}. outcome names the field of the
     last answer that is counted in `Measurement.outcomes`, "" for none; a session of which a request fails
-    ends there, and is counted as "broken off". With sticky, all requests of a session carry one X-Session header,
-    by which the load balancer keeps to one instance.
+    ends there, and is counted as "broken off". With sticky, all requests of a session carry one
+    X-Session header, by which the load balancer keeps to one instance.
     Raises LabError when there is no request, or a body that takes the answer is not a JSON object.
     """
 
