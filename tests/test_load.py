@@ -443,9 +443,12 @@ def test_a_session_hands_each_answer_on(url: str) -> None:
 
 def test_a_session_ends_with_a_request_that_fails(url: str) -> None:
     """No further request is sent, and the session is counted as broken off."""
+    began = time.time()
     customer = Session((Request.parse("/status/500"), Request.parse("/v1")), outcome="echo")
     result = apply(Load({customer: 1}, 20, 0.5, arrivals="even"), url).wait()
     assert (result.requests, dict(result.outcomes)) == (10, {"broken off": 10})
+    assert result.last_failure
+    assert began < result.last_failure < time.time()
     odd = Session((Request.parse("/v1"), Request("POST", "/v1", {})), carry="cart", outcome="echo")
     assert apply(Load({odd: 1}, 20, 0.2), url).wait().outcomes.keys() == {"broken off"}
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict
+from time import time
 from typing import Any
 
 from labkit.load._histogram import bucket
@@ -31,6 +32,7 @@ class Ledger:
         self._causes: Counter[str] = Counter()
         self._examples: list[Failure] = []
         self._outcomes: Counter[str] = Counter()
+        self._last_failure: float | None = None
 
     def leave(self, late_s: float) -> None:
         """Enter that a request left, this long after its planned time."""
@@ -48,6 +50,7 @@ class Ledger:
         page.latency[edge] = page.latency.get(edge, 0) + 1
         if failure:
             page.failed += 1
+            self._last_failure = time()
             self._errors[failure.cause] += 1
             self._causes[failure.cause] += 1
             if self._causes[failure.cause] <= _EXAMPLES:
@@ -72,5 +75,6 @@ class Ledger:
             "late": [*late.items()],
             "errors": errors,
             "outcomes": outcomes,
+            "last_failure": self._last_failure,
             "examples": [asdict(failure) for failure in examples],
         }

@@ -115,8 +115,9 @@ class Measurement(Figures):
 
     seconds counts since the first planned request; sent is the number of requests that left, of which
     `sent - requests` are still unanswered. errors counts the failures by cause; examples keeps a few of each.
-    outcomes counts how customers' sessions ended. late holds how long after its planned time each request
-    left: when its p99 nears the latencies, the generator was the limit, not the server.
+    outcomes counts how customers' sessions ended. last_failure is when the last failure was seen, as
+    `time.time()` tells it; None without one. late holds how long after its planned time each request left:
+    when its p99 nears the latencies, the generator was the limit, not the server.
     """
 
     seconds: float = 0.0
@@ -126,6 +127,7 @@ class Measurement(Figures):
     late: Histogram = field(default_factory=Histogram, repr=False)
     cells: Mapping[Key, Tally] = field(default_factory=dict, repr=False)
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    last_failure: float | None = None
 
     @cached_property
     def tally(self) -> Tally:
@@ -182,6 +184,7 @@ class Measurement(Figures):
             late=self.late - earlier.late,
             cells={key: tally for key, tally in cells.items() if tally.requests},
             outcomes=Counter(self.outcomes) - Counter(earlier.outcomes),
+            last_failure=self.last_failure if self.failed > earlier.failed else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -194,6 +197,7 @@ class Measurement(Figures):
             "late_p99_ms": None if math.isnan(late) else round(late, 3),
             "errors": dict(self.errors),
             "outcomes": dict(self.outcomes),
+            "last_failure": self.last_failure,
             "examples": [asdict(failure) for failure in self.examples],
             "by_second": [tally.to_json() for tally in self.by_second],
             "by_version": {name: tally.to_json() for name, tally in self.by_version.items()},

@@ -213,4 +213,5 @@ def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:
         late=before.late + Histogram(map(tuple, message["late"])),
         cells=cells,
         outcomes=outcomes,
+        last_failure=message["last_failure"],
     )
