@@ -1,67 +1,31 @@
 """Toggles on a real etcd: followed, stamped, switched at one moment, whatever befalls etcd."""
 
 import random
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from coordinators import PATIENCE_S, running_etcd, soon
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
-from labkit.coordination import PORT, Coordinator
-from labkit.engine import SERVERS, Engine, Label, Owner
+from labkit.coordination import Coordinator
 from labkit.errors import LabError
 from labkit.system import System
 from labkit.toggles import Reader, ToggleProvider, ToggleStore, stale, switch
 
 engine = pytest.mark.engine
-PATIENCE_S = 20.0
 Readers = Callable[..., list[Reader]]
-
-
-def soon(told: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
-    """Wait until something is so; tell whether it came to be."""
-    end = time.monotonic() + patience_s
-    while time.monotonic() < end:
-        try:
-            if told():
-                return True
-        except OSError:
-            pass
-        time.sleep(0.01)
-    return False
 
 
 @pytest.fixture(scope="module")
 def etcd() -> Iterator[Any]:
-    """Run etcd in a container of labkit/servers, at one port for its whole life."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://0.0.0.0:{PORT}"
-    container = Engine.find().client.containers.run(
-        SERVERS,
-        [
-            "etcd",
-            "--data-dir=/tmp/etcd",
-            f"--listen-client-urls={address}",
-            f"--advertise-client-urls={address}",
-        ],
-        detach=True,
-        labels={str(Label.OWNER): str(Owner.process()), str(Label.ROLE): "test-coordinator"},
-        ports={f"{PORT}/tcp": ("127.0.0.1", port)},
-    )
-    try:
-        assert soon(Coordinator("127.0.0.1", port, 1.0).answers)
-        container.host_port = port
+    """Run etcd in a container, at one port for its whole life."""
+    with running_etcd() as container:
         yield container
-    finally:
-        container.remove(force=True, v=True)
 
 
 @pytest.fixture

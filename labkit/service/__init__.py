@@ -1,12 +1,24 @@
 """What a service of the system needs inside its container; free of engine and notebook.
 
-A service makes its ASGI application with `application(routes, …)` and calls others with `client(name)`. It is
-run by `python3 -m labkit.service MODULE:NAME`. `labkit.service.stub` stands in for an external service.
+A service makes its ASGI application with `application(routes, …)`, calls others with `client(name)`, and asks
+`toggle(name)` which of two ways to go. It is run by `python3 -m labkit.service MODULE:NAME`.
+`labkit.service.stub` stands in for an external service.
 """
 
 from labkit.service._application import Check, Lifespan, application
 from labkit.service._body import json_object
 from labkit.service._client import Client, Unavailable, client
 from labkit.service._identity import Identity
+from labkit.service._toggles import toggle
 
-__all__ = ["Check", "Client", "Identity", "Lifespan", "Unavailable", "application", "client", "json_object"]
+__all__ = [
+    "Check",
+    "Client",
+    "Identity",
+    "Lifespan",
+    "Unavailable",
+    "application",
+    "client",
+    "json_object",
+    "toggle",
+]

@@ -1,7 +1,7 @@
 """Makes a service's ASGI application: its own routes and what every service of the system answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from labkit.service._client import Client, Unavailable
 from labkit.service._identity import Identity
 from labkit.service._passage import Passage
 from labkit.service._registration import Registration
+from labkit.service._toggles import Toggles
 
 CHECK_WAIT_S = 2.0
 
@@ -33,18 +34,21 @@ def application(
     checks: Sequence[Check] = (),
     clients: Iterable[Client] = (),
     lifespan: Lifespan | None = None,
+    toggles: Collection[str] = (),
 ) -> Starlette:
     """Return an application that answers `routes` and /healthz, /readyz, /version and /openapi.json.
 
     openapi is the file with the service's contract; without it /openapi.json answers 404. /readyz answers 200
     when no check raises within two seconds and the process is not draining (`app.state.draining`), else 503
     with the reasons. With $COORDINATOR_URL set, the instance registers itself there, and is ready once it has
-    been. clients are closed when the application ends, after `lifespan`. An error is answered as
-    a JSON object with the key "error".
+    been. toggles names those that the code asks for with `toggle`: with a coordinator they are followed
+    there, and the instance is ready while it knows how they stand. clients are closed when the application
+    ends, after `lifespan`. An error is answered as a JSON object with the key "error".
     """
     identity = Identity.read()
-    registration = Registration.read(identity)
-    needed = (*checks, registration.registered) if registration else tuple(checks)
+    registration, followed = Registration.read(identity), Toggles.read(toggles, identity)
+    needed = [*checks, *([registration.registered] if registration else [])]
+    needed += [followed.toggles] if followed else []
 
     async def version(_: Request) -> Response:
         return JSONResponse(vars(identity))
@@ -63,9 +67,9 @@ def application(
     own = [Route("/healthz", _alive), Route("/readyz", ready), Route("/version", version)]
     app = Starlette(
         routes=[*own, Route("/openapi.json", contract), *routes],
-        middleware=[Middleware(Passage, identity=identity)],
+        middleware=[Middleware(Passage, identity=identity, toggles=followed)],
         exception_handlers={HTTPException: _refused, Unavailable: _unavailable},
-        lifespan=_closing(tuple(clients), lifespan, registration),
+        lifespan=_closing(tuple(clients), lifespan, registration, followed),
     )
     app.state.draining = False
     return app
@@ -94,11 +98,15 @@ async def _unavailable(_: Request, fault: Exception) -> Response:
 
 
 def _closing(
-    clients: Sequence[Client], lifespan: Lifespan | None, registration: Registration | None
+    clients: Sequence[Client],
+    lifespan: Lifespan | None,
+    registration: Registration | None,
+    toggles: Toggles | None,
 ) -> Lifespan:
     @asynccontextmanager
     async def both(app: Starlette) -> AsyncIterator[None]:
         kept = asyncio.create_task(registration.keep(app)) if registration else None
+        following = asyncio.create_task(toggles.follow()) if toggles else None
         try:
             if lifespan is None:
                 yield
@@ -109,6 +117,9 @@ def _closing(
             if registration and kept:
                 kept.cancel()
                 await registration.end()
+            if toggles and following:
+                await following
+                toggles.end()
             for client in clients:
                 await client.close()
 

@@ -1,7 +1,8 @@
-"""Calls another service by its name, passing on the id of the request that is being answered."""
+"""Calls another service by its name, passing on id and baggage of the request that is being answered."""
 
 import asyncio
 import os
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from labkit.service._log import REQUEST_ID
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     import httpx
 
 WAIT_S = 5.0
+
+BAGGAGE: ContextVar[str] = ContextVar("baggage", default="")
+"""What travels with the request that is being answered to every service (W3C Baggage), "" for nothing."""
 
 
 class Unavailable(Exception):
@@ -32,7 +36,8 @@ class Client:
         Nothing is sent twice: whether a repetition is safe is the caller's to know.
         """
         pool = await self._pool()
-        headers = {"x-request-id": REQUEST_ID.get()} if REQUEST_ID.get() else {}
+        carried = {"x-request-id": REQUEST_ID.get(), "baggage": BAGGAGE.get()}
+        headers = {name: value for name, value in carried.items() if value}
         try:
             return await pool.request(method, path, json=json, params=params, headers=headers)
         except _transport_error() as fault:

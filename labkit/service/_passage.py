@@ -1,16 +1,20 @@
-"""What happens to every request on its way in and out: its id, who answered, one line in the log."""
+"""What happens to every request on its way in and out: id, baggage, who answered, a line in the log."""
 
 import logging
 import re
 import time
+from contextvars import ContextVar, Token
+from typing import Any
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from labkit.service._client import BAGGAGE
 from labkit.service._identity import Identity
 from labkit.service._log import REQUEST_ID
+from labkit.service._toggles import CURRENT, MOST_BYTES, Toggles
 
 LOG = logging.getLogger("labkit.service")
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -20,17 +24,15 @@ PROBES = frozenset({"/healthz", "/readyz"})
 class Passage:
     """ASGI middleware. An id that comes in is kept when it is safe to log, else a new one is made."""
 
-    def __init__(self, app: ASGIApp, identity: Identity) -> None:
-        self._app = app
-        self._identity = identity
+    def __init__(self, app: ASGIApp, identity: Identity, toggles: Toggles | None = None) -> None:
+        self._app, self._identity, self._toggles = app, identity, toggles
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request pass; an exception becomes a logged answer 500."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        before = REQUEST_ID.set(given if ACCEPTED_ID.fullmatch(given) else uuid4().hex[:16])
+        before = self._enter(Headers(scope=scope))
         status, started = 0, time.perf_counter()
 
         async def send_marked(message: Message) -> None:
@@ -52,7 +54,20 @@ class Passage:
         finally:
             if scope["path"] not in PROBES:
                 _log(scope, status, time.perf_counter() - started)
-            REQUEST_ID.reset(before)
+            for variable, token in before:
+                variable.reset(token)
+
+    def _enter(self, headers: Headers) -> list[tuple[ContextVar[Any], Token[Any]]]:
+        """Note what belongs to this request alone; return how to forget it."""
+        given, baggage = headers.get("x-request-id", ""), headers.get("baggage", "")
+        if len(baggage) > MOST_BYTES:
+            baggage = ""
+        noted: list[tuple[ContextVar[Any], object]] = [
+            (REQUEST_ID, given if ACCEPTED_ID.fullmatch(given) else uuid4().hex[:16]),
+            (BAGGAGE, self._toggles.stamp(baggage) if self._toggles else baggage),
+            (CURRENT, self._toggles),
+        ]
+        return [(variable, variable.set(value)) for variable, value in noted]
 
     def _mark(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)

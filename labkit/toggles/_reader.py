@@ -61,6 +61,11 @@ class Reader:
         """For how many seconds the store has said nothing."""
         return time.monotonic() - self._heard
 
+    def holds(self, revision: int) -> bool:
+        """Tell whether the toggles at a revision are known here, so that evaluating asks nobody."""
+        with self._lock:
+            return revision in self._states
+
     def enabled(
         self, name: str, *, revision: int | None = None, key: str = "", default: bool = False
     ) -> bool:

@@ -1,0 +1,124 @@
+"""Toggles in a service: every request is stamped with the revision at which all services decide about it.
+
+The stamp travels as the member "toggles" of W3C's baggage header (https://www.w3.org/TR/baggage/), so that a
+request sees one state of all toggles, whichever instances answer it and whatever is switched meanwhile.
+"""
+
+import asyncio
+import os
+from collections.abc import Collection
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from labkit.coordination import PORT, Coordinator
+from labkit.errors import LabError
+from labkit.service._client import BAGGAGE, Unavailable
+from labkit.service._identity import Identity
+
+if TYPE_CHECKING:
+    from labkit.toggles import Reader  # OpenFeature comes with it, loaded beside the start
+
+STALE_S = 1.0
+"""An instance that has not heard of the store for so long must not decide; it leaves the balancer."""
+
+ANSWER_S = 1.0
+MEMBER = "toggles"
+MOST_BYTES = 8192
+"""As much baggage has to be handed on (W3C Baggage, 3.3.2); more is not."""
+
+
+class Toggles:
+    """What one service's code knows of toggles; it follows them while the service runs."""
+
+    def __init__(self, names: Collection[str], identity: Identity, coordinator: Coordinator) -> None:
+        self.names = frozenset(names)
+        self._identity, self._coordinator = identity, coordinator
+        self._reader: Reader | None = None
+
+    @classmethod
+    def read(cls, names: Collection[str], identity: Identity) -> Self | None:
+        """Return the toggles followed at $COORDINATOR_URL; None without it, or when the code knows none."""
+        address = urlsplit(os.environ.get("COORDINATOR_URL", ""))
+        if not names or not address.hostname:
+            return None
+        return cls(names, identity, Coordinator(address.hostname, address.port or PORT, ANSWER_S))
+
+    async def follow(self) -> None:
+        """Begin to follow, beside the event loop: the libraries take as long as the rest of the start."""
+        self._reader = await asyncio.to_thread(self._open)
+
+    def _open(self) -> "Reader":
+        from labkit.toggles import Reader  # noqa: PLC0415 - as follow says
+
+        reader = Reader(self._coordinator, self._identity.instance, self.names.__contains__)
+        reader.start()
+        return reader
+
+    def end(self) -> None:
+        """End following."""
+        if self._reader:
+            self._reader.stop()
+
+    async def toggles(self) -> None:
+        """Raise while this instance does not know how the toggles stand: the readiness check."""
+        if not (self._reader and self._reader.ready):
+            message = "nothing is known of them yet"
+            raise ConnectionError(message)
+        if self._reader.silence_s > STALE_S:
+            message = f"not heard of them for {self._reader.silence_s:.1f} s"
+            raise ConnectionError(message)
+
+    def stamp(self, baggage: str) -> str:
+        """Return a request's baggage with its revision: the one it came with, else the newest known here."""
+        if revision_in(baggage) is not None or not (self._reader and self._reader.ready):
+            return baggage
+        return ",".join(filter(None, (baggage, f"{MEMBER}={self._reader.revision}")))
+
+    async def enabled(self, name: str, revision: int | None, key: str, *, default: bool) -> bool:
+        """Tell whether a toggle is on; a revision that is not known here is read from the store."""
+        reader = self._reader
+        if reader is None or not reader.ready:
+            return default
+
+        def evaluate() -> bool:
+            return reader.enabled(name, revision=revision, key=key, default=default)
+
+        try:
+            if revision is None or reader.holds(revision):
+                return evaluate()
+            return await asyncio.to_thread(evaluate)
+        except (OSError, LabError) as fault:
+            message = f"the toggles at revision {revision} cannot be had: {fault}"
+            raise Unavailable(message) from fault
+
+
+CURRENT: ContextVar[Toggles | None] = ContextVar("toggles", default=None)
+"""The toggles of the application that answers the request, None outside of one."""
+
+
+def revision_in(baggage: str) -> int | None:
+    """Return the revision that a request is stamped with, None without one."""
+    for member in baggage.split(","):
+        name, _, value = member.partition(";")[0].partition("=")
+        if name.strip() == MEMBER and value.strip().isdigit():
+            return int(value)
+    return None
+
+
+async def toggle(name: str, *, key: str = "", default: bool = False) -> bool:
+    """Tell whether a toggle is on for the request that is being answered.
+
+    key is who or what a share is drawn by, such as a customer's id. default is for a toggle that is not set,
+    and for a service without a coordinator.
+
+    :raises LookupError: when the application was not made with this toggle: `application(…, toggles=[name])`.
+    :raises Unavailable: when the request's revision is not known here and the store cannot tell it.
+    """
+    current = CURRENT.get()
+    if current is None:
+        return default
+    if name not in current.names:
+        message = f"the application does not declare the toggle {name}: application(…, toggles=[{name!r}])"
+        raise LookupError(message)
+    return await current.enabled(name, revision_in(BAGGAGE.get()), key, default=default)

@@ -1,0 +1,52 @@
+"""A real etcd for tests, in a container of its own."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from labkit.coordination import PORT, Coordinator
+from labkit.engine import SERVERS, Engine, Label, Owner
+
+PATIENCE_S = 20.0
+
+
+def soon(told: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
+    """Wait until something is so; tell whether it came to be."""
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        try:
+            if told():
+                return True
+        except OSError:
+            pass
+        time.sleep(0.01)
+    return False
+
+
+@contextmanager
+def running_etcd() -> Iterator[Any]:
+    """Run etcd in a container of labkit/servers; its attribute host_port stays the same when it restarts."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://0.0.0.0:{PORT}"
+    container = Engine.find().client.containers.run(
+        SERVERS,
+        [
+            "etcd",
+            "--data-dir=/tmp/etcd",
+            f"--listen-client-urls={address}",
+            f"--advertise-client-urls={address}",
+        ],
+        detach=True,
+        labels={str(Label.OWNER): str(Owner.process()), str(Label.ROLE): "test-coordinator"},
+        ports={f"{PORT}/tcp": ("127.0.0.1", port)},
+    )
+    try:
+        assert soon(Coordinator("127.0.0.1", port, 1.0).answers)
+        container.host_port = port
+        yield container
+    finally:
+        container.remove(force=True, v=True)
