@@ -26,10 +26,10 @@ from starlette.routing import Route
 from labkit.service import application, toggle
 
 async def moon(request):
-    return JSONResponse({"back": await toggle("moon", key=request.query_params.get("key", ""))})
+    return JSONResponse({"back": toggle("moon", key=request.query_params.get("key", ""))})
 
 async def undeclared(request):
-    return JSONResponse({"sun": await toggle("sun")})
+    return JSONResponse({"sun": toggle("sun")})
 
 app = application([Route("/moon", moon), Route("/sun", undeclared)], toggles=["moon"])
 """
@@ -42,9 +42,9 @@ from labkit.service import application, client, toggle
 back = client("back")
 
 async def moon(request):
-    front = await toggle("moon")
+    front = toggle("moon")
     await asyncio.sleep(float(request.query_params.get("hold_s", "0")))
-    return JSONResponse({"front": front, **(await back.get("/moon")), "again": await toggle("moon")})
+    return JSONResponse({"front": front, **(await back.get("/moon")), "again": toggle("moon")})
 
 app = application([Route("/moon", moon)], clients=[back], toggles=["moon"])
 """

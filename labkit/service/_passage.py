@@ -11,10 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from labkit.service._client import BAGGAGE
+from labkit.service._client import BAGGAGE, Unavailable
 from labkit.service._identity import Identity
 from labkit.service._log import REQUEST_ID
-from labkit.service._toggles import CURRENT, MOST_BYTES, Toggles
+from labkit.service._toggles import ASKED, MOST_BYTES, Asked, Toggles, stamped
 
 LOG = logging.getLogger("labkit.service")
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -43,7 +43,7 @@ class Passage:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_marked)
+            await self._answer(scope, receive, send_marked)
         except Exception:
             LOG.exception("the request broke this service")
             if status:
@@ -57,17 +57,32 @@ class Passage:
             for variable, token in before:
                 variable.reset(token)
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._pin()
+        except Unavailable as fault:
+            await JSONResponse({"error": str(fault)}, 503)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
     def _enter(self, headers: Headers) -> list[tuple[ContextVar[Any], Token[Any]]]:
         """Note what belongs to this request alone; return how to forget it."""
         given, baggage = headers.get("x-request-id", ""), headers.get("baggage", "")
-        if len(baggage) > MOST_BYTES:
-            baggage = ""
         noted: list[tuple[ContextVar[Any], object]] = [
             (REQUEST_ID, given if ACCEPTED_ID.fullmatch(given) else uuid4().hex[:16]),
-            (BAGGAGE, self._toggles.stamp(baggage) if self._toggles else baggage),
-            (CURRENT, self._toggles),
+            (BAGGAGE, baggage if len(baggage) <= MOST_BYTES else ""),
+            (ASKED, None),
         ]
         return [(variable, variable.set(value)) for variable, value in noted]
+
+    async def _pin(self) -> None:
+        """Stamp the request with the toggles' revision, unless it comes with one."""
+        if self._toggles is None:
+            return
+        pinned = await self._toggles.pin(BAGGAGE.get())
+        ASKED.set(Asked(self._toggles.names, pinned))
+        if pinned:
+            BAGGAGE.set(stamped(BAGGAGE.get(), pinned.revision))
 
     def _mark(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)

@@ -8,16 +8,17 @@ import asyncio
 import os
 from collections.abc import Collection
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from labkit.coordination import PORT, Coordinator
 from labkit.errors import LabError
-from labkit.service._client import BAGGAGE, Unavailable
+from labkit.service._client import Unavailable
 from labkit.service._identity import Identity
 
 if TYPE_CHECKING:
-    from labkit.toggles import Reader  # OpenFeature comes with it, loaded beside the start
+    from labkit.toggles import Pinned, Reader  # OpenFeature comes with it, loaded beside the start
 
 STALE_S = 1.0
 """An instance that has not heard of the store for so long must not decide; it leaves the balancer."""
@@ -69,32 +70,40 @@ class Toggles:
             message = f"not heard of them for {self._reader.silence_s:.1f} s"
             raise ConnectionError(message)
 
-    def stamp(self, baggage: str) -> str:
-        """Return a request's baggage with its revision: the one it came with, else the newest known here."""
-        if revision_in(baggage) is not None or not (self._reader and self._reader.ready):
-            return baggage
-        return ",".join(filter(None, (baggage, f"{MEMBER}={self._reader.revision}")))
+    async def pin(self, baggage: str) -> "Pinned | None":
+        """Return the toggles at the revision of a request's baggage, else as they stand now.
 
-    async def enabled(self, name: str, revision: int | None, key: str, *, default: bool) -> bool:
-        """Tell whether a toggle is on; a revision that is not known here is read from the store."""
-        reader = self._reader
+        :raises Unavailable: when the revision is not known here and the store cannot tell it.
+        """
+        reader, revision = self._reader, revision_in(baggage)
         if reader is None or not reader.ready:
-            return default
-
-        def evaluate() -> bool:
-            return reader.enabled(name, revision=revision, key=key, default=default)
-
+            return None
         try:
             if revision is None or reader.holds(revision):
-                return evaluate()
-            return await asyncio.to_thread(evaluate)
+                return reader.pin(revision)
+            return await asyncio.to_thread(reader.pin, revision)
         except (OSError, LabError) as fault:
             message = f"the toggles at revision {revision} cannot be had: {fault}"
             raise Unavailable(message) from fault
 
 
-CURRENT: ContextVar[Toggles | None] = ContextVar("toggles", default=None)
-"""The toggles of the application that answers the request, None outside of one."""
+@dataclass(frozen=True)
+class Asked:
+    """What the code may ask for while it answers one request; pinned is None where nothing is known."""
+
+    names: frozenset[str]
+    pinned: "Pinned | None"
+
+
+ASKED: ContextVar[Asked | None] = ContextVar("toggles", default=None)
+"""Set while a request is answered by an application that follows toggles."""
+
+
+def stamped(baggage: str, revision: int) -> str:
+    """Return a request's baggage with its stamp."""
+    if revision_in(baggage) is not None:
+        return baggage
+    return ",".join(filter(None, (baggage, f"{MEMBER}={revision}")))
 
 
 def revision_in(baggage: str) -> int | None:
@@ -106,19 +115,18 @@ def revision_in(baggage: str) -> int | None:
     return None
 
 
-async def toggle(name: str, *, key: str = "", default: bool = False) -> bool:
+def toggle(name: str, *, key: str = "", default: bool = False) -> bool:
     """Tell whether a toggle is on for the request that is being answered.
 
     key is who or what a share is drawn by, such as a customer's id. default is for a toggle that is not set,
     and for a service without a coordinator.
 
     :raises LookupError: when the application was not made with this toggle: `application(…, toggles=[name])`.
-    :raises Unavailable: when the request's revision is not known here and the store cannot tell it.
     """
-    current = CURRENT.get()
-    if current is None:
+    asked = ASKED.get()
+    if asked is None:
         return default
-    if name not in current.names:
+    if name not in asked.names:
         message = f"the application does not declare the toggle {name}: application(…, toggles=[{name!r}])"
         raise LookupError(message)
-    return await current.enabled(name, revision_in(BAGGAGE.get()), key, default=default)
+    return asked.pinned.enabled(name, key=key, default=default) if asked.pinned else default

@@ -6,10 +6,11 @@ code, however the news travels. `switch` also makes sure that every instance has
 uses it.
 """
 
+from labkit.toggles._pinned import Pinned
 from labkit.toggles._provider import ToggleProvider
 from labkit.toggles._reader import Reader
 from labkit.toggles._stale import StaleToggle, stale
 from labkit.toggles._store import ToggleStore
 from labkit.toggles._switch import switch
 
-__all__ = ["Reader", "StaleToggle", "ToggleProvider", "ToggleStore", "stale", "switch"]
+__all__ = ["Pinned", "Reader", "StaleToggle", "ToggleProvider", "ToggleStore", "stale", "switch"]

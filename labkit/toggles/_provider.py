@@ -67,7 +67,6 @@ class ToggleProvider(AbstractProvider):
         stamp = context.attributes.get(REVISION) if context else None
         key = (context.targeting_key or "") if context else ""
         revision = int(stamp) if isinstance(stamp, int | str) else None
-        found: FlagResolutionDetails[T] = self._reader.evaluate(
-            f"resolve_{kind}_value", name, default, revision, key
-        )
+        pinned = self._reader.pin(revision)
+        found: FlagResolutionDetails[T] = pinned.evaluate(f"resolve_{kind}_value", name, default, key)
         return found

@@ -6,12 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Event, Lock, Thread
-from typing import Any
-
-from openfeature.contrib.tools.flagd.core import FlagdCore
 
 from labkit.coordination import Coordinator, Entry, Listing
 from labkit.errors import LabError
+from labkit.toggles._pinned import Pinned
 from labkit.toggles._store import ACKS, ALL, NOW, STAGED
 
 SILENCE_S = 0.4
@@ -33,7 +31,7 @@ class Reader:
         self, coordinator: Coordinator, instance: str = "", knows: Callable[[str], bool] = lambda _: True
     ) -> None:
         self._coordinator, self._instance, self._knows = coordinator, instance, knows
-        self._states: OrderedDict[int, FlagdCore] = OrderedDict()
+        self._states: OrderedDict[int, Pinned] = OrderedDict()
         self._lock, self._stop, self._listed = Lock(), Event(), Event()
         self._thread = Thread(target=self._follow, name="labkit-toggles", daemon=True)
         self._heard, self._acked = 0.0, dict[str, int]()
@@ -61,43 +59,31 @@ class Reader:
         """For how many seconds the store has said nothing."""
         return time.monotonic() - self._heard
 
+    def pin(self, revision: int | None = None) -> Pinned:
+        """Return the toggles as they are at a revision; None is the newest that is known here.
+
+        :raises OSError: when the revision is not known here and the store does not answer.
+        :raises LabError: when the store does not have the revision (any more), or nothing was listed yet.
+        """
+        wanted = self.revision if revision is None else revision
+        with self._lock:
+            pinned = self._states.get(wanted)
+        if pinned is None:
+            if not self.ready:
+                raise LabError("the toggles", "no listing of them yet", "wait until this instance is ready")
+            pinned = self._keep(wanted, self._coordinator.listing(ALL, wanted).entries)
+        return pinned
+
     def holds(self, revision: int) -> bool:
-        """Tell whether the toggles at a revision are known here, so that evaluating asks nobody."""
+        """Tell whether a revision is known here, so that to pin it asks nobody."""
         with self._lock:
             return revision in self._states
 
     def enabled(
         self, name: str, *, revision: int | None = None, key: str = "", default: bool = False
     ) -> bool:
-        """Tell whether a toggle is on for a key at a revision; None is the newest that is known here.
-
-        default is for a toggle that is not there.
-
-        :raises OSError: when the revision is not known here and the store does not answer.
-        :raises LabError: when the store does not have the revision (any more), or nothing was listed yet.
-        """
-        return bool(self.evaluate("resolve_boolean_value", name, default, revision, key).value)
-
-    def evaluate(self, kind: str, name: str, default: Any, revision: int | None, key: str) -> Any:  # noqa: ANN401 - flagd's own
-        """Return OpenFeature's details of an evaluation; kind is the method of flagd's evaluator."""
-        from openfeature.evaluation_context import EvaluationContext  # noqa: PLC0415 - with its first use
-        from openfeature.exception import FlagNotFoundError  # noqa: PLC0415
-        from openfeature.flag_evaluation import FlagResolutionDetails, Reason  # noqa: PLC0415
-
-        state = self._at(self.revision if revision is None else revision)
-        try:
-            return getattr(state, kind)(name, default, EvaluationContext(targeting_key=key))
-        except FlagNotFoundError:
-            return FlagResolutionDetails(default, reason=Reason.DEFAULT)
-
-    def _at(self, revision: int) -> FlagdCore:
-        with self._lock:
-            state = self._states.get(revision)
-        if state is None:
-            if not self.ready:
-                raise LabError("the toggles", "no listing of them yet", "wait until this instance is ready")
-            state = self._keep(revision, self._coordinator.listing(ALL, revision).entries)
-        return state
+        """Tell whether a toggle is on at a revision, as `Pinned` and `pin` do."""
+        return self.pin(revision).enabled(name, key=key, default=default)
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -132,7 +118,7 @@ class Reader:
                 self._coordinator.put(f"{ACKS}{name}/{self._instance}", str(entry.revision))
                 self._acked[name] = entry.revision
 
-    def _keep(self, revision: int, entries: Mapping[str, Entry]) -> FlagdCore:
+    def _keep(self, revision: int, entries: Mapping[str, Entry]) -> Pinned:
         """Keep the toggles at a revision: those of now, and what was staged by just this one."""
         flags = {key.removeprefix(NOW): it.value for key, it in entries.items() if key.startswith(NOW)}
         flags |= {
@@ -140,13 +126,12 @@ class Reader:
             for key, it in entries.items()
             if key.startswith(STAGED) and it.revision == revision
         }
-        state = FlagdCore()
-        state.set_flags({"flags": {name: json.loads(text) for name, text in flags.items()}})
+        pinned = Pinned(revision, flags)
         with self._lock:
-            self._states[revision] = state
+            self._states[revision] = pinned
             while len(self._states) > KEPT:
                 self._states.popitem(last=False)
-        return state
+        return pinned
 
 
 def _as_of(listing: Listing) -> int:

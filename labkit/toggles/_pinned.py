@@ -1,0 +1,30 @@
+"""The toggles as they were at one revision of the store, evaluated by flagd's own evaluator."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from openfeature.contrib.tools.flagd.core import FlagdCore
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import FlagNotFoundError
+from openfeature.flag_evaluation import FlagResolutionDetails, Reason
+
+
+class Pinned:
+    """All toggles at a revision; it does not change. flags maps a toggle to its definition as JSON."""
+
+    def __init__(self, revision: int, flags: Mapping[str, str]) -> None:
+        self.revision = revision
+        self._state = FlagdCore()
+        self._state.set_flags({"flags": {name: json.loads(text) for name, text in flags.items()}})
+
+    def enabled(self, name: str, *, key: str = "", default: bool = False) -> bool:
+        """Tell whether a toggle is on for a key; default is for a toggle that is not there."""
+        return bool(self.evaluate("resolve_boolean_value", name, default, key).value)
+
+    def evaluate(self, kind: str, name: str, default: Any, key: str) -> Any:  # noqa: ANN401 - flagd's own
+        """Return OpenFeature's details of an evaluation; kind is the method of flagd's evaluator."""
+        try:
+            return getattr(self._state, kind)(name, default, EvaluationContext(targeting_key=key))
+        except FlagNotFoundError:
+            return FlagResolutionDetails(default, reason=Reason.DEFAULT)
