@@ -1,4 +1,4 @@
-"""labs/shop: its own unit tests, in both versions, and what the two versions do to one cart."""
+"""labs/shop: its own unit tests, in all versions, and what two versions do to one cart."""
 
 import importlib.util
 import json
@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from labkit.workspace._repository import VERSIONS
 
 SHOP = Path(__file__).parents[1] / "labs" / "shop"
 SERVICES = ("storefront", "cart", "catalog", "providers")
@@ -43,10 +45,16 @@ def test_the_unit_tests_of_each_service_are_green(service: str) -> None:
     run_tests(SHOP / service)
 
 
-def test_the_unit_tests_of_version_2_are_green(tmp_path: Path) -> None:
-    """Version 2, laid over version 1, passes its own tests."""
+@pytest.mark.parametrize("version", [name for name, it in VERSIONS.items() if it.base])
+def test_the_unit_tests_of_later_versions_are_green(version: str, tmp_path: Path) -> None:
+    """Each version, laid over those that it stands on, passes its own tests and theirs."""
     shutil.copytree(SHOP / "cart", tmp_path / "cart")
-    shutil.copytree(VERSION_2, tmp_path, dirs_exist_ok=True)
+    chain, at = [], version
+    while at:
+        chain[:0] = VERSIONS[at].overlays
+        at = VERSIONS[at].base
+    for overlay in chain:
+        shutil.copytree(SHOP / "versions" / overlay, tmp_path, dirs_exist_ok=True)
     run_tests(tmp_path / "cart")
 
 

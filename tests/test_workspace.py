@@ -37,7 +37,7 @@ def test_a_workspace_has_notebooks_the_shop_and_its_own_folder(workspace: Worksp
 
 
 def test_the_shops_repository_stands_clean_on_version_1(workspace: Workspace) -> None:
-    """The main branch is at tag v1, tag v2 is one commit on, and only the cart's prices differ."""
+    """The main branch is at tag v1, each other tag stands on what it changes, and only the cart differs."""
     assert git(workspace.shop, "status", "--porcelain") == ""
     assert (
         git(workspace.shop, "rev-parse", "main", "HEAD").split()
@@ -46,6 +46,12 @@ def test_the_shops_repository_stands_clean_on_version_1(workspace: Workspace) ->
     assert git(workspace.shop, "rev-parse", "v2^") == git(workspace.shop, "rev-parse", "v1")
     changed = git(workspace.shop, "diff", "--name-only", "v1", "v2").split()
     assert changed == ["cart/openapi.json", "cart/pricing.py", "cart/tests/test_pricing.py"]
+    bases = {"toggled": "v1", "pinned": "toggled", "tagged-1": "v1", "tagged-2": "tagged-1"}
+    for tag, base in bases.items():
+        assert git(workspace.shop, "rev-parse", f"{tag}^") == git(workspace.shop, "rev-parse", base)
+        changed = git(workspace.shop, "diff", "--name-only", base, tag).split()
+        assert "cart/rules.py" in changed
+        assert all(name.startswith("cart/") for name in changed)
     assert not {"versions", "wheelhouse.lock"} & {path.name for path in workspace.shop.iterdir()}
 
 
@@ -64,7 +70,7 @@ def test_commit_ids_are_the_same_for_everybody(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     other = Workspace.create(tmp_path / "other")
     monkeypatch.delenv("GIT_DIR")
-    for tag in ("v1", "v2"):
+    for tag in ("v1", "v2", "toggled", "pinned", "tagged-1", "tagged-2"):
         assert git(plain.shop, "rev-parse", tag) == git(other.shop, "rev-parse", tag)
     assert git(other.shop, "status", "--porcelain") == ""
     assert git(other.shop, "config", "user.name") == "Ada"

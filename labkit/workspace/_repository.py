@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,10 +12,46 @@ from labkit.errors import LabError
 from labkit.workspace._course import course
 
 AUTHOR = ("labkit", "labkit@localhost")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A tag of the repository: what its commit says, when, on which version it stands, and with which files.
+
+    overlays are folders of the course's versions/, laid over the one it stands on.
+    """
+
+    subject: str
+    date: str
+    base: str = "v1"
+    overlays: tuple[str, ...] = ()
+
+
 VERSIONS = {
-    "v1": ("Sell medicine: storefront, cart, catalog", "2026-01-05T09:00:00+0000"),
-    "v2": ("Discount the whole purchase, not each item", "2026-01-12T09:00:00+0000"),
+    "v1": Version("Sell medicine: storefront, cart, catalog", "2026-01-05T09:00:00+0000", ""),
+    "v2": Version("Discount the whole purchase, not each item", "2026-01-12T09:00:00+0000", overlays=("v2",)),
+    "toggled": Version(
+        "Discount the whole purchase where a toggle says so",
+        "2026-01-13T09:00:00+0000",
+        overlays=("toggled",),
+    ),
+    "pinned": Version(
+        "Let the toggle decide once for each cart",
+        "2026-01-14T09:00:00+0000",
+        base="toggled",
+        overlays=("pinned",),
+    ),
+    "tagged-1": Version(
+        "Give carts a version, refuse those to come", "2026-01-15T09:00:00+0000", overlays=("tagged-1",)
+    ),
+    "tagged-2": Version(
+        "Discount the whole purchase, translate older carts",
+        "2026-01-16T09:00:00+0000",
+        base="tagged-1",
+        overlays=("v2", "tagged-2"),
+    ),
 }
+BRANCHES = {"version-2": "v2"}
 NOT_THE_LEARNERS = shutil.ignore_patterns(
     "versions", "wheelhouse.*", "__pycache__", ".*_cache", ".ipynb_checkpoints", ".venv"
 )
@@ -26,7 +63,7 @@ echo "labkit: send it through the pipeline with: labkit pipeline run --commit $(
 
 
 def make_repository(shop: Path, hooks: Path) -> None:
-    """Make the repository at `shop`, all or nothing: main at tag v1, branch version-2 at tag v2.
+    """Make the repository at `shop`, all or nothing: a tag for each of VERSIONS, main at v1.
 
     hooks is the folder for its hooks. Later commits are the learner's own, by the name in their global git
     configuration if there is one.
@@ -42,25 +79,30 @@ def make_repository(shop: Path, hooks: Path) -> None:
             course() / "labs" / "shop", made, ignore=NOT_THE_LEARNERS, copy_function=shutil.copyfile
         )
         _git(made, "init", "--quiet", "--initial-branch=main", "--object-format=sha1", "--template=")
-        _commit(made, "v1")
-        _git(made, "checkout", "--quiet", "-b", "version-2")
-        overlay = course() / "labs" / "shop" / "versions" / "v2"
-        shutil.copytree(
-            overlay, made, ignore=NOT_THE_LEARNERS, copy_function=shutil.copyfile, dirs_exist_ok=True
-        )
-        _commit(made, "v2")
+        for name, version in VERSIONS.items():
+            _make(made, name, version)
+        for branch, name in BRANCHES.items():
+            _git(made, "branch", branch, name)
         _git(made, "checkout", "--quiet", "main")
         _configure(made, os.path.relpath(hooks, shop))
         made.replace(shop)
 
 
-def _commit(repository: Path, version: str) -> None:
-    subject, date = VERSIONS[version]
-    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _identity(date)}
+def _make(repository: Path, name: str, version: Version) -> None:
+    """Commit a version and tag it; the first stands on what lies there, on the branch that is."""
+    if version.base:
+        _git(repository, "checkout", "--quiet", "--detach", version.base)
+    for overlay in version.overlays:
+        folder = course() / "labs" / "shop" / "versions" / overlay
+        shutil.copytree(
+            folder, repository, ignore=NOT_THE_LEARNERS, copy_function=shutil.copyfile, dirs_exist_ok=True
+        )
+    dates = _identity(version.date)
+    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in dates}
     # Forced, because the user's own ignore file must not decide; without modes, because file systems differ.
     _git(repository, "-c", "core.fileMode=false", "add", "--all", "--force")
-    _git(repository, "commit", "--quiet", "--no-verify", "--message", subject, environment=who)
-    _git(repository, "tag", version)
+    _git(repository, "commit", "--quiet", "--no-verify", "--message", version.subject, environment=who)
+    _git(repository, "tag", name)
 
 
 def _identity(date: str) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pricing
+import rules
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -30,29 +30,28 @@ payments = client("payments", timeout_s=PAYMENT_TIMEOUT_S)
 async def add_item(request: Request) -> Response:
     """Put a product into the cart that came along, and return the cart."""
     body = await json_object(request)
-    lines = lines_of(body.get("cart"))
+    cart = cart_of(body.get("cart"))
     quantity = whole(body.get("quantity", 1), 1, MOST_OF_ONE, "quantity")
-    if len(lines) == MOST_LINES:
+    if len(cart["lines"]) == MOST_LINES:
         raise HTTPException(422, f"a cart has at most {MOST_LINES} lines")
     product = await product_of(body.get("sku"))
-    price = pricing.line_price_cents(product["price_cents"], quantity, DISCOUNT_PERCENT)
-    line = {"sku": product["sku"], "name": product["name"], "quantity": quantity, "price_cents": price}
-    return JSONResponse({"lines": [*lines, line]})
+    line = rules.line(cart, product, quantity, DISCOUNT_PERCENT)
+    return JSONResponse(cart | {"lines": [*cart["lines"], line]})
 
 
 async def totals(request: Request) -> Response:
     """Compute what the cart costs; no other service is asked."""
-    return JSONResponse(totals_of(lines_of((await json_object(request)).get("cart"))))
+    return JSONResponse(totals_of(cart_of((await json_object(request)).get("cart"))))
 
 
 async def checkout(request: Request) -> Response:
     """Turn the cart into a paid order: its goods leave the stock, and come back when they are not paid."""
     body = await json_object(request)
-    lines, customer = lines_of(body.get("cart")), body.get("customer")
-    if not lines or not isinstance(customer, str) or not customer.strip():
+    cart, customer = cart_of(body.get("cart")), body.get("customer")
+    if not cart["lines"] or not isinstance(customer, str) or not customer.strip():
         raise HTTPException(422, "a checkout needs a cart with at least one line and a customer")
-    order, total = uuid4().hex, totals_of(lines)
-    await reserve(order, customer, lines)
+    order, total = uuid4().hex, totals_of(cart)
+    await reserve(order, customer, cart["lines"])
     bill = {"order": order, "customer": customer, "amount_cents": total["total_cents"], "currency": CURRENCY}
     payment = await pay(bill)
     return JSONResponse({"order": order, "payment": payment, **total}, 201)
@@ -98,27 +97,28 @@ def refuse_unless(answer: "httpx.Response", status: int) -> None:
     raise HTTPException(answer.status_code, answer.json()["error"])
 
 
-def totals_of(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return total and currency of a cart's lines."""
-    total = pricing.total_cents([line["price_cents"] for line in lines], DISCOUNT_PERCENT)
-    return {"total_cents": total, "currency": CURRENCY}
+def totals_of(cart: rules.Cart) -> dict[str, Any]:
+    """Return what a cart costs, and the currency."""
+    return {"total_cents": rules.total_cents(cart, DISCOUNT_PERCENT), "currency": CURRENCY}
 
 
-def lines_of(cart: object) -> list[dict[str, Any]]:
-    """Return the lines of a cart, checked, because it comes from outside; no cart is an empty one."""
-    lines = cart.get("lines", []) if isinstance(cart, dict) else [] if cart is None else None
+def cart_of(cart: object) -> rules.Cart:
+    """Return a cart that came along, checked, because it comes from outside; no cart is a new one."""
+    given = cart if isinstance(cart, dict) else {} if cart is None else {"lines": None}
+    lines = given.get("lines", [])
     if not isinstance(lines, list) or len(lines) > MOST_LINES:
         raise HTTPException(422, f'cart: {{"lines": […]}} with at most {MOST_LINES} lines is expected')
-    return [checked(line) for line in lines]
+    for line in lines:
+        check(line)
+    return rules.received(given)
 
 
-def checked(line: object) -> dict[str, Any]:
-    """Return a line that has everything a line needs."""
+def check(line: object) -> None:
+    """Refuse a line that has not everything a line needs."""
     if not isinstance(line, dict) or not isinstance(line.get("sku"), str):
         raise HTTPException(422, "line: sku, quantity and price_cents are expected")
     whole(line.get("quantity"), 1, MOST_OF_ONE, "quantity")
     whole(line.get("price_cents"), 0, 10**9, "price_cents")
-    return line
 
 
 def whole(value: object, least: int, most: int, name: str) -> int:
@@ -136,4 +136,5 @@ app = application(
     ],
     openapi=Path(__file__).with_name("openapi.json"),
     clients=[catalog, payments],
+    toggles=rules.TOGGLES,
 )

@@ -13,7 +13,9 @@ import service
 from labkit.service import Unavailable
 
 PLASTERS = {"sku": "A100", "name": "Adhesive plasters", "price_cents": 390}
-LINE = {"sku": "A100", "name": "Adhesive plasters", "quantity": 2, "price_cents": 702}
+LINE = {"sku": "A100", "name": "Adhesive plasters", "quantity": 2, "price_cents": 702, "unit_cents": 390}
+"""As a later version writes it; no version needs to know every field."""
+
 OWN = {"/healthz", "/readyz", "/version", "/openapi.json"}
 
 
