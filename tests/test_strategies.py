@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 
+import httpx
 import pytest
 from carts import TOTALS, N, is_whole, version
 
@@ -14,18 +15,23 @@ from labkit.deployment import (
     Deployment,
     Evidence,
     Fleet,
+    Group,
     Result,
     State,
     Status,
     Step,
     blue_green,
     canary,
+    discovery,
+    group,
     idle_first,
     image_of,
     newest_first,
     roll_back,
     rolling,
+    share,
     status,
+    users,
 )
 from labkit.engine import Engine
 from labkit.load import Load, Running, apply
@@ -217,6 +223,107 @@ def test_a_sound_canary_takes_over_and_can_be_promoted_early(fleet: Fleet, new: 
         result = load.stop()
     assert (done.result, result.failed) == (Result.DEPLOYED, 0)
     assert is_whole(fleet, {version(new): N})
+
+
+@pytest.mark.parametrize(
+    ("to", "headers", "reached"),
+    [
+        (group("pharmacists"), {"X-Group": "pharmacists"}, 20),
+        (group("pharmacists"), {"X-Group": "doctors"}, 0),
+        (users("Ada", "Grace"), {"X-User": "Grace"}, 20),
+        (users("Ada", "Grace"), {"X-User": "Alan"}, 0),
+        (discovery("cart-canary"), {"Host": "cart-canary"}, 20),
+        (discovery("cart-canary"), {}, 0),
+        (share(1), {}, 20),
+    ],
+)
+def test_only_a_chosen_group_meets_the_canary(
+    fleet: Fleet, old: str, new: str, to: Group, headers: dict[str, str], reached: int
+) -> None:
+    """By its header, its users, the name it asked for or by lot; once the canary is aborted, nobody does."""
+    control, met = Control(), list[str]()
+
+    def health() -> str:
+        if not met:
+            met.extend(ask(fleet, headers) for _ in range(20))
+        control.abort()
+        return ""
+
+    done = canary(fleet, new, health, to=to, control=control)
+    assert done.reason == "aborted"
+    assert met.count(version(new)) == reached
+    assert {ask(fleet, headers) for _ in range(N)} == {version(old)}
+    assert is_whole(fleet, {version(old): N})
+
+
+def test_a_share_of_the_users_stays_with_the_canary(fleet: Fleet, new: str) -> None:
+    """Each user is in or out at every request, about as many as said are in, and another draw is another."""
+    drawn: list[set[str]] = []
+
+    def health() -> str:
+        met = {str(user): {ask(fleet, {"X-User": str(user)}) for _ in range(2)} for user in range(40)}
+        assert all(len(versions) == 1 for versions in met.values())
+        drawn.append({user for user, versions in met.items() if versions == {version(new)}})
+        control.abort()
+        return ""
+
+    for _ in range(2):
+        control = Control()
+        canary(fleet, new, health, to=share(0.4), control=control)
+    assert all(5 <= len(users) <= 30 for users in drawn)
+    assert drawn[0] != drawn[1]
+    with pytest.raises(LabError, match="share"):
+        share(40)
+
+
+def test_a_group_promotes_or_withdraws_its_canary(fleet: Fleet, old: str, new: str) -> None:
+    """What the group says decides for all; a canary that stops serving its group is withdrawn."""
+    done = canary(fleet, new, lambda: "Ada sees wrong prices", to=users("Ada"))
+    assert (done.result, done.reason) == (Result.ROLLED_BACK, "Ada sees wrong prices")
+
+    def kill() -> str:
+        canaries = [it for it in fleet.instances if it.image == new and it.state == "DRAIN"]
+        if canaries:
+            canaries[0].kill()
+        return ""
+
+    done = canary(fleet, new, kill, to=users("Ada"))
+    assert (done.result, is_whole(fleet, {version(old): N})) == (Result.ROLLED_BACK, True)
+    assert canary(fleet, new, lambda: "", to=users("Ada"), watch_s=0.2).result is Result.DEPLOYED
+    assert is_whole(fleet, {version(new): N})
+
+
+def ask(fleet: Fleet, headers: dict[str, str]) -> str:
+    """Return the version that answers a request with these headers."""
+    answer = httpx.get(f"{fleet.environment.urls['cart']}/version", headers=headers)
+    return str(answer.headers["x-labkit-version"])
+
+
+def test_an_instance_fails_as_often_as_it_is_told_to(fleet: Fleet) -> None:
+    """A share of its answers becomes 500, its readiness stays; 0 ends that, and so does its removal."""
+    first, *_ = fleet.instances
+    first.fail(0.5)
+    with customers(fleet) as load:
+        more(load, 300)
+        result = load.stop()
+    assert 0.05 < result.error_share < 0.3
+    assert fleet.states[first.name] == "UP"
+    assert fleet.environment.balancer.failing() == {first.name: 0.5}
+    first.fail(0)
+    assert fleet.environment.balancer.failing() == {}
+    with pytest.raises(LabError, match="share"):
+        first.fail(50)
+
+
+def test_a_session_stays_with_the_instance_it_began_with(fleet: Fleet) -> None:
+    """Requests with one X-Session header meet one instance; without it they go round."""
+    url = f"{fleet.environment.urls['cart']}/version"
+
+    def met(headers: dict[str, str]) -> set[str]:
+        return {httpx.get(url, headers=headers).headers["x-labkit-instance"] for _ in range(12)}
+
+    assert len(met({})) == N
+    assert [len(met({"X-Session": f"session-{number}"})) for number in range(4)] == [1] * 4
 
 
 def test_an_image_of_a_version_is_built_from_the_learners_repository(workspace: Workspace) -> None:

@@ -5,6 +5,7 @@ from labkit.deployment._canary import canary
 from labkit.deployment._control import Control
 from labkit.deployment._evidence import Evidence
 from labkit.deployment._fleet import Fleet
+from labkit.deployment._groups import Group, discovery, everybody, group, share, users
 from labkit.deployment._image import image_of
 from labkit.deployment._order import Order, idle_first, newest_first, oldest_first
 from labkit.deployment._record import status
@@ -17,6 +18,7 @@ __all__ = [
     "Deployment",
     "Evidence",
     "Fleet",
+    "Group",
     "Limits",
     "Order",
     "Outcome",
@@ -27,12 +29,17 @@ __all__ = [
     "Watch",
     "blue_green",
     "canary",
+    "discovery",
+    "everybody",
+    "group",
     "idle_first",
     "image_of",
     "newest_first",
     "oldest_first",
     "roll_back",
     "rolling",
+    "share",
     "status",
+    "users",
     "watch",
 ]

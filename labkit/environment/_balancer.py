@@ -1,13 +1,7 @@
-"""HAProxy as the load balancer: its configuration, and its runtime API.
-
-The configuration has no servers: instances come and go at run time only, so that creation, upgrade and
-removal take the same way. Nothing is repeated or sent elsewhere behind the client's back (`retries 0`, no
-redispatch), because a client is to see each failure that a deployment causes. A request without an id gets
-one here, so that it can be followed also when it reaches no instance. An instance is made slow by holding its
-answers back.
+"""HAProxy as the load balancer, told at run time which instances take requests, and whose.
 
 Source: HAProxy 2.6 Management Guide, "Unix Socket commands": add server, del server, set server, show stat,
-add map; HAProxy 2.6 Lua API, core.msleep.
+add map.
 """
 
 import csv
@@ -16,82 +10,19 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from labkit.environment._haproxy import CANARY_MAP, FAIL_MAP, SHARE_MAP, SLOW_MAP, WAITING, WHOLE
 from labkit.environment._instance import Instance
-from labkit.environment._plan import PlannedService
 from labkit.environment._wait import Deadline, NotReady
 from labkit.errors import LabError
 
-CONTROL_PORT = 9999
 ANSWER_S = 5.0
 READY_S = 30.0
 DRAIN_S = 30.0
 REMOVE_S = 10.0
-WAITING = "-waiting"
-SLOW_LUA, SLOW_MAP = "/etc/haproxy/slow.lua", "/etc/haproxy/slow.map"
 PASSED = "L7OK"
 """HAProxy's word for a check that was answered as expected."""
 
 CHECK = "check inter 200ms fastinter 50ms downinter 50ms fall 2 rise 1"
-
-GLOBAL = f"""\
-global
-    stats socket ipv4@*:{CONTROL_PORT} level admin
-    stats timeout 1h
-    log stdout format raw daemon
-    lua-load {SLOW_LUA}
-    hard-stop-after 200ms
-    nbthread 2
-    maxconn 4000
-defaults
-    mode http
-    log global
-    option dontlog-normal
-    log-format '{{"level":"error","status":%ST,"backend":"%b","server":"%s","ended":"%ts","ms":%Ta,\
-"method":"%[capture.req.method]","path":"%[capture.req.uri,json(utf8s)]",\
-"request_id":"%[var(txn.id),json(utf8s)]"}}'
-    balance roundrobin
-    retries 0
-    timeout connect 1s
-    timeout check 1s
-    timeout queue 1s
-    timeout client 30s
-    timeout server 30s
-"""
-
-SLOW = """\
-core.register_action("slow", {"http-res"}, function(txn)
-    core.msleep(tonumber(txn:get_var("txn.slow_ms")))
-end)
-"""
-"""Holds an answer back, in Lua, because HAProxy has no word of its own for it."""
-
-LISTEN = """\
-listen {name}
-    bind :{port}
-    http-request set-header x-request-id %[uuid()] unless {{ req.hdr(x-request-id) -m found }}
-    http-request set-var(txn.id) req.hdr(x-request-id)
-    http-response set-var(txn.slow_ms) srv_name,map({slow_map})
-    http-response lua.slow if {{ var(txn.slow_ms) -m found }}
-    http-after-response set-header x-request-id %[var(txn.id)]
-    option httpchk
-    http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
-    http-check expect status 200
-backend {name}{waiting}
-    option httpchk
-    http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
-    http-check expect status 200
-"""
-
-
-def configuration(services: Iterable[PlannedService]) -> str:
-    """Return HAProxy's configuration: it listens on every service's port.
-
-    Beside each service stands its waiting room: instances that are checked there get no requests.
-    """
-    return GLOBAL + "".join(
-        LISTEN.format(name=it.name, port=it.port, ready=it.ready, waiting=WAITING, slow_map=SLOW_MAP)
-        for it in services
-    )
 
 
 @dataclass(frozen=True)
@@ -191,10 +122,14 @@ class Balancer:
 
     def admit(self, instance: Instance) -> None:
         """Give an instance that is known its share of the requests."""
+        self._undirect(instance)
         self.tell(f"set server {instance.service}/{instance.name} state ready")
 
     def switch(self, to: Iterable[Instance], away: Iterable[Instance]) -> None:
         """Give instances that are known their share of the requests, and others no new ones, in one go."""
+        to = list(to)
+        for instance in to:
+            self._undirect(instance)
         ready = [f"set server {it.service}/{it.name} state ready" for it in to]
         self.tell(*ready, *(f"set server {it.service}/{it.name} state drain" for it in away))
 
@@ -219,6 +154,7 @@ class Balancer:
 
         :raises NotReady: when some are not within deadline_s seconds; the instance stays without new ones.
         """
+        self._undirect(instance)
         self.tell(f"set server {instance.service}/{instance.name} state drain")
         left = 0
 
@@ -236,14 +172,45 @@ class Balancer:
 
     def slow(self, instance: Instance, ms: int) -> None:
         """Hold each answer of an instance back by ms milliseconds, its readiness checks not; 0 ends that."""
-        self.tell(f"del map {SLOW_MAP} {instance.name}")
-        if ms:
-            self.tell(f"add map {SLOW_MAP} {instance.name} {ms}")
+        self._map(SLOW_MAP, instance.name, ms)
 
     def slowed(self) -> dict[str, int]:
         """Return by how many milliseconds the answers of which instances are held back."""
-        told = (line.split() for line in self.tell(f"show map {SLOW_MAP}").splitlines() if line.strip())
-        return {name: int(ms) for _, name, ms in told}
+        return {name: int(ms) for name, ms in self._mapped(SLOW_MAP).items()}
+
+    def fail(self, instance: Instance, share: float) -> None:
+        """Turn this share (0 to 1) of an instance's answers into errors 500, its readiness checks not."""
+        self._map(FAIL_MAP, instance.name, round(share * WHOLE))
+
+    def failing(self) -> dict[str, float]:
+        """Return which share of the answers of which instances is turned into errors."""
+        return {name: int(share) / WHOLE for name, share in self._mapped(FAIL_MAP).items()}
+
+    def direct(self, instance: Instance, keys: Iterable[str], share: float = 0) -> None:
+        """Send some requests to an instance that gets no others; keys are "group/…", "user/…" and "name/…".
+
+        share (0 to 1) of the requests, or of the users where they are named, are sent there too. It lasts
+        until the instance is admitted, drained or removed.
+        """
+        for key in [*keys, "lot"]:
+            self._map(CANARY_MAP, f"{instance.service}/{key}", instance.name)
+        self._map(CANARY_MAP, f"{instance.service}/salt", instance.container[:12])
+        self._map(SHARE_MAP, instance.service, round(share * WHOLE))
+
+    def _undirect(self, instance: Instance) -> None:
+        mapped = self._mapped(CANARY_MAP)
+        for key in [key for key, name in mapped.items() if name == instance.name]:
+            self._map(CANARY_MAP, key, 0)
+
+    def _map(self, file: str, key: str, value: object) -> None:
+        """Set an entry of a map; 0 removes it."""
+        self.tell(f"del map {file} {key}")
+        if value:
+            self.tell(f"add map {file} {key} {value}")
+
+    def _mapped(self, file: str) -> dict[str, str]:
+        told = (line.split() for line in self.tell(f"show map {file}").splitlines() if line.strip())
+        return {key: value for _, key, value in told}
 
     def move(self, instance: Instance) -> None:
         """Learn the new address of an instance."""
@@ -252,7 +219,9 @@ class Balancer:
 
     def remove(self, instance: Instance) -> None:
         """Forget an instance, known or not; the requests that it still has are cut off."""
+        self._undirect(instance)
         self.slow(instance, 0)
+        self.fail(instance, 0)
         self._delete(f"{instance.service}/{instance.name}")
 
     def _delete(self, place: str) -> None:

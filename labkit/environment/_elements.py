@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from labkit.coordination import PORT as COORDINATOR_PORT
 from labkit.engine import BUILD, PYTHON, SERVERS
-from labkit.environment import _balancer, _coordinator, _stub
+from labkit.environment import _coordinator, _haproxy, _stub
 from labkit.environment._part import PLAN, Wanted
 from labkit.environment._plan import DATABASE_PORT, Plan, PlannedExternal, PlannedService
 from labkit.environment._run import STAY
@@ -12,8 +12,8 @@ from labkit.system import External
 
 WRITE_AND_RUN = f"""\
 printf "%s" "$CONFIGURATION" > /tmp/haproxy.cfg
-printf "%s" "$SLOW" > {_balancer.SLOW_LUA}
-: > {_balancer.SLOW_MAP}
+printf "%s" "$SLOW" > {_haproxy.SLOW_LUA}
+touch {" ".join(_haproxy.MAPS)}
 exec haproxy -db -f /tmp/haproxy.cfg
 """
 
@@ -25,9 +25,9 @@ def balancer(plan: Plan) -> Wanted:
         role="balancer",
         image=SERVERS,
         command=["sh", "-c", WRITE_AND_RUN],
-        variables={"CONFIGURATION": _balancer.configuration(plan.services), "SLOW": _balancer.SLOW},
-        ports=[_balancer.CONTROL_PORT, *(service.port for service in plan.services)],
-        aliases=[service.name for service in plan.services],
+        variables={"CONFIGURATION": _haproxy.configuration(plan.services), "SLOW": _haproxy.SLOW},
+        ports=[_haproxy.CONTROL_PORT, *(service.port for service in plan.services)],
+        aliases=[name for it in plan.services for name in (it.name, it.name + _haproxy.CANARY)],
     )
 
 

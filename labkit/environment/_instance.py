@@ -28,6 +28,15 @@ class Instance(Faulty):
             raise LabError("milliseconds from 0 on", str(ms), "slow(300) holds back, slow(0) ends that")
         self._do("slow", lambda: self.reach.balancer().slow(self, ms), ms=ms)
 
+    def fail(self, share: float) -> None:
+        """Turn this share (0 to 1) of its answers into errors 500, 0 ends that; its readiness checks pass.
+
+        The balancer does it, as with slow.
+        """
+        if not 0 <= share <= 1:
+            raise LabError("a share from 0 to 1", str(share), "fail(0.1) for a tenth, fail(0) ends that")
+        self._do("fail", lambda: self.reach.balancer().fail(self, share), share=share)
+
     def disconnect(self) -> None:
         """Take it off the environment's network: it runs, and nobody reaches it, until reconnect()."""
         network = self.reach.scope.network

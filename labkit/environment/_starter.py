@@ -7,10 +7,11 @@ from pathlib import Path
 from labkit.coordination import PORT as COORDINATOR_PORT
 from labkit.coordination import Coordinator
 from labkit.environment import _elements as elements
-from labkit.environment._balancer import CONTROL_PORT, WAITING, Balancer
+from labkit.environment._balancer import Balancer
 from labkit.environment._database import Database
 from labkit.environment._database_container import DatabaseContainer
 from labkit.environment._faults import Reach, Used, unused
+from labkit.environment._haproxy import CONTROL_PORT, WAITING
 from labkit.environment._instance import Instance
 from labkit.environment._part import Part, Scope
 from labkit.environment._plan import Plan, PlannedExternal, PlannedService

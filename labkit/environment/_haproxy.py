@@ -1,0 +1,122 @@
+"""HAProxy's configuration: what it listens on, and what it does with requests and answers on their way.
+
+The configuration has no servers: instances come and go at run time only, so that creation, upgrade and
+removal take the same way. Nothing is repeated or sent elsewhere behind the client's back (`retries 0`, no
+redispatch), because a client is to see each failure that a deployment causes. A request without an id gets
+one here, so that it can be followed also when it reaches no instance. An instance is made slow by holding its
+answers back, and made to fail by turning a share of them into errors. A request with an X-Session header
+goes where the first of its session went.
+
+Maps, which are changed at run time, say which instances are slow or fail, and who is sent to which canary: by
+the group (X-Group) or the user (X-User) that the client names, by the name under which it found the service,
+or by lot, which is drawn by the user where one is named.
+
+Source: HAProxy 2.6 Configuration Manual, 4.2 "use-server", "stick on", 7.3.1 converters; HAProxy 2.6 Lua API,
+core.msleep.
+"""
+
+from collections.abc import Iterable
+
+from labkit.environment._plan import PlannedService
+
+CONTROL_PORT = 9999
+WAITING = "-waiting"
+CANARY = "-canary"
+"""The end of the second name of each service: who asks for that is asking for the canary."""
+
+SLOW_LUA = "/etc/haproxy/slow.lua"
+MAPS = SLOW_MAP, FAIL_MAP, CANARY_MAP, SHARE_MAP = tuple(
+    f"/etc/haproxy/{name}.map" for name in ("slow", "fail", "canary", "share")
+)
+WHOLE = 10_000
+"""Shares are told to HAProxy as whole numbers out of this many."""
+
+GLOBAL = f"""\
+global
+    stats socket ipv4@*:{CONTROL_PORT} level admin
+    stats timeout 1h
+    log stdout format raw daemon
+    lua-load {SLOW_LUA}
+    hard-stop-after 200ms
+    nbthread 2
+    maxconn 4000
+defaults
+    mode http
+    log global
+    option dontlog-normal
+    log-format '{{"level":"error","status":%ST,"backend":"%b","server":"%s","ended":"%ts","ms":%Ta,\
+"method":"%[capture.req.method]","path":"%[capture.req.uri,json(utf8s)]",\
+"request_id":"%[var(txn.id),json(utf8s)]"}}'
+    balance roundrobin
+    retries 0
+    timeout connect 1s
+    timeout check 1s
+    timeout queue 1s
+    timeout client 30s
+    timeout server 30s
+"""
+
+SLOW = """\
+core.register_action("slow", {"http-res"}, function(txn)
+    core.msleep(tonumber(txn:get_var("txn.slow_ms")))
+end)
+"""
+"""Holds an answer back, in Lua, because HAProxy has no word of its own for it."""
+
+LISTEN = """\
+listen {name}
+    bind :{port}
+    http-request set-header x-request-id %[uuid()] unless {{ req.hdr(x-request-id) -m found }}
+    http-request set-var(txn.id) req.hdr(x-request-id)
+    acl named var(txn.user) -m found
+    acl directed var(txn.to) -m found
+    http-request set-var(txn.group) req.hdr(x-group)
+    http-request set-var(txn.user) req.hdr(x-user)
+    http-request set-var(txn.host) req.hdr(host),field(1,:)
+    http-request set-var(txn.salt) str({name}/salt),map({canary_map})
+    http-request set-var(txn.share) str({name}),map_str_int({share_map},0)
+    http-request set-var(txn.lot) rand({whole})
+    http-request set-var(txn.lot) var(txn.user),concat(,txn.salt),sdbm(1),mod({whole}) if named
+    http-request set-var(txn.to) str({name}/group/),concat(,txn.group),map({canary_map})
+    http-request set-var(txn.to) str({name}/user/),concat(,txn.user),map({canary_map}) if !directed
+    http-request set-var(txn.to) str({name}/name/),concat(,txn.host),map({canary_map}) if !directed
+    acl drawn var(txn.lot),sub(txn.share) lt 0
+    http-request set-var(txn.to) str({name}/lot),map({canary_map}) if !directed drawn
+    use-server %[var(txn.to)] if directed
+    stick-table type string len 64 size 100k expire 10m
+    stick on req.hdr(x-session)
+    http-response set-var(txn.slow_ms) srv_name,map({slow_map})
+    http-response lua.slow if {{ var(txn.slow_ms) -m found }}
+    http-response set-var(txn.fail) srv_name,map_str_int({fail_map},0)
+    http-response set-var(txn.dice) rand({whole})
+    http-response set-status 500 if {{ var(txn.dice),sub(txn.fail) lt 0 }}
+    http-after-response set-header x-request-id %[var(txn.id)]
+    option httpchk
+    http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
+    http-check expect status 200
+backend {name}{waiting}
+    option httpchk
+    http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
+    http-check expect status 200
+"""
+
+
+def configuration(services: Iterable[PlannedService]) -> str:
+    """Return HAProxy's configuration: it listens on every service's port.
+
+    Beside each service stands its waiting room: instances that are checked there get no requests.
+    """
+    return GLOBAL + "".join(
+        LISTEN.format(
+            name=it.name,
+            port=it.port,
+            ready=it.ready,
+            waiting=WAITING,
+            whole=WHOLE,
+            slow_map=SLOW_MAP,
+            fail_map=FAIL_MAP,
+            canary_map=CANARY_MAP,
+            share_map=SHARE_MAP,
+        )
+        for it in services
+    )
