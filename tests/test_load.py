@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,22 @@ from labkit.load._histogram import bucket, middle_ms
 seen: dict[str, Any] = {"clients": set(), "bodies": set(), "sessions": []}
 
 
+turns = count(1)
+
+
+def status_of(kind: str, rest: list[str]) -> int:
+    """Return the status that a path asks for: /status/N always, /all-but-third/N two times of three."""
+    wanted = int(rest[0]) if kind in {"status", "all-but-third"} else 200
+    return 200 if kind == "all-but-third" and next(turns) % 3 == 0 else wanted
+
+
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer by path: /v1, /v2, /status/N, /stall (holds up all), /echo, /session, /seen (who asked)."""
+    """Answer by path: /v1, /v2, those of status_of, /stall (holds up all), /echo, /session, /seen."""
     if scope["type"] != "http":
         return
     _, kind, *rest = scope["path"].split("/")
-    status, body = 200, b"ok"
-    if kind == "status":
-        status = int(rest[0])
-    elif kind == "stall":
+    status, body = status_of(kind, rest), b"ok"
+    if kind == "stall":
         time.sleep(float(rest[0]))  # noqa: ASYNC251 - that nobody else is served meanwhile is the point
     elif kind == "slow":
         await asyncio.sleep(float(rest[0]))
@@ -56,7 +63,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     elif kind == "session":
         seen["sessions"].append(dict(scope["headers"])[b"x-session"].decode())
     elif kind == "seen":
-        body = json.dumps({name: sorted(values) for name, values in seen.items()}).encode()
+        body = json.dumps({name: sorted(seen[name]) for name in ("clients", "bodies", "sessions")}).encode()
     else:
         seen["clients"].add(scope["client"][1])
         seen["bodies"].add((await receive())["body"].decode())
@@ -460,6 +467,16 @@ def test_a_sticky_session_names_itself_in_each_request(url: str) -> None:
     assert running.wait().requests == 15
     told = Counter(ask(url, "/seen")["sessions"])
     assert sorted(told.values()) == [3] * 5
+
+
+def test_a_session_repeats_what_is_refused_for_now(url: str) -> None:
+    """The request is sent again while it is answered with the status, and given up at last."""
+    patient = Session((Request.parse("/all-but-third/415"), Request.parse("/v1")), outcome="x", retry_on=415)
+    result = apply(Load({patient: 1}, 10, 0.45, arrivals="even"), url).wait()
+    assert (result.errors, result.outcomes) == ({"status 415": 10}, {"no JSON object": 5})
+    hopeless = Session((Request.parse("/status/415"),), outcome="x", retry_on=415)
+    result = apply(Load({hopeless: 1}, 10, 0.05, arrivals="even"), url).wait()
+    assert (result.errors, result.outcomes) == ({"status 415": 21}, {"broken off": 1})
 
 
 def test_a_session_that_cannot_carry_is_refused() -> None:

@@ -22,6 +22,7 @@ from labkit.load._wire import Answer, Wire
 _UNDER_WAY = 2000  # more unanswered requests than this hold up the next ones, which then show as late
 _LEAD_S = 0.2  # the first requests are ready before they are due
 _FAILED = 400
+_RETRIES, _RETRY_S = 20, 0.05
 _DETAIL_BYTES = 200
 
 
@@ -80,7 +81,7 @@ class Player(User):
                 request = session.step(place, body, identity)
             except ValueError:
                 return self.ledger.end(BROKEN_OFF)
-            answer = self._send(due, request, request.message(self._wire.host))
+            answer = self._insist(due, request, session.retry_on)
             if not 0 < answer.status < _FAILED:
                 return self.ledger.end(BROKEN_OFF)
             body = answer.body
@@ -90,6 +91,17 @@ class Player(User):
         if session.outcome:
             self.ledger.end(session.result(body))
         return None
+
+    def _insist(self, due: float, request: Request, retry_on: int) -> Answer:
+        """Send a request, again and again while it is answered with a status."""
+        message = request.message(self._wire.host)
+        answer = self._send(due, request, message)
+        for _ in range(_RETRIES):
+            if answer.status != retry_on or not retry_on:
+                break
+            gevent.sleep(_RETRY_S)
+            answer = self._send(perf_counter(), request, message)
+        return answer
 
     def _send(self, due: float, request: Request, message: bytes) -> Answer:
         """Send one request; return its answer, with a status of 0 when there was none."""

@@ -19,7 +19,8 @@ class Session:
     an answer {"lines": []} makes the next body {"cart": {"lines": []}, …}. outcome names the field of the
     last answer that is counted in `Measurement.outcomes`, "" for none; a session of which a request fails
     ends there, and is counted as "broken off". With sticky, all requests of a session carry one
-    X-Session header, by which the load balancer keeps to one instance.
+    X-Session header, by which the load balancer keeps to one instance. A request that is answered with the
+    status retry_on (0 for none) is sent again, until it meets an instance that takes it, at most 20 times.
     Raises LabError when there is no request, or a body that takes the answer is not a JSON object.
     """
 
@@ -28,6 +29,7 @@ class Session:
     pause_s: float = 0.0
     outcome: str = ""
     sticky: bool = False
+    retry_on: int = 0
 
     def __post_init__(self) -> None:
         """Check the requests."""
@@ -64,7 +66,7 @@ class Session:
     @property
     def is_plain(self) -> bool:
         """Tell whether it is one request, the same to the byte each time."""
-        return len(self.requests) == 1 and not self.sticky
+        return len(self.requests) == 1 and not self.sticky and not self.retry_on and not self.outcome
 
 
 def _json(request: Request) -> Any:  # noqa: ANN401 - JSON data
