@@ -26,15 +26,19 @@ from labkit.deployment import (
     group,
     idle_first,
     image_of,
+    instance_seconds,
     newest_first,
     roll_back,
     rolling,
     share,
+    spans,
     status,
     users,
 )
 from labkit.engine import Engine
 from labkit.load import Load, Running, apply
+from labkit.widgets import rollout
+from labkit.widgets._rollout import draw
 
 pytest_plugins = ["fleets"]
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
@@ -142,6 +146,24 @@ def test_unavailable_takes_old_ones_away_before_new_ones_start(fleet: Fleet, new
     assert is_whole(fleet, {version(new): N})
     with pytest.raises(LabError, match="surge"):
         rolling(fleet, new, surge=0)
+
+
+def test_spans_tell_what_a_deployment_costs(fleet: Fleet, new: str, old: str) -> None:
+    """Blue/green keeps 2N instances for as long as starting takes, a rolling upgrade N + 1 at a time."""
+    both = blue_green(fleet, new)
+    found = spans(both)
+    assert [it.image for it in found].count(new) == N
+    assert len(found) == 2 * N
+    serving = [it for it in found if it.image == new]
+    assert all(it.begins_s < (it.serves_s or 0) <= (it.leaves_s or 0) <= it.ends_s for it in serving)
+    assert {it.leaves_s for it in serving} == {both.seconds}
+    one = rolling(fleet, old)
+    assert 0 < instance_seconds(one) / one.seconds < 1.5 < instance_seconds(both) / both.seconds < N
+    shown = rollout(both)
+    assert "deployed" in repr(shown)
+    assert all(it.instance in repr(shown) for it in found)
+    held = rolling(fleet, new, health=lambda: "wrong prices")
+    assert "wrong prices" in draw("", held, spans(held), None)
 
 
 def test_the_order_is_a_named_rule(fleet: Fleet, new: str) -> None:

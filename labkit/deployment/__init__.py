@@ -10,6 +10,7 @@ from labkit.deployment._image import image_of
 from labkit.deployment._order import Order, idle_first, newest_first, oldest_first
 from labkit.deployment._record import status
 from labkit.deployment._rolling import rolling
+from labkit.deployment._spans import Span, instance_seconds, spans
 from labkit.deployment._steps import Deployment, Result, State, Status, Step
 from labkit.deployment._watch import Limits, Outcome, Watch, watch
 
@@ -23,6 +24,7 @@ __all__ = [
     "Order",
     "Outcome",
     "Result",
+    "Span",
     "State",
     "Status",
     "Step",
@@ -34,11 +36,13 @@ __all__ = [
     "group",
     "idle_first",
     "image_of",
+    "instance_seconds",
     "newest_first",
     "oldest_first",
     "roll_back",
     "rolling",
     "share",
+    "spans",
     "status",
     "users",
     "watch",

@@ -9,6 +9,7 @@ from labkit.widgets._board import PipelineBoard, board
 from labkit.widgets._forms import choice_form, number_form, show, text_form
 from labkit.widgets._picture import EnvironmentView, environment
 from labkit.widgets._request import request
+from labkit.widgets._rollout import rollout
 from labkit.widgets._run import run, run_button
 from labkit.widgets._survey import survey
 from labkit.widgets._table import Table, folded, link, note
@@ -26,6 +27,7 @@ __all__ = [
     "note",
     "number_form",
     "request",
+    "rollout",
     "run",
     "run_button",
     "show",

@@ -1,0 +1,111 @@
+"""A deployment that is over: which instance served when, and what the clients saw meanwhile."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from labkit.deployment import Deployment, Span, spans
+from labkit.load import Measurement, Tally
+from labkit.widgets._drawing import box, picture, text
+from labkit.widgets._faces import Faces
+from labkit.widgets._table import Table
+
+NAMES, SCALE, ROW, TOP, BARS = 110, 560, 22, 40, 120
+OLD, NEW, IDLE, BAD = ("#d9e8ff", "#d3f1dc", "#ececec", "#b3261e")
+COLUMNS = ("instance", "version", "there from s", "takes requests from s", "to s", "gone at s")
+
+
+def rollout(deployment: Deployment, measurement: Measurement | None = None) -> Faces:
+    """Return the picture of a deployment; with what a load measured meanwhile, also its answers by second."""
+    found = spans(deployment)
+    title = f"{deployment.service}: {deployment.result}, {deployment.seconds:.1f} s"
+    view = Faces(title, "deployment.spans(done), load.snapshot().by_second")
+    view.update(draw(title, deployment, found, measurement), table(title, found, measurement))
+    return view
+
+
+def table(title: str, found: Sequence[Span], measurement: Measurement | None) -> Table:
+    """Return the same as a table; the last row counts the answers."""
+
+    def told(second: float | None) -> str:
+        return "" if second is None else f"{second:.1f}"
+
+    rows: list[Sequence[object]] = [
+        (
+            it.instance,
+            _version(it.image),
+            *map(told, (it.begins_s, it.serves_s, it.leaves_s, it.ends_s)),
+        )
+        for it in found
+    ]
+    if measurement:
+        rows.append(
+            ("clients", f"{measurement.requests} answers, {measurement.failed} failed", "", "", "", "")
+        )
+    return Table(COLUMNS, rows, title)
+
+
+def draw(title: str, deployment: Deployment, found: Sequence[Span], measurement: Measurement | None) -> str:
+    """Return it as SVG: a bar for each instance, strong while it takes requests; below, answers a second."""
+    seconds = max(deployment.seconds, 0.1)
+    shapes = [text(10, 22, title + (f": {deployment.reason}" if deployment.reason else ""), bold=True)]
+    for row, it in enumerate(found):
+        y = TOP + row * ROW
+        fill = NEW if it.image == deployment.to_image else OLD
+        shapes += [text(10, y + 14, it.instance), _bar(it.begins_s, it.ends_s, seconds, y, IDLE)]
+        if it.serves_s is not None and it.leaves_s is not None:
+            shapes.append(_bar(it.serves_s, it.leaves_s, seconds, y, fill))
+            x = NAMES + it.serves_s / seconds * SCALE
+            shapes.append(text(x + 4, y + 14, _version(it.image), "#1f2328"))
+    bottom = TOP + len(found) * ROW
+    shapes.append(text(NAMES, bottom + 14, "0 s"))
+    shapes.append(text(NAMES + SCALE, bottom + 14, f"{deployment.seconds:.1f} s", anchor="end"))
+    if measurement:
+        shapes += _answers(measurement, bottom + 30)
+        bottom += 30 + BARS
+    return picture(NAMES + SCALE + 20, bottom + 24, title, *shapes)
+
+
+def _bar(start: float, end: float, seconds: float, y: float, fill: str) -> str:
+    x = NAMES + start / seconds * SCALE
+    return box(x, y, max(2.0, (end - start) / seconds * SCALE), ROW - 5, fill, radius=3)
+
+
+def _answers(measurement: Measurement, top: float) -> list[str]:
+    """Draw a bar a second: a part for each version, the failed ones dark and marked."""
+    by_second: dict[int, dict[str, Tally]] = defaultdict(dict)
+    for key, tally in measurement.cells.items():
+        before = by_second[key.second].get(key.version, Tally())
+        by_second[key.second][key.version] = before + tally
+    versions = sorted({version for parts in by_second.values() for version in parts})
+    most = max((sum(it.requests for it in parts.values()) for parts in by_second.values()), default=1)
+    count = max(by_second, default=0) + 1
+    shapes = [text(10, top + 12, "answers/s")]
+    for second, parts in by_second.items():
+        x, width, y = NAMES + second / count * SCALE, SCALE / count, top + BARS - 20
+        for version in versions:
+            tally = parts.get(version, Tally())
+            for number, fill in (
+                (tally.requests - tally.failed, _fill(versions, version)),
+                (tally.failed, BAD),
+            ):
+                height = number / most * (BARS - 30)
+                y -= height
+                if number:
+                    shapes.append(box(x + 1, y, max(1.0, width - 2), height, fill, radius=0))
+        if failed := sum(it.failed for it in parts.values()):
+            shapes.append(text(x + width / 2, y - 3, f"✗{failed}", anchor="middle"))
+    x = float(NAMES)
+    for version in versions:
+        shapes += [box(x, top + BARS - 12, 12, 12, _fill(versions, version), radius=2)]
+        shapes.append(text(x + 17, top + BARS - 1, version or "nobody"))
+        x += 110
+    shapes += [box(x, top + BARS - 12, 12, 12, BAD, radius=2), text(x + 17, top + BARS - 1, "✗ failed")]
+    return shapes
+
+
+def _fill(versions: Sequence[str], version: str) -> str:
+    return (OLD, NEW, "#ffefc2", "#f3e3f7")[versions.index(version) % 4]
+
+
+def _version(image: str) -> str:
+    return image.rpartition(":")[2]
