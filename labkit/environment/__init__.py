@@ -11,6 +11,7 @@ from labkit.environment._capture import Capture, Captured, read_capture
 from labkit.environment._database import Database
 from labkit.environment._environment import Environment
 from labkit.environment._fingerprint import fingerprint
+from labkit.environment._graph import Call
 from labkit.environment._images import one_builder, service_image
 from labkit.environment._instance import Instance
 from labkit.environment._inventory import Element
@@ -21,6 +22,7 @@ from labkit.environment._wait import NotReady
 
 __all__ = [
     "Balancer",
+    "Call",
     "Capture",
     "Captured",
     "Coordinator",

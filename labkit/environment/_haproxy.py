@@ -46,7 +46,7 @@ defaults
     option dontlog-normal
     log-format '{{"level":"error","status":%ST,"backend":"%b","server":"%s","ended":"%ts","ms":%Ta,\
 "method":"%[capture.req.method]","path":"%[capture.req.uri,json(utf8s)]",\
-"request_id":"%[var(txn.id),json(utf8s)]"}}'
+"request_id":"%[var(txn.id),json(utf8s)]","caller":"%[var(txn.caller),json(utf8s)]"}}'
     balance roundrobin
     retries 0
     timeout connect 1s
@@ -68,6 +68,7 @@ listen {name}
     bind :{port}
     http-request set-header x-request-id %[uuid()] unless {{ req.hdr(x-request-id) -m found }}
     http-request set-var(txn.id) req.hdr(x-request-id)
+    http-request set-var(txn.caller) req.hdr(x-labkit-caller)
     acl named var(txn.user) -m found
     acl directed var(txn.to) -m found
     http-request set-var(txn.group) req.hdr(x-group)

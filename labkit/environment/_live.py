@@ -11,6 +11,7 @@ from labkit.environment import _record, _starter
 from labkit.environment._balancer import Balancer
 from labkit.environment._database import Database
 from labkit.environment._faults import Reach
+from labkit.environment._graph import Call, calls_of
 from labkit.environment._instance import Instance
 from labkit.environment._inventory import Element, ask, elements_of
 from labkit.environment._logs import read_logs
@@ -148,14 +149,23 @@ class Live:
         what was logged for this one request, wherever that came by. Lines that are no JSON have their text as
         message.
         """
-        parts = [part for part in self._scope.parts() if part.role != "harness"]
-        chosen = [part for part in parts if service in {None, part.service, part.role, part.name}]
+        chosen = [part for part in self._speaking() if service in {None, part.service, part.role, part.name}]
         lines = read_logs(self._engine, chosen)
         return lines if request_id is None else [it for it in lines if it.get("request_id") == request_id]
+
+    def calls(self, last_s: float | None = None) -> list[Call]:
+        """Return who called whom, the service graph, as the logs tell; the lines of an instance go with it.
+
+        last_s is for how many seconds back; None is all that the logs hold.
+        """
+        return calls_of(read_logs(self._engine, self._speaking(), last_s))
 
     def __repr__(self) -> str:
         """Return name and stage."""
         return f"<Environment {self.name} ({self.stage})>"
+
+    def _speaking(self) -> list[Part]:
+        return [part for part in self._scope.parts() if part.role != "harness"]
 
     @cached_property
     def _used(self) -> Callable[..., None]:

@@ -1,10 +1,11 @@
-"""Calls another service by its name, passing on id and baggage of the request that is being answered."""
+"""Calls another service by its name: says who calls, and passes on the request's id and baggage."""
 
 import asyncio
 import os
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from labkit.service._identity import Identity
 from labkit.service._log import REQUEST_ID
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ WAIT_S = 5.0
 
 BAGGAGE: ContextVar[str] = ContextVar("baggage", default="")
 """What travels with the request that is being answered to every service (W3C Baggage), "" for nothing."""
+
+CALLER = "x-labkit-caller"
+"""The header that says which service calls, as "cart/v1"; a request from outside comes without it."""
 
 
 class Unavailable(Exception):
@@ -26,6 +30,7 @@ class Client:
     def __init__(self, name: str, timeout_s: float = WAIT_S) -> None:
         self.name = name
         self._timeout_s = timeout_s
+        self._caller = str(Identity.read())
         self._opening: asyncio.Task[httpx.AsyncClient] | None = None
 
     async def request(
@@ -36,7 +41,7 @@ class Client:
         Nothing is sent twice: whether a repetition is safe is the caller's to know.
         """
         pool = await self._pool()
-        carried = {"x-request-id": REQUEST_ID.get(), "baggage": BAGGAGE.get()}
+        carried = {CALLER: self._caller, "x-request-id": REQUEST_ID.get(), "baggage": BAGGAGE.get()}
         headers = {name: value for name, value in carried.items() if value}
         try:
             return await pool.request(method, path, json=json, params=params, headers=headers)

@@ -15,6 +15,10 @@ class Identity:
     instance: str
     stage: str
 
+    def __str__(self) -> str:
+        """Return service and version, as "cart/v1"."""
+        return f"{self.service}/{self.version}"
+
     @classmethod
     def read(cls) -> Self:
         """Read the variables that every environment gives to every container."""

@@ -11,13 +11,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from labkit.service._client import BAGGAGE, Unavailable
+from labkit.service._client import BAGGAGE, CALLER, Unavailable
 from labkit.service._identity import Identity
 from labkit.service._log import REQUEST_ID
 from labkit.service._toggles import ASKED, MOST_BYTES, Asked, Toggles, stamped
 
 LOG = logging.getLogger("labkit.service")
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+ACCEPTED_CALLER = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 PROBES = frozenset({"/healthz", "/readyz"})
 
 
@@ -92,7 +93,9 @@ class Passage:
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:
+    caller = Headers(scope=scope).get(CALLER, "")
     fields = {
+        "caller": caller if ACCEPTED_CALLER.fullmatch(caller) else "",
         "method": scope["method"],
         "path": scope["path"],
         "status": status,

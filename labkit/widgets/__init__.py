@@ -7,6 +7,7 @@ database or the engine, so a reopened notebook shows the truth.
 from labkit.widgets._audit import audit
 from labkit.widgets._board import PipelineBoard, board
 from labkit.widgets._forms import choice_form, number_form, show, text_form
+from labkit.widgets._graph import ServiceGraph, service_graph
 from labkit.widgets._picture import EnvironmentView, environment
 from labkit.widgets._request import request
 from labkit.widgets._rollout import rollout
@@ -17,6 +18,7 @@ from labkit.widgets._table import Table, folded, link, note
 __all__ = [
     "EnvironmentView",
     "PipelineBoard",
+    "ServiceGraph",
     "Table",
     "audit",
     "board",
@@ -30,6 +32,7 @@ __all__ = [
     "rollout",
     "run",
     "run_button",
+    "service_graph",
     "show",
     "survey",
     "text_form",
