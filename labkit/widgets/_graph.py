@@ -69,9 +69,8 @@ def draw(title: str, calls: Sequence[Call]) -> str:
         for at, column in enumerate(columns)
         for row, name in enumerate(column)
     }
-    shapes = [text(10, 22, title, bold=True)]
-    for call in calls:
-        shapes += _line(call, [places[name] for name in _way(call, columns)])
+    lines = [_line(call, [places[name] for name in _way(call, columns)]) for call in calls]
+    shapes = [text(10, 22, title, bold=True), *(line for line, _ in lines), *(words for _, words in lines)]
     boxes = [_node(name, place, calls) for name, place in places.items() if isinstance(name, str)]
     label = f"{title}: " + ", ".join(
         f"{it.caller} calls {it.called} {it.requests} times, {it.failed} failed" for it in calls
@@ -81,19 +80,25 @@ def draw(title: str, calls: Sequence[Call]) -> str:
 
 
 def _columns(calls: Sequence[Call]) -> list[list[Place]]:
-    """Return who stands in which column: each one to the right of all who call it."""
-    depth: dict[str, int] = {name: 0 for call in calls for name in (call.caller, call.called)}
-    for _ in depth:  # the longest way is no longer than this; a circle ends here too
+    """Return who stands in which column: each service to the right of all that call it."""
+    names = sorted({name for call in calls for name in (call.caller, call.called)})
+    depth = {_service(name): 0 for name in names}
+    for _ in names:  # the longest way is no longer than this; a circle ends here too
         for call in calls:
-            if call.caller != call.called and depth[call.caller] < len(depth):
-                depth[call.called] = max(depth[call.called], depth[call.caller] + 1)
+            caller, called = _service(call.caller), _service(call.called)
+            if caller != called and depth[caller] < len(names):
+                depth[called] = max(depth[called], depth[caller] + 1)
     columns: list[list[Place]] = [[] for _ in range(max(depth.values(), default=0) + 1)]
-    for name in sorted(depth):
-        columns[depth[name]].append(name)
+    for name in names:
+        columns[depth[_service(name)]].append(name)
     for call in calls:
-        for at in range(depth[call.caller] + 1, depth[call.called]):
+        for at in range(depth[_service(call.caller)] + 1, depth[_service(call.called)]):
             columns[at].append((at, call))
     return columns
+
+
+def _service(name: str) -> str:
+    return name.partition("/")[0]
 
 
 def _way(call: Call, columns: Sequence[Sequence[Place]]) -> list[Place]:
@@ -104,20 +109,25 @@ def _way(call: Call, columns: Sequence[Sequence[Place]]) -> list[Place]:
     return [call.caller, *passed, call.called]
 
 
-def _line(call: Call, places: Sequence[Point]) -> list[str]:
-    """Return a call as a line with a head, and how often it was made."""
+def _line(call: Call, places: Sequence[Point]) -> tuple[str, str]:
+    """Return a call as a line with a head, and in words how often it was made."""
     middles = [(x, y + HEIGHT / 2) for x, y in places]
     points = [(middles[0][0] + WIDTH, middles[0][1])]
     points += [point for x, y in middles[1:-1] for point in ((x, y), (x + WIDTH, y))]
-    (x1, y1), (x2, y2) = points[-1], (middles[-1][0] - 2, middles[-1][1])
+    x2, y2 = middles[-1][0] - 2, middles[-1][1]
     path = " L".join(f"{x},{y}" for x, y in [*points, (x2, y2)])
     colour = TROUBLE if call.failed else LINE
     words = f"{call.requests}×" + (f", ✗ {call.failed} failed" if call.failed else "")
     head = f"M{x2 - 7},{y2 - 4} L{x2},{y2} L{x2 - 7},{y2 + 4}"
-    return [
-        f'<path d="M{path} {head}" fill="none" stroke="{colour}" stroke-width="1.5"/>',
-        text(x1 + (x2 - x1) * 0.6, y1 + (y2 - y1) * 0.6 - 6, words, THEME_TEXT, anchor="middle"),
-    ]
+    line = f'<path d="M{path} {head}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+    return line, _words(points, (x2, y2), words)
+
+
+def _words(points: Sequence[Point], end: Point, words: str) -> str:
+    """Return a line's words: over its middle, or over where it passes a column; no other line cuts them."""
+    (x1, y1), (x2, y2) = points[1:3] if len(points) > 1 else (points[0], end)
+    shape = text((x1 + x2) / 2, (y1 + y2) / 2 - 5, words, THEME_TEXT, anchor="middle")
+    return f'<g stroke="var(--jp-layout-color0,#fff)" stroke-width="4" paint-order="stroke">{shape}</g>'
 
 
 def _node(name: str, place: Point, calls: Sequence[Call]) -> list[str]:
