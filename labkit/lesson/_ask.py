@@ -4,7 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
@@ -30,14 +30,17 @@ class Answer:
     ms: float
 
 
-def ask(url: str, body: object = None) -> Answer:
+def ask(url: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
     """Send one request and return the answer: a GET, or a POST when there is a body (it is sent as JSON).
+
+    headers are sent beside the usual ones.
 
     Raises LabError when nobody answers within ten seconds.
     """
     began = time.monotonic()
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - a service's own address
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    request = urllib.request.Request(url, data, sent)  # noqa: S310 - a service's own address
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - as above
             return _answer(response.status, response.read(), response.headers, began)
