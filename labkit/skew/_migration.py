@@ -1,0 +1,276 @@
+"""A change of a table's columns while old and new instances read and write it: expand, backfill, contract.
+
+Each version of the code sees the table through a view in a schema of its own (`SET search_path = v2`), with
+just its columns. One trigger keeps both shapes right: whoever writes, the columns of the other version are
+computed. Every statement that needs a lock gives up soon and tries again, since whoever waits for a lock
+holds up all who come after. The rows that are there already are converted in small batches.
+
+Names and expressions are the migration's own, written by its author as SQL, never a user's input.
+
+Source: parallel change (D. Sato, martinfowler.com, 2014); views by version and the trigger as in pgroll
+(github.com/xataio/pgroll); PostgreSQL 15, 13.3 "Explicit Locking", `lock_timeout`.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import LabError
+
+if TYPE_CHECKING:
+    import psycopg  # not in every container that carries this room
+
+LOCK_MS = 50
+AGAIN_S = 0.05
+STATE = "labkit_migrations"
+
+
+@dataclass(frozen=True)
+class Expand:
+    """What is added: new columns with their types, and the new version's whole set of columns.
+
+    old and new name a version (a schema) and the columns that it sees; needed are the new columns that must
+    have a value in the end.
+    """
+
+    columns: Mapping[str, str]
+    old: tuple[str, Sequence[str]]
+    new: tuple[str, Sequence[str]]
+    needed: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """How columns follow from each other: SQL expressions over the columns of a row, by the column they give.
+
+    up gives the new columns from the old ones, down the old ones from the new.
+    """
+
+    up: Mapping[str, str]
+    down: Mapping[str, str]
+    batch: int = 1000
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What goes in the end, when nobody sees the table as the old version any more."""
+
+    columns: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A change of one table in three steps, each a deployment of its own. key is its primary key, one column.
+
+    Every step can be called again after it was interrupted: what is done is not done twice. url is a libpq
+    URL.
+    """
+
+    name: str
+    table: str
+    expand: Expand
+    backfill: Backfill
+    contract: Contract
+    key: str = "id"
+
+    def run_expand(self, url: str, *, deadline_s: float = 10.0) -> int:
+        """Let both versions see the table, each in its own shape; return how often the lock was tried.
+
+        :raises LabError: when a lock was not had within deadline_s seconds; nothing is changed then.
+        """
+        table = self.table
+        added = [f"ADD COLUMN IF NOT EXISTS {it} {kind}" for it, kind in self.expand.columns.items()]
+        wanted = [f"ALTER TABLE {table} {', '.join(added)}", *self._trigger()]
+        for version, seen in (self.expand.old, self.expand.new):
+            select = f"SELECT {', '.join(seen)} FROM public.{table}"
+            wanted.append(f"CREATE SCHEMA IF NOT EXISTS {version}")
+            wanted.append(f"CREATE OR REPLACE VIEW {version}.{table} AS {select}")
+        for it in self.expand.needed:
+            wanted.append(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {it}_needed")
+            wanted.append(
+                f"ALTER TABLE {table} ADD CONSTRAINT {it}_needed CHECK ({it} IS NOT NULL) NOT VALID"
+            )
+        state = "name text PRIMARY KEY, last text, complete bool DEFAULT false"
+        wanted.append(f"CREATE TABLE IF NOT EXISTS {STATE} ({state})")
+        wanted.append(f"INSERT INTO {STATE} (name) VALUES ('{self.name}') ON CONFLICT DO NOTHING")
+        with _connected(url) as connection:
+            return _insist(connection, self.table, wanted, deadline_s)
+
+    def run_backfill(
+        self, url: str, *, on_progress: Callable[[int, int], object] = lambda _, __: None
+    ) -> int:
+        """Convert the rows that were there before; return how many this call has passed.
+
+        It goes on where an earlier call was interrupted. on_progress hears the rows passed, and of how many.
+
+        :raises LabError: before run_expand, and for a row that cannot be converted, named by its key.
+        """
+        with _connected(url) as connection:
+            self._state(connection)
+            total = int(_one(connection, f"SELECT count(*) FROM public.{self.table}"))
+            passed = 0
+            while count := self._convert(connection, self.backfill.batch):
+                passed += count
+                on_progress(passed, total)
+            for name in self.expand.needed:
+                connection.execute(f"ALTER TABLE {self.table} VALIDATE CONSTRAINT {name}_needed")
+            connection.execute(f"UPDATE {STATE} SET complete = true WHERE name = %s", [self.name])
+            return passed
+
+    def run_contract(self, url: str, *, deadline_s: float = 10.0) -> int:
+        """Take the old version's view and columns away, and the trigger; return how often the lock was tried.
+
+        :raises LabError: before the backfill is complete, and when a lock was not had in time.
+        """
+        with _connected(url) as connection:
+            _, complete = self._state(connection)
+            if not complete:
+                seen = "the backfill is not complete"
+                raise LabError(f"all rows of {self.table} converted", seen, "run the backfill to its end")
+            gone = ", ".join(f"DROP COLUMN IF EXISTS {name}" for name in self.contract.columns)
+            end = [
+                f"DROP VIEW IF EXISTS {self.expand.old[0]}.{self.table}",
+                f"DROP TRIGGER IF EXISTS {self.name} ON {self.table}",
+                f"DROP FUNCTION IF EXISTS {self.name}()",
+                f"ALTER TABLE {self.table} {gone}",
+                f"DELETE FROM {STATE} WHERE name = '{self.name}'",
+            ]
+            return _insist(connection, self.table, end, deadline_s)
+
+    def _state(self, connection: "psycopg.Connection[Any]") -> tuple[str | None, bool]:
+        """Return the key of the last row that was converted, and whether all are."""
+        if _one(connection, "SELECT to_regclass(%s) IS NOT NULL", [STATE]):
+            row = connection.execute(
+                f"SELECT last, complete FROM {STATE} WHERE name = %s", [self.name]
+            ).fetchone()
+            if row is not None:
+                return row[0], row[1]
+        raise LabError(
+            f"the migration {self.name} has begun", "nothing of it is there", "run its expand first"
+        )
+
+    def _convert(self, connection: "psycopg.Connection[Any]", size: int) -> int:
+        """Convert the next rows in one transaction; return how many, 0 at the end.
+
+        A batch with a row that cannot be converted is tried again row by row.
+        """
+        import psycopg  # noqa: PLC0415 - not in every container that carries this room
+
+        try:
+            with connection.transaction():
+                rows = self._next(connection, size)
+                if rows:
+                    self._convert_rows(connection, rows)
+        except (psycopg.DataError, psycopg.IntegrityError) as fault:
+            if size > 1:
+                return self._convert(connection, 1)
+            raise LabError(
+                f"every row of {self.table} can be converted",
+                f"{self.key} {self._next(connection, 1)[0]}: {str(fault).splitlines()[0]}",
+                "correct this row, then run the backfill again; it goes on from here",
+            ) from fault
+        return len(rows)
+
+    def _next(self, connection: "psycopg.Connection[Any]", size: int) -> list[Any]:
+        """Return the keys of the next rows after the last one that was converted."""
+        last, _ = self._state(connection)
+        kind = _one(
+            connection,
+            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attname = %s",
+            [f"public.{self.table}", self.key],
+        )
+        found = connection.execute(
+            f"SELECT {self.key} FROM public.{self.table} "
+            f"WHERE %(last)s::text IS NULL OR {self.key} > %(last)s::text::{kind} "
+            f"ORDER BY {self.key} LIMIT %(size)s",
+            {"last": last, "size": size},
+        )
+        return [row[0] for row in found]
+
+    def _convert_rows(self, connection: "psycopg.Connection[Any]", keys: Sequence[Any]) -> None:
+        """Have the trigger convert rows; those that the new version wrote have their values already."""
+        connection.execute(
+            f"UPDATE public.{self.table} SET {self.key} = {self.key} "
+            f"WHERE {self.key} = ANY(%s) AND num_nonnulls({', '.join(self.expand.columns)}) = 0",
+            [list(keys)],
+        )
+        last = [str(keys[-1]), self.name]
+        connection.execute(f"UPDATE {STATE} SET last = %s WHERE name = %s", last)
+
+    def _trigger(self) -> list[str]:
+        """Return the statements that make the trigger; the schema seen first tells which version writes."""
+        up, down = self.backfill.up, self.backfill.down
+
+        def follow(rules: Mapping[str, str]) -> str:
+            into = ", ".join(f"NEW.{name}" for name in rules)
+            return f"SELECT {', '.join(rules.values())} INTO {into} FROM (SELECT NEW.*) AS line;"
+
+        def changed(names: Iterable[str]) -> str:
+            return " OR ".join(f"NEW.{name} IS DISTINCT FROM OLD.{name}" for name in names)
+
+        none = f"num_nonnulls({', '.join(f'NEW.{name}' for name in up)}) = 0"
+        body = f"""
+            BEGIN
+                IF current_schema() = '{self.expand.new[0]}' THEN
+                    IF TG_OP = 'INSERT' OR {changed(up)} THEN {follow(down)} END IF;
+                ELSIF TG_OP = 'INSERT' OR {changed(down)} OR {none} THEN {follow(up)}
+                END IF;
+                RETURN NEW;
+            END"""
+        function = f"CREATE OR REPLACE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql"
+        trigger = f"CREATE OR REPLACE TRIGGER {self.name} BEFORE INSERT OR UPDATE ON {self.table}"
+        return [
+            f"{function} AS $body${body}$body$",
+            f"{trigger} FOR EACH ROW EXECUTE FUNCTION {self.name}()",
+        ]
+
+
+def _insist(
+    connection: "psycopg.Connection[Any]", table: str, statements: Sequence[str], deadline_s: float
+) -> int:
+    """Run statements in one transaction; give up waiting for a lock soon, and try again. Return the tries."""
+    import psycopg  # noqa: PLC0415 - as above
+
+    ends, tries = time.monotonic() + deadline_s, 0
+    while True:
+        tries += 1
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
+                for statement in statements:
+                    connection.execute(statement)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as fault:
+            if time.monotonic() >= ends:
+                raise LabError(
+                    f"a lock on {table} within {deadline_s:g} s",
+                    f"{tries} tries in vain: {_holders(connection, table)}",
+                    "end what holds it, or wait until it has ended; nothing was changed",
+                ) from fault
+            time.sleep(AGAIN_S)
+        else:
+            return tries
+
+
+def _holders(connection: "psycopg.Connection[Any]", table: str) -> str:
+    """Return who holds locks on a table, in words."""
+    found = connection.execute(
+        "SELECT pid, extract(epoch FROM now() - xact_start)::int, left(query, 60) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND pid IN "
+        "(SELECT pid FROM pg_locks WHERE relation = %s::regclass AND granted)",
+        [f"public.{table}"],
+    )
+    told = [f"{query!r} (process {pid}, for {seconds} s)" for pid, seconds, query in found]
+    return ", ".join(told) or "nobody holds it now"
+
+
+def _connected(url: str) -> "psycopg.Connection[Any]":
+    import psycopg  # noqa: PLC0415 - as above
+
+    return psycopg.connect(url, autocommit=True, options="-c search_path=public")
+
+
+def _one(connection: "psycopg.Connection[Any]", query: str, values: Sequence[object] = ()) -> Any:  # noqa: ANN401 - SQL's
+    row = connection.execute(query, values).fetchone()
+    return row[0] if row else None
