@@ -1,5 +1,7 @@
 """The checks: four outcomes, findings that say where, and documents that other tools read."""
 
+from pathlib import Path
+
 import pytest
 
 from labkit.checks import (
@@ -10,6 +12,7 @@ from labkit.checks import (
     configuration,
     cyclonedx,
     read_junit,
+    squawk,
 )
 from labkit.engine import Part
 
@@ -151,3 +154,41 @@ def test_the_same_image_has_the_same_bill_of_materials() -> None:
     """Two documents of one image are equal, whatever order its parts were read in."""
     digest = "sha256:" + "a" * 64
     assert cyclonedx("x", digest, PARTS) == cyclonedx("x", digest, PARTS[::-1])
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("ALTER TABLE products ADD COLUMN weight bigint NOT NULL;", "adding-required-field"),
+        ("ALTER TABLE products RENAME COLUMN name TO title;", "renaming-column"),
+        ("CREATE INDEX by_name ON products (name);", "require-concurrent-index-creation"),
+        ("ALTER TABLE products DROP COLUMN stock;", "ban-drop-column"),
+    ],
+)
+def test_squawk_refuses_what_breaks_old_instances_or_blocks_writers(
+    sql: str, rule: str, tmp_path: Path
+) -> None:
+    """The first finding names the rule, the file and the line; what is meant is marked in the file."""
+    file = tmp_path / "003_change.sql"
+    file.write_text(f"SELECT 1;\n{sql}\n")
+    report = squawk(tmp_path)
+    assert report.outcome == Outcome.FAIL
+    assert (report.findings[0].rule, report.findings[0].path, report.findings[0].line) == (rule, file.name, 2)
+    file.write_text(f"SELECT 1;\n-- squawk-ignore {rule}\n{sql}\n")
+    assert squawk(tmp_path).outcome == Outcome.PASS
+
+
+def test_squawk_lets_an_extension_pass_and_does_not_run_on_what_is_no_sql(tmp_path: Path) -> None:
+    """A new column that may be empty hurts nobody; a file that cannot be read is no pass."""
+    assert squawk(tmp_path).outcome == Outcome.PASS
+    (tmp_path / "003_weight.sql").write_text("ALTER TABLE products ADD COLUMN weight bigint;")
+    report = squawk(tmp_path)
+    assert report.outcome == Outcome.PASS
+    assert {it.severity for it in report.findings} == {"note"}
+    (tmp_path / "004_broken.sql").write_text("ALTER TABEL products;")
+    assert squawk(tmp_path).outcome == Outcome.NOT_RUN
+
+
+def test_the_shops_own_migrations_pass_squawk() -> None:
+    """They only make tables, which nobody reads yet."""
+    assert squawk(Path(__file__).parents[1] / "labs/shop/catalog/migrations").outcome == Outcome.PASS

@@ -1,6 +1,6 @@
 """Checks: each runs a real tool and answers pass, fail, accepted or not run, with findings.
 
-Each check is one module: `unit`, `functional`, `bill_of_materials`, `configuration`, `load_smoke`.
+Each check is one module: `unit`, `functional`, `bill_of_materials`, `configuration`, `load_smoke`, `squawk`.
 """
 
 from labkit.checks._bill_of_materials import bill_of_materials, cyclonedx
@@ -9,6 +9,7 @@ from labkit.checks._functional import functional
 from labkit.checks._junit import TestResults, read_junit
 from labkit.checks._load_smoke import load_smoke
 from labkit.checks._report import Finding, Outcome, Report, version_of
+from labkit.checks._squawk import squawk
 from labkit.checks._unit import unit
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "load_smoke",
     "read_junit",
     "settings",
+    "squawk",
     "unit",
     "version_of",
 ]

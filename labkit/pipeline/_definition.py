@@ -14,6 +14,7 @@ from labkit.system import STAGES
 GATES: Mapping[str, frozenset[str]] = {
     "unit": frozenset({"development"}),
     "bill_of_materials": frozenset({"integration", "staging"}),
+    "squawk": frozenset({"integration", "staging"}),
     "functional": frozenset({"integration", "staging"}),
     "configuration": frozenset({"integration", "staging"}),
     "load_smoke": frozenset({"integration", "staging"}),

@@ -101,6 +101,13 @@ def configuration(trip: Trip, stage: Stage, environment: Environment) -> Iterato
     yield report, about_all(trip, environment, [tool(report)])
 
 
+def squawk(trip: Trip, _stage: Stage, environment: Environment) -> Iterator[Answer]:
+    """Hold the database's migrations against what a living production bears."""
+    database = trip.system.database
+    report = checks.squawk(trip.folder / database.migrations) if database else checks.squawk(trip.folder)
+    yield report, about_all(trip, environment, [tool(report)])
+
+
 def load_smoke(trip: Trip, _stage: Stage, environment: Environment) -> Iterator[Answer]:
     """Send the customers' mix of requests for a few seconds."""
     traffic, limits = trip.pipeline.traffic, trip.pipeline.load_smoke
@@ -127,4 +134,5 @@ SYSTEM_GATES = {
     "configuration": configuration,
     "functional": functional,
     "load_smoke": load_smoke,
+    "squawk": squawk,
 }
