@@ -84,6 +84,16 @@ def test_both_versions_read_and_write_from_the_expansion_on(url: str) -> None:
     assert sees(url, "v1", "SELECT name FROM customers WHERE id = 1002") == [("Mary Ann Evans",)]
 
 
+def test_the_new_version_may_write_a_row_that_is_not_filled_yet(url: str) -> None:
+    """What it leaves alone comes from the old columns."""
+    SPLIT.run_expand(url)
+    sees(url, "v2", "UPDATE customers SET last_name = 'King' WHERE id = 1")
+    sees(url, "v2", "UPDATE customers SET email = 'ada@example.org' WHERE id = 3")
+    names = "SELECT first_name, last_name FROM customers WHERE id IN (1, 3) ORDER BY id"
+    assert sees(url, "v2", names) == [("Ada1", "King"), ("Ada3", "Lovelace")]
+    assert sees(url, "v1", "SELECT name FROM customers WHERE id = 1") == [("Ada1 King",)]
+
+
 def test_the_contraction_leaves_the_new_version_alone(url: str) -> None:
     """The old columns, the old view and the trigger are gone; it waits for the backfill."""
     with pytest.raises(LabError, match="run its expand first"):
@@ -131,13 +141,15 @@ def test_a_row_that_cannot_be_converted_is_named_and_those_before_it_are_done(ur
 
 
 @contextmanager
-def held(url: str, seconds: float) -> Iterator[threading.Thread]:
-    """Hold a lock on the table, as a long transaction of somebody does."""
+def held(
+    url: str, seconds: float, by: str = "LOCK TABLE customers IN ROW EXCLUSIVE MODE"
+) -> Iterator[threading.Thread]:
+    """Hold what a statement locks, as a long transaction of somebody does."""
     ready = threading.Event()
 
     def hold() -> None:
         with psycopg.connect(url) as connection:
-            connection.execute("LOCK TABLE customers IN ROW EXCLUSIVE MODE")
+            connection.execute(by)
             ready.set()
             time.sleep(seconds)
 
@@ -171,3 +183,12 @@ def test_a_lock_that_is_not_had_changes_nothing_and_names_who_holds_it(url: str)
     assert "tries in vain" in failure.value.seen
     with pytest.raises(psycopg.errors.UndefinedColumn):
         sees(url, "public", "SELECT last_name FROM customers")
+
+
+def test_a_row_that_is_held_does_not_make_the_backfill_hold_others(url: str) -> None:
+    """The batch is let go and tried again; the error tells who holds the row, and the next call goes on."""
+    SPLIT.run_expand(url)
+    hold = "UPDATE customers SET email = 'held' WHERE id = 250"
+    with held(url, 3, hold), pytest.raises(LabError, match="email = 'held'"):
+        SPLIT.run_backfill(url, deadline_s=0.3)
+    assert SPLIT.run_backfill(url) == 800

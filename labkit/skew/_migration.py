@@ -95,22 +95,27 @@ class Migration:
         wanted.append(f"CREATE TABLE IF NOT EXISTS {STATE} ({state})")
         wanted.append(f"INSERT INTO {STATE} (name) VALUES ('{self.name}') ON CONFLICT DO NOTHING")
         with _connected(url) as connection:
-            return _insist(connection, self.table, wanted, deadline_s)
+            return _insist(connection, self.table, lambda: connection.execute(";".join(wanted)), deadline_s)
 
     def run_backfill(
-        self, url: str, *, on_progress: Callable[[int, int], object] = lambda _, __: None
+        self,
+        url: str,
+        *,
+        on_progress: Callable[[int, int], object] = lambda _, __: None,
+        deadline_s: float = 10.0,
     ) -> int:
         """Convert the rows that were there before; return how many this call has passed.
 
         It goes on where an earlier call was interrupted. on_progress hears the rows passed, and of how many.
 
-        :raises LabError: before run_expand, and for a row that cannot be converted, named by its key.
+        :raises LabError: before run_expand, for a row that cannot be converted, named by its key, and when
+            the rows of a batch could not be locked within deadline_s seconds.
         """
         with _connected(url) as connection:
             self._state(connection)
             total = int(_one(connection, f"SELECT count(*) FROM public.{self.table}"))
             passed = 0
-            while count := self._convert(connection, self.backfill.batch):
+            while count := self._convert(connection, self.backfill.batch, deadline_s):
                 passed += count
                 on_progress(passed, total)
             for name in self.expand.needed:
@@ -136,7 +141,7 @@ class Migration:
                 f"ALTER TABLE {self.table} {gone}",
                 f"DELETE FROM {STATE} WHERE name = '{self.name}'",
             ]
-            return _insist(connection, self.table, end, deadline_s)
+            return _insist(connection, self.table, lambda: connection.execute(";".join(end)), deadline_s)
 
     def _state(self, connection: "psycopg.Connection[Any]") -> tuple[str | None, bool]:
         """Return the key of the last row that was converted, and whether all are."""
@@ -150,24 +155,23 @@ class Migration:
             f"the migration {self.name} has begun", "nothing of it is there", "run its expand first"
         )
 
-    def _convert(self, connection: "psycopg.Connection[Any]", size: int) -> int:
+    def _convert(self, connection: "psycopg.Connection[Any]", size: int, deadline_s: float) -> int:
         """Convert the next rows in one transaction; return how many, 0 at the end.
 
         A batch with a row that cannot be converted is tried again row by row.
         """
         import psycopg  # noqa: PLC0415 - not in every container that carries this room
 
+        if not (rows := self._next(connection, size)):
+            return 0
         try:
-            with connection.transaction():
-                rows = self._next(connection, size)
-                if rows:
-                    self._convert_rows(connection, rows)
+            _insist(connection, self.table, lambda: self._convert_rows(connection, rows), deadline_s)
         except (psycopg.DataError, psycopg.IntegrityError) as fault:
             if size > 1:
-                return self._convert(connection, 1)
+                return self._convert(connection, 1, deadline_s)
             raise LabError(
                 f"every row of {self.table} can be converted",
-                f"{self.key} {self._next(connection, 1)[0]}: {str(fault).splitlines()[0]}",
+                f"{self.key} {rows[0]}: {str(fault).splitlines()[0]}",
                 "correct this row, then run the backfill again; it goes on from here",
             ) from fault
         return len(rows)
@@ -203,19 +207,23 @@ class Migration:
         """Return the statements that make the trigger; the schema seen first tells which version writes."""
         up, down = self.backfill.up, self.backfill.down
 
-        def follow(rules: Mapping[str, str]) -> str:
+        def follow(rules: Mapping[str, str], row: str = "NEW") -> str:
             into = ", ".join(f"NEW.{name}" for name in rules)
-            return f"SELECT {', '.join(rules.values())} INTO {into} FROM (SELECT NEW.*) AS line;"
+            return f"SELECT {', '.join(rules.values())} INTO {into} FROM (SELECT {row}.*) AS line;"
 
         def changed(names: Iterable[str]) -> str:
             return " OR ".join(f"NEW.{name} IS DISTINCT FROM OLD.{name}" for name in names)
 
-        none = f"num_nonnulls({', '.join(f'NEW.{name}' for name in up)}) = 0"
+        def unfilled(row: str) -> str:
+            return f"num_nonnulls({', '.join(f'{row}.{name}' for name in up)}) = 0"
+
+        before = {name: f"coalesce(NEW.{name}, {value})" for name, value in up.items()}
         body = f"""
             BEGIN
-                IF current_schema() = '{self.expand.new[0]}' THEN
-                    IF TG_OP = 'INSERT' OR {changed(up)} THEN {follow(down)} END IF;
-                ELSIF TG_OP = 'INSERT' OR {changed(down)} OR {none} THEN {follow(up)}
+                IF current_schema() = '{self.expand.new[0]}' AND (TG_OP = 'INSERT' OR {changed(up)}) THEN
+                    IF TG_OP = 'UPDATE' AND {unfilled("OLD")} THEN {follow(before, "OLD")} END IF;
+                    {follow(down)}
+                ELSIF TG_OP = 'INSERT' OR {changed(down)} OR {unfilled("NEW")} THEN {follow(up)}
                 END IF;
                 RETURN NEW;
             END"""
@@ -228,9 +236,9 @@ class Migration:
 
 
 def _insist(
-    connection: "psycopg.Connection[Any]", table: str, statements: Sequence[str], deadline_s: float
+    connection: "psycopg.Connection[Any]", table: str, work: Callable[[], object], deadline_s: float
 ) -> int:
-    """Run statements in one transaction; give up waiting for a lock soon, and try again. Return the tries."""
+    """Work in one transaction; give up waiting for a lock soon, and try again. Return the tries."""
     import psycopg  # noqa: PLC0415 - as above
 
     ends, tries = time.monotonic() + deadline_s, 0
@@ -239,14 +247,13 @@ def _insist(
         try:
             with connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
-                for statement in statements:
-                    connection.execute(statement)
+                work()
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as fault:
             if time.monotonic() >= ends:
                 raise LabError(
                     f"a lock on {table} within {deadline_s:g} s",
                     f"{tries} tries in vain: {_holders(connection, table)}",
-                    "end what holds it, or wait until it has ended; nothing was changed",
+                    "end what holds it, or wait until it has ended, then try again: nothing is half done",
                 ) from fault
             time.sleep(AGAIN_S)
         else:
