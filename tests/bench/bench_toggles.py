@@ -1,0 +1,207 @@
+"""Toggles on one real etcd: how soon 50 watchers know, and how many requests see half of a switch.
+
+A request asks five of the instances, one after the other, while the toggle is switched again and again.
+"""
+
+import json
+import random
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from coordinators import running_etcd
+
+from labkit.coordination import Coordinator
+from labkit.toggles import Reader, ToggleProvider, ToggleStore, switch
+
+INSTANCES, HOPS, REQUESTS, FLIPS, EVALUATIONS = 50, 5, 100_000, 50, 2000
+NAME, POLL_S, AHEAD_S, GAP_S = "moon", 1.0, 0.05, 0.25
+
+
+def tell(figure: str, **values: object) -> None:
+    """Print one JSON line."""
+    print(json.dumps({"figure": figure, **values}), flush=True)
+
+
+@contextmanager
+def followers(store: ToggleStore) -> Iterator[list[Reader]]:
+    """Have 50 instances register themselves and follow the toggles."""
+    readers = []
+    for number in range(INSTANCES):
+        store.coordinator.register("cart", f"cart-{number}", "v1", "127.0.0.1:1")
+        readers.append(
+            Reader(Coordinator(store.coordinator.host, store.coordinator.port, 2), f"cart-{number}")
+        )
+        readers[-1].start()
+    assert all(reader.wait(30) for reader in readers)
+    yield readers
+    for reader in readers:
+        reader.stop()
+
+
+def propagation(store: ToggleStore, readers: list[Reader]) -> None:
+    """Measure from set to the first and to the last instance."""
+    lasts, spreads = [], []
+    for flip in range(FLIPS):
+        on, known, began = flip % 2 == 0, dict[int, float](), time.perf_counter()
+        revision = store.set(NAME, on=on)
+        while len(known) < INSTANCES:
+            now = time.perf_counter()
+            for number, reader in enumerate(readers):
+                if reader.revision >= revision:
+                    known.setdefault(number, (now - began) * 1e3)
+            time.sleep(0.0003)  # the watchers are threads of this process
+        lasts.append(max(known.values()))
+        spreads.append(max(known.values()) - min(known.values()))
+        time.sleep(0.05)
+    tell(
+        "toggle reaches the last of 50 watchers",
+        median_ms=round(statistics.median(lasts), 1),
+        max_ms=round(max(lasts), 1),
+        spread_median_ms=round(statistics.median(spreads), 1),
+    )
+
+
+class Polling:
+    """Instances that ask every second, each at its own moment."""
+
+    def __init__(self, store: ToggleStore) -> None:
+        self._coordinator, self._store = store.coordinator, store
+        self._known = [(0.0, False)] * INSTANCES
+        self._now = False
+
+    def hear(self, *, on: bool) -> None:
+        """Note what is set."""
+        self._now = on
+
+    def ask(self, number: int) -> bool:
+        """Return what an instance knows, at most a second old."""
+        at, value = self._known[number]
+        if time.perf_counter() - at > POLL_S * (0.5 + number / INSTANCES):
+            value = self._now
+            self._known[number] = (time.perf_counter(), value)
+        return value
+
+
+def count(
+    title: str, decide: Callable[[], Callable[[int], bool]], flip: Callable[[bool], object], requests: int
+) -> None:
+    """Send requests of five hops while a thread switches; count those that saw both values."""
+    ended, flips, mixed = threading.Event(), 0, 0
+
+    def switcher() -> None:
+        nonlocal flips
+        while not ended.wait(GAP_S):
+            flip(flips % 2 == 0)
+            flips += 1
+
+    thread = threading.Thread(target=switcher)
+    thread.start()
+    for _ in range(requests):
+        ask, seen = decide(), set()
+        for _ in range(HOPS):
+            seen.add(ask(random.randrange(INSTANCES)))  # noqa: S311 - no secret
+            time.sleep(0)  # the hop: other threads run
+        mixed += len(seen) > 1
+    ended.set()
+    thread.join()
+    tell("requests that saw half of a switch", protocol=title, mixed=mixed, requests=requests, switches=flips)
+
+
+def protocols(store: ToggleStore, readers: list[Reader]) -> None:
+    """Count mixed requests for each protocol, the unprotected ones first."""
+    polling, moment = Polling(store), [(0.0, False, False)]
+
+    def poll(on: bool) -> None:  # noqa: FBT001 - as the switch says
+        store.set(NAME, on=on)
+        polling.hear(on=on)
+
+    def ahead(on: bool) -> None:  # noqa: FBT001 - as above
+        moment[0] = (time.perf_counter() + AHEAD_S, on, not on)
+
+    def same_instant(_: int) -> bool:
+        at, after, before = moment[0]
+        return after if time.perf_counter() >= at else before
+
+    def newest(number: int) -> bool:
+        return readers[number].enabled(NAME)
+
+    def stamped() -> Callable[[int], bool]:
+        revision = random.choice(readers).revision  # noqa: S311 - no secret
+        return lambda number: readers[number].enabled(NAME, revision=revision)
+
+    def both_phases(on: bool) -> None:  # noqa: FBT001 - as above
+        switch(store, NAME, ["cart"], on=on, deadline_s=30)
+
+    def plain(on: bool) -> None:  # noqa: FBT001 - as above
+        store.set(NAME, on=on)
+
+    few = REQUESTS // 5
+    count("poll every second", lambda: polling.ask, poll, few)
+    count("watch", lambda: newest, plain, few)
+    count("same instant on perfect clocks", lambda: same_instant, ahead, few)
+    count("stamp", stamped, plain, REQUESTS)
+    count("two phases and stamp", stamped, both_phases, REQUESTS)
+
+
+def evaluation(reader: Reader) -> None:
+    """Compare OpenFeature's evaluation over a reader with the SDK's own in-memory provider."""
+    api.set_provider(InMemoryProvider({NAME: InMemoryFlag("on", {"on": True, "off": False})}), "memory")
+    api.set_provider(ToggleProvider(reader), "labkit")
+    pinned = EvaluationContext(attributes={"revision": reader.revision})
+
+    def seconds(domain: str, context: EvaluationContext | None) -> float:
+        client = api.get_client(domain)
+        began = time.perf_counter()
+        for _ in range(EVALUATIONS):
+            client.get_boolean_value(flag_key=NAME, default_value=False, evaluation_context=context)
+        return (time.perf_counter() - began) / EVALUATIONS * 1e6
+
+    runs = [(seconds("memory", None), seconds("labkit", None), seconds("labkit", pinned)) for _ in range(7)]
+    memory, static, stamped = (statistics.median(it) for it in zip(*runs, strict=True))
+    tell(
+        "OpenFeature evaluation, as a ratio to the SDK's in-memory provider",
+        static=round(static / memory, 2),
+        pinned=round(stamped / memory, 2),
+        memory_us=round(memory, 1),
+    )
+
+
+def staleness(etcd: object, reader: Reader) -> None:
+    """Freeze the store; measure when an instance knows that it has heard nothing for a second."""
+    times = []
+    for _ in range(3):
+        etcd.pause()  # type: ignore[attr-defined] # a container
+        began = time.perf_counter()
+        while reader.silence_s < 1:
+            time.sleep(0.005)
+        times.append(time.perf_counter() - began)
+        etcd.unpause()  # type: ignore[attr-defined] # a container
+        while reader.silence_s > 0.5:
+            time.sleep(0.01)
+    tell("a frozen store is noticed", after_s=round(max(times), 2))
+
+
+def main() -> None:
+    """Print one JSON line a figure."""
+    with running_etcd() as etcd:
+        store = ToggleStore(Coordinator("127.0.0.1", etcd.host_port, 2))
+        store.set(NAME, on=False)
+        with followers(store) as readers:
+            propagation(store, readers)
+            protocols(store, readers)
+            evaluation(readers[0])
+            staleness(etcd, readers[0])
+
+
+if __name__ == "__main__":
+    main()
