@@ -1,6 +1,6 @@
 """The child's books: every answer is entered once; the feed takes what was added since the last time."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import asdict
 from time import time
 from typing import Any
@@ -9,6 +9,7 @@ from labkit.load._histogram import bucket
 from labkit.load._measurement import Failure, Key
 
 _EXAMPLES = 3  # of each cause
+RECENT = 200
 
 
 class _Page:
@@ -33,6 +34,7 @@ class Ledger:
         self._examples: list[Failure] = []
         self._outcomes: Counter[str] = Counter()
         self._last_failure: float | None = None
+        self._recent: deque[tuple[str, bool]] = deque(maxlen=RECENT)
 
     def leave(self, late_s: float) -> None:
         """Enter that a request left, this long after its planned time."""
@@ -46,6 +48,7 @@ class Ledger:
         if page is None:
             page = self._pages[key] = _Page()
         page.requests += 1
+        self._recent.append((key.version, failure is not None))
         edge = bucket(int(latency_ms * 1e3))
         page.latency[edge] = page.latency.get(edge, 0) + 1
         if failure:
@@ -76,5 +79,6 @@ class Ledger:
             "errors": errors,
             "outcomes": outcomes,
             "last_failure": self._last_failure,
+            "recent": list(self._recent),
             "examples": [asdict(failure) for failure in examples],
         }

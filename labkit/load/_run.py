@@ -214,4 +214,5 @@ def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:
         cells=cells,
         outcomes=outcomes,
         last_failure=message["last_failure"],
+        recent=tuple(map(tuple, message["recent"])),
     )

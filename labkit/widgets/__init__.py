@@ -6,6 +6,7 @@ database or the engine, so a reopened notebook shows the truth.
 
 from labkit.widgets._audit import audit
 from labkit.widgets._board import PipelineBoard, board
+from labkit.widgets._deployment_board import DeploymentBoard, deployment_board
 from labkit.widgets._forms import choice_form, number_form, show, text_form
 from labkit.widgets._graph import ServiceGraph, service_graph
 from labkit.widgets._picture import EnvironmentView, environment
@@ -16,6 +17,7 @@ from labkit.widgets._survey import survey
 from labkit.widgets._table import Table, folded, link, note
 
 __all__ = [
+    "DeploymentBoard",
     "EnvironmentView",
     "PipelineBoard",
     "ServiceGraph",
@@ -23,6 +25,7 @@ __all__ = [
     "audit",
     "board",
     "choice_form",
+    "deployment_board",
     "environment",
     "folded",
     "link",

@@ -1,0 +1,176 @@
+"""The deployment board: what it shows and what its controls do, on real carts and in a real browser."""
+
+import os
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import pytest
+from browser import TOKEN, browser
+from carts import TOTALS, N, is_whole, version
+from learner import Learner, jupyter
+from playwright.sync_api import expect
+
+from labkit import Workspace, widgets
+from labkit.deployment import Fleet
+from labkit.load import Histogram, Load, Measurement, Running, Tally, apply
+from labkit.load._measurement import Key
+from labkit.widgets._deployment_drawing import Cell, Shown, draw, tables
+
+pytest_plugins = ["fleets"]
+PATIENCE_S = 60.0
+
+
+def soon(told: Callable[[], object]) -> bool:
+    """Wait until something is so; tell whether it came to be."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        if told():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def shown() -> Shown:
+    """Return a moment in which all there is is shown."""
+    cells = [Cell("cart-1", "v1", "UP", 3), Cell("cart-2", "v2", "DRAIN", 0, "10% fail")]
+    answers = {
+        Key(0, "v1", "POST /totals"): Tally(90, 0, Histogram({1000: 90})),
+        Key(0, "v2", "POST /totals"): Tally(10, 2, Histogram({9000: 10})),
+    }
+    measured = Measurement(cells=answers, recent=(("v1", False), ("v2", True)))
+    toggles = {"basket_discount": "off, 1/2 ready"}
+    return Shown(
+        "carts – progressing", cells, measured, 0.01, toggles, (30.0, 100.0), ("1.0 s cart-2 ready",)
+    )
+
+
+def test_the_picture_says_in_words_and_signs_what_it_says_in_colours(shown: Shown) -> None:
+    """It is sound XML with a name; failed answers are crossed, and the table tells the same."""
+    svg = draw(shown)
+    words = " ".join(it.text or "" for it in ET.fromstring(svg).iter())  # noqa: S314 - our own
+    for said in (
+        "cart-2",
+        "v2, DRAIN",
+        "10% fail",
+        "v2: 20.0% failed, ✗ over the objective",
+        "v1: 0.0% failed, ✓ within",
+        "evidence against the new version: 30.0; it is rolled back at 100",
+        "toggle basket_discount: off, 1/2 ready",
+        "1.0 s cart-2 ready",
+    ):
+        assert said in words
+    assert words.count("✗") == 2
+    told = "\n".join(map(repr, tables(shown)))
+    for said in ("cart-2", "10% fail", "90%", "30.0 of 100", "off, 1/2 ready", "cart-2 ready"):
+        assert said in told
+
+
+def test_nothing_measured_is_shown_as_nothing() -> None:
+    """Without a load, toggles or evidence, the board is the instances alone."""
+    svg = draw(Shown("carts", [Cell("cart-1", "v1", "paused")], Measurement(), 0.01))
+    assert "paused" in svg
+    assert "evidence" not in svg
+
+
+@contextmanager
+def shown_board(fleet: Fleet, images: dict[str, str]) -> Iterator[tuple[widgets.DeploymentBoard, Running]]:
+    """Show the board of a fleet under load, with version and faults that a test sets."""
+    with apply(Load(TOTALS, 60, None), fleet.environment.urls["cart"]) as load:
+        board = widgets.deployment_board(fleet, images, load=load)
+        yield board, load
+        board.close()
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_the_controls_do_what_their_code_says(fleet: Fleet, old: str, new: str) -> None:
+    """Deploy, pause, resume; a version that is made to fail is rolled back on evidence; a stall is woken."""
+    both = {version(it): it for it in (old, new)}
+    with shown_board(fleet, both) as (board, load):
+        board._version.value = version(new)
+        assert f'rolling(fleet, images["{version(new)}"], surge=1' in board._code.value.replace("&quot;", '"')
+        board._buttons["Deploy"].click()
+        assert soon(lambda: version(new) in fleet.versions)
+        board._buttons["Pause"].click()
+        assert soon(lambda: "paused" in repr(board))
+        assert board._buttons["Pause"].description == "Resume"
+        board._buttons["Pause"].click()
+        assert soon(lambda: is_whole(fleet, {version(new): N}))
+        assert soon(lambda: "deployed" in repr(board))
+
+        board._version.value, board._strategy.value, board._errors.value = version(old), "canary", 0.5
+        assert "fail(0.5)" in board._code.value
+        board._buttons["Deploy"].click()
+        assert soon(lambda: "rolled back" in repr(board))
+        assert soon(lambda: is_whole(fleet, {version(new): N}))
+        assert load.snapshot().failed
+
+        board._version.value, board._errors.value = version(new), 0.0
+        board._buttons["Stall an instance"].click()
+        assert soon(lambda: "paused" in fleet.states.values())
+        assert soon(lambda: board._buttons["Stall an instance"].description.startswith("Wake"))
+        board._buttons["Stall an instance"].click()
+        assert soon(lambda: set(fleet.states.values()) == {"UP"})
+
+
+@pytest.mark.engine
+def test_what_cannot_be_done_is_said_below_the_controls(
+    fleet: Fleet, images: dict[str, str], old: str
+) -> None:
+    """A refusal is shown where the learner looks, with its next step."""
+    board = widgets.deployment_board(fleet, images)
+    board._version.value, board._surge.value = version(old), 0
+    board._buttons["Deploy"].click()
+    assert soon(lambda: "surge" in board._words.value)
+    board.close()
+
+
+NOTEBOOK = """
+from labkit import Environment, Workspace, deployment, load, toggles, widgets
+workspace = Workspace.open()
+images = {tag: deployment.image_of(workspace, "cart", tag) for tag in ("v1", "v2")}
+environment = Environment.create(workspace.system, "staging", workspace=workspace)
+fleet = deployment.Fleet(environment, "cart")
+deployment.blue_green(fleet, images["v1"])
+store = toggles.ToggleStore(environment.coordinator)
+store.set("basket_discount", on=False)
+cart = {"lines": [{"sku": "A100", "quantity": 2, "price_cents": 702}]}
+mix = {load.Request("POST", "/totals", {"cart": cart}): 1}
+running = load.apply(load.Load(mix, 60, None), environment.urls["cart"])
+widgets.deployment_board(fleet, images, load=running, store=store)
+"""
+
+
+@pytest.mark.browser
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_a_learner_deploys_by_mouse_and_keyboard(tmp_path: Path) -> None:
+    """Choose version 2 by keyboard, press Deploy, and read in the picture that all instances run it."""
+    with jupyter(tmp_path / "workspace", tmp_path) as url, browser() as chromium:
+        cells = [nbformat.v4.new_markdown_cell("# Board"), nbformat.v4.new_code_cell(NOTEBOOK.strip())]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+        nbformat.write(notebook, tmp_path / "workspace" / "board.ipynb")
+        page = chromium.new_page(viewport={"width": 1300, "height": 1300})
+        learner = Learner(page)
+        learner.open(f"{url}/lab/tree/board.ipynb?token={TOKEN}", "Board")
+        learner.work(2, [])
+        board = page.locator(".jp-OutputArea-output svg[role=img]")
+        board.wait_for()
+        choice = page.locator(".jp-OutputArea-output select").first
+        choice.focus()
+        choice.select_option("v2")
+        page.get_by_role("button", name="Deploy").focus()
+        page.keyboard.press("Enter")
+        page.get_by_text("toggle basket_discount: off").wait_for()
+        expect(board.locator("text", has_text="v2, UP")).to_have_count(3, timeout=60_000)
+        expect(board.locator("text", has_text="s deployed")).to_have_count(1)
+        page.wait_for_timeout(1500)
+        if folder := os.environ.get("LABKIT_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/deployment-board.png")
+    assert Workspace.open(tmp_path / "workspace").artifacts.verify()
