@@ -166,6 +166,19 @@ def test_spans_tell_what_a_deployment_costs(fleet: Fleet, new: str, old: str) ->
     assert "wrong prices" in draw("", held, spans(held), None)
 
 
+def test_a_fleet_is_scaled_without_a_failed_request(fleet: Fleet, old: str) -> None:
+    """Two more, then as before; what most instances run is started, and the newest go."""
+    before = set(fleet.states)
+    with customers(fleet) as load:
+        fleet.scale(N + 2)
+        assert is_whole(fleet, {version(old): N + 2})
+        fleet.scale(N)
+        result = load.stop()
+    assert (result.failed, set(fleet.states)) == (0, before)
+    with pytest.raises(LabError, match="1 instance"):
+        fleet.scale(0)
+
+
 def test_the_order_is_a_named_rule(fleet: Fleet, new: str) -> None:
     """newest_first drains the last instance first; idle_first spares the one that is at work."""
     names = [it.name for it in fleet.instances]

@@ -1,76 +1,159 @@
-"""Failed requests of five rolling upgrades of three carts at 300 requests a second on POST /totals."""
+"""Deployments of ten carts under load on POST /totals: failed requests, time, and twenty bad canaries."""
 
 import json
-import subprocess
+import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from labkit import Environment, Workspace
-from labkit.deployment import Fleet, rolling
-from labkit.engine import Engine, Label, build_service_image
+from labkit.deployment import (
+    Deployment,
+    Evidence,
+    Fleet,
+    State,
+    Step,
+    blue_green,
+    canary,
+    image_of,
+    roll_back,
+    rolling,
+)
 from labkit.load import Load, Request, Running, apply
 
-RUNS, INSTANCES, RATE = 5, 3, 300
+N, RUNS, RATE, CANARIES, FAILING = 10, 5, 300, 20, 0.1
 CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
-LOAD = Load({Request("POST", "/totals", {"cart": CART}): 1}, RATE, None)
-SETTLED_S = 2
+MIX = {Request("POST", "/totals", {"cart": CART}): 1}
+SETTLED_S, RAMP = 2, 1.25
 
 
-def build(workspace: Workspace) -> list[str]:
-    """Build both versions of the cart and return their images."""
-    images = []
-    for tag in ("v1", "v2"):
-        command = ["git", "-C", workspace.shop, "archive", f"{tag}:cart"]
-        source = subprocess.run(command, capture_output=True, check=True).stdout
-        labels = {Label.VERSION: tag}
-        images.append(build_service_image(Engine.find(), source, f"labkit/bench-cart:{tag}", labels).ref)
-    return images
+def tell(figure: str, **values: object) -> None:
+    """Print one JSON line."""
+    print(json.dumps({"figure": figure, **values}), flush=True)
 
 
-def settle(load: Running) -> None:
+def settle(load: Running, seconds: float = SETTLED_S) -> None:
     """Let the load run for a while."""
     start = load.snapshot().seconds
-    while load.snapshot().seconds < start + SETTLED_S:
+    while load.snapshot().seconds < start + seconds:
         time.sleep(0.1)
 
 
-def upgrade(fleet: Fleet, image: str) -> dict[str, object]:
-    """Upgrade under load and return what the clients saw."""
-    with apply(LOAD, fleet.environment.urls["cart"]) as load:
+def most(url: str) -> float:
+    """Return the rate a second that the fleet serves with p99 below 100 ms, found by raising it."""
+    rate = float(RATE)
+    while True:
+        result = apply(Load(MIX, rate * RAMP, 4), url).wait()
+        if result.failed or result.p99_ms > 100:
+            return rate
+        rate *= RAMP
+
+
+def under_load(fleet: Fleet, rate: float, deploy: Callable[[], Deployment]) -> tuple[Deployment, int, int]:
+    """Deploy while requests arrive; return the deployment, the requests and how many failed."""
+    with apply(Load(MIX, rate, None), fleet.environment.urls["cart"]) as load:
         settle(load)
-        deployment = rolling(fleet, image)
+        done = deploy()
         settle(load)
         result = load.stop()
-    figures = {"requests": result.requests, "failed": result.failed, "errors": dict(result.errors)}
-    times = {"seconds": round(deployment.seconds, 1), "p50_ms": result.p50_ms, "p99_ms": result.p99_ms}
-    return {**figures, **times, "late_p99_ms": result.late_p99_ms, "versions": sorted(result.by_version)}
+    return done, result.requests, result.failed
+
+
+def strategies(fleet: Fleet, images: list[str], rate: float, title: str) -> None:
+    """Deploy five times each way."""
+    for name, strategy in (("rolling", rolling), ("blue/green", blue_green)):
+        seconds, requests, failed = [], 0, 0
+        for _ in range(RUNS):
+            new = next(it for it in images if it != fleet.instances[0].image)
+            done, asked, lost = under_load(
+                fleet, rate, lambda new=new, strategy=strategy: strategy(fleet, new)
+            )
+            seconds.append(done.seconds)
+            requests, failed = requests + asked, failed + lost
+        per_instance = round(statistics.median(seconds) / N, 2)
+        tell(
+            f"{name} of {N} instances at {title}",
+            rate_per_s=round(rate),
+            runs=RUNS,
+            requests=requests,
+            failed=failed,
+            median_s=round(statistics.median(seconds), 1),
+            per_instance_s=per_instance,
+        )
+
+
+def pace(fleet: Fleet, image: str) -> None:
+    """Compare the time for each instance of a rolling upgrade with starting and draining one."""
+    done = rolling(fleet, image)
+    started, parts = 0.0, []
+    for step in done.steps:
+        if step.state is State.STARTING:
+            started = step.at_s
+        elif step.state in {State.READY, State.REMOVED}:
+            parts.append(step.at_s - started)
+            started = step.at_s
+    start_and_drain = sum(parts) / N
+    tell(
+        "rolling time for each instance, as a ratio to starting and draining one",
+        ratio=round(done.seconds / N / start_and_drain, 2),
+    )
+
+
+def switch_back(fleet: Fleet, images: list[str]) -> None:
+    """Measure how long switching back to instances that stand by takes, as the events tell."""
+    times = []
+    for _ in range(RUNS):
+        new = next(it for it in images if it != fleet.instances[0].image)
+        blue_green(fleet, new, keep=True)
+        steps: list[Step] = []
+        roll_back(fleet, on_event=steps.append)
+        switched = max(it.at_s for it in steps if it.state is State.IN_BALANCER)
+        times.append(switched * 1e3)
+    tell("switching blue/green back", median_ms=round(statistics.median(times)), max_ms=round(max(times)))
+
+
+def canaries(fleet: Fleet, image: str) -> None:
+    """Deploy a canary with 10 % errors twenty times, and one that is sound."""
+    version = image.rpartition(":")[2]
+    seconds, failed = [], []
+
+    def break_it(step: Step) -> None:
+        nonlocal began
+        if step.state is State.IN_BALANCER:
+            fleet.instances[-1].fail(FAILING)
+            began = time.monotonic()
+
+    for _ in range(CANARIES):
+        began = 0.0
+        with apply(Load(MIX, RATE, None), fleet.environment.urls["cart"]) as load:
+            settle(load, 1)
+            canary(fleet, image, Evidence(load, version), watch_s=30, on_event=break_it)
+            seconds.append(time.monotonic() - began)
+            failed.append(load.stop().failed)
+    tell(
+        f"canary with {FAILING:.0%} errors",
+        runs=CANARIES,
+        withdrawn_after_median_s=round(statistics.median(seconds), 1),
+        failed_median=statistics.median(failed),
+    )
 
 
 def main() -> None:
-    """Print one JSON line a run and one for all."""
-    failed = 0
+    """Print one JSON line a figure."""
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.create(Path(folder) / "workspace")
-        images = build(workspace)
+        images = [image_of(workspace, "cart", tag) for tag in ("v1", "v2")]
         with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
             fleet = Fleet(environment, "cart")
-            for _ in range(INSTANCES - 1):
-                environment.balancer.add(environment.add_instance("cart", images[0]))
-            rolling(fleet, images[0])
-            for run in range(RUNS):
-                seen = upgrade(fleet, images[(run + 1) % 2])
-                failed += int(str(seen["failed"]))
-                print(json.dumps({"figure": f"rolling upgrade, run {run + 1}", "value": seen}))
-    figure = {
-        "figure": f"failed requests in {RUNS} rolling upgrades",
-        "value": failed,
-        "unit": "requests",
-        "aim": 0,
-    }
-    print(json.dumps(figure))
-    for image in [*images, "labkit/bench-cart:stage-1"]:
-        Engine.find().client.images.remove(image, force=True)
+            blue_green(fleet, images[0])
+            fleet.scale(N)
+            strategies(fleet, images, RATE, "300 requests a second")
+            limit = most(environment.urls["cart"])
+            strategies(fleet, images, 0.8 * limit, "80 % of what it serves")
+            pace(fleet, next(it for it in images if it != fleet.instances[0].image))
+            switch_back(fleet, images)
+            canaries(fleet, next(it for it in images if it != fleet.instances[0].image))
 
 
 if __name__ == "__main__":
