@@ -127,6 +127,19 @@ def test_an_interrupted_backfill_goes_on_where_it_was(url: str) -> None:
     assert SPLIT.run_backfill(url) == 0
 
 
+def test_a_table_that_was_made_anew_is_converted_from_its_first_row(url: str) -> None:
+    """What was noted of the table that had its name before does not count."""
+    SPLIT.run_expand(url)
+    SPLIT.run_backfill(url)
+    sees(url, "public", "DROP TABLE customers CASCADE")
+    sees(url, "public", "CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, email text)")
+    sees(url, "public", "INSERT INTO customers VALUES (1, 'Ada King')")
+    SPLIT.run_expand(url)
+    with pytest.raises(LabError, match="backfill is not complete"):
+        SPLIT.run_contract(url)
+    assert SPLIT.run_backfill(url) == 1
+
+
 def test_a_row_that_cannot_be_converted_is_named_and_those_before_it_are_done(url: str) -> None:
     """Its key and PostgreSQL's reason are told; once it is corrected, the backfill goes on."""
     with psycopg.connect(url) as connection:

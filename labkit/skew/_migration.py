@@ -91,9 +91,7 @@ class Migration:
             wanted.append(
                 f"ALTER TABLE {table} ADD CONSTRAINT {it}_needed CHECK ({it} IS NOT NULL) NOT VALID"
             )
-        state = "name text PRIMARY KEY, last text, complete bool DEFAULT false"
-        wanted.append(f"CREATE TABLE IF NOT EXISTS {STATE} ({state})")
-        wanted.append(f"INSERT INTO {STATE} (name) VALUES ('{self.name}') ON CONFLICT DO NOTHING")
+        wanted += self._begin()
         with _connected(url) as connection:
             return _insist(connection, self.table, lambda: connection.execute(";".join(wanted)), deadline_s)
 
@@ -142,6 +140,15 @@ class Migration:
                 f"DELETE FROM {STATE} WHERE name = '{self.name}'",
             ]
             return _insist(connection, self.table, lambda: connection.execute(";".join(end)), deadline_s)
+
+    def _begin(self) -> list[str]:
+        """Return the statements that note the migration; one of a table that was made anew begins anew."""
+        columns = "name text PRIMARY KEY, relation regclass, last text, complete bool DEFAULT false"
+        return [
+            f"CREATE TABLE IF NOT EXISTS {STATE} ({columns})",
+            f"DELETE FROM {STATE} WHERE name = '{self.name}' AND relation <> 'public.{self.table}'::regclass",
+            f"INSERT INTO {STATE} VALUES ('{self.name}', 'public.{self.table}') ON CONFLICT DO NOTHING",
+        ]
 
     def _state(self, connection: "psycopg.Connection[Any]") -> tuple[str | None, bool]:
         """Return the key of the last row that was converted, and whether all are."""
