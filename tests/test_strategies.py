@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 import httpx
@@ -164,6 +164,38 @@ def test_spans_tell_what_a_deployment_costs(fleet: Fleet, new: str, old: str) ->
     assert all(it.instance in repr(shown) for it in found)
     held = rolling(fleet, new, health=lambda: "wrong prices")
     assert "wrong prices" in draw("", held, spans(held), None)
+
+
+@pytest.mark.parametrize("moment", [State.READY, State.REMOVED])
+def test_a_balancer_that_is_restarted_in_mid_upgrade_gets_its_instances_back(
+    fleet: Fleet, old: str, new: str, moment: State
+) -> None:
+    """The upgrade goes on, is put back, or says that it stopped; the next one brings it to its end."""
+    restarted = False
+
+    def restart(step: Step) -> None:
+        nonlocal restarted
+        if step.state == moment and not restarted:
+            restarted = True
+            Engine.find().client.containers.get(f"{fleet.environment.name}.balancer").restart(timeout=1)
+
+    with suppress(LabError, OSError):
+        rolling(fleet, new, on_event=restart)
+    assert restarted
+    assert set(fleet.versions) <= {version(old), version(new)}
+    rolling(fleet, new)
+    assert is_whole(fleet, {version(new): N})
+    assert ask(fleet, {}) == version(new)
+
+
+def test_a_balancer_that_is_restarted_between_deployments_is_told_of_the_fleet(
+    fleet: Fleet, old: str, new: str
+) -> None:
+    """Nobody is served until the next deployment begins, which introduces the instances again."""
+    Engine.find().client.containers.get(f"{fleet.environment.name}.balancer").restart(timeout=1)
+    assert old
+    rolling(fleet, new)
+    assert is_whole(fleet, {version(new): N})
 
 
 def test_a_fleet_is_scaled_without_a_failed_request(fleet: Fleet, old: str) -> None:

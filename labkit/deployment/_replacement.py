@@ -9,6 +9,9 @@ from labkit.deployment._steps import State, Step
 from labkit.environment import Instance
 from labkit.errors import LabError
 
+RECOVER_S = 15.0
+"""How long a balancer may take to come back when it is restarted."""
+
 
 class Replacement:
     """Replaces instances of a fleet, tells each step, and knows how to undo what it did."""
@@ -32,6 +35,7 @@ class Replacement:
         wanted is how many there were before that deployment, None without one. Those that run another image
         than the one that is asked for now go first. reuse keeps those of this image that stand by.
         """
+        self.recover()
         found = self.fleet.instances
         up = sorted((it for it in found if it.state == UP), key=lambda it: it.image == image)
         extra = up[: len(up) - wanted] if wanted and len(up) > wanted else []
@@ -41,6 +45,30 @@ class Replacement:
             self.sweep(kept)
         names = {it.name for it in kept}
         self.before = [it for it in self.fleet.instances if it.name not in names]
+
+    def recover(self) -> None:
+        """Introduce the instances again to a balancer that was restarted, and so has forgotten all of them.
+
+        Those get requests that got them before; at the beginning of a deployment, those that most resemble.
+        """
+        environment, ends = self.fleet.environment, time.monotonic() + RECOVER_S
+        while True:
+            try:
+                if environment.balancer.servers(self.fleet.service):
+                    return
+                break
+            except OSError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(0.1)
+                environment.refresh()
+        found = [it for it in self.fleet.instances if it.state == "waiting"]
+        images = [it.image for it in found]
+        known = {*(it.name for it in self.before), *self.made}
+        for instance in found:
+            environment.balancer.check_in(instance)
+            if instance.name in known or (not known and instance.image == max(images, key=images.count)):
+                environment.balancer.admit(instance)
 
     def sweep(self, but: Sequence[Instance] = ()) -> None:
         """Remove the instances that get no requests, but for some."""
@@ -77,6 +105,7 @@ class Replacement:
 
     def put_back(self) -> None:
         """Bring the fleet back to what it ran when it was tidied, by what serves now."""
+        self.recover()
         states = self.fleet.states
         if waiting := [it for it in self.before if states.get(it.name) == "DRAIN"]:
             self.fleet.environment.balancer.switch(waiting, ())

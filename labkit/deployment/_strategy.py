@@ -75,6 +75,7 @@ class Job:
 
     def _look(self, replacement: Replacement) -> None:
         """Raise Withdrawn when a new instance that was taken in does not serve, or health says so."""
+        replacement.recover()
         if not replacement.made:
             return
         states = self.fleet.states

@@ -90,6 +90,11 @@ class Live:
             return None
         return _starter.coordinator_of(self._scope, self._part("coordinator"))
 
+    def refresh(self) -> None:
+        """Ask the engine again where the elements are: one that was restarted is published elsewhere."""
+        for name in ("urls", "balancer", "database", "coordinator"):
+            self.__dict__.pop(name, None)
+
     @property
     def stubs(self) -> list[str]:
         """The names of the external services that a stub answers for."""

@@ -97,8 +97,8 @@ class Starter:
 
 
 def balancer_of(scope: Scope, part: Part) -> Balancer:
-    """Return the load balancer that runs in a container."""
-    return Balancer(scope.engine.host, part.ports[CONTROL_PORT])
+    """Return the load balancer that runs in a container; while it does not, nothing answers at its port."""
+    return Balancer(scope.engine.host, part.ports.get(CONTROL_PORT, 0))
 
 
 def database_of(scope: Scope, plan: Plan, part: Part, used: Used = unused) -> Database:
