@@ -1,18 +1,21 @@
 """Toggles on one real etcd: how soon 50 watchers know, and how many requests see half of a switch.
 
-A request asks five of the instances, one after the other, while the toggle is switched again and again.
+A request asks five of the instances, one after the other, while the toggle is switched again and again: of
+50 that follow etcd in this process, then of five carts in containers, behind their load balancer.
 """
 
 import json
 import random
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
@@ -20,11 +23,16 @@ from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvid
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from coordinators import running_etcd
 
+from labkit import Environment, Workspace
 from labkit.coordination import Coordinator
+from labkit.deployment import Fleet, blue_green, image_of
 from labkit.toggles import Reader, ToggleProvider, ToggleStore, switch
 
 INSTANCES, HOPS, REQUESTS, FLIPS, EVALUATIONS = 50, 5, 100_000, 50, 2000
 NAME, POLL_S, AHEAD_S, GAP_S = "moon", 1.0, 0.05, 0.25
+CARTS, ASKED, DISCOUNT = 5, 5000, "basket_discount"
+CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
+FULL_CENTS = 300
 
 
 def tell(figure: str, **values: object) -> None:
@@ -72,22 +80,17 @@ def propagation(store: ToggleStore, readers: list[Reader]) -> None:
 
 
 class Polling:
-    """Instances that ask every second, each at its own moment."""
+    """Instances that ask the store every second, each at its own moment."""
 
     def __init__(self, store: ToggleStore) -> None:
-        self._coordinator, self._store = store.coordinator, store
+        self._store = store
         self._known = [(0.0, False)] * INSTANCES
-        self._now = False
-
-    def hear(self, *, on: bool) -> None:
-        """Note what is set."""
-        self._now = on
 
     def ask(self, number: int) -> bool:
-        """Return what an instance knows, at most a second old."""
+        """Return what an instance knows, about a second old at most."""
         at, value = self._known[number]
         if time.perf_counter() - at > POLL_S * (0.5 + number / INSTANCES):
-            value = self._now
+            value = self._store.all()[NAME] == "on"
             self._known[number] = (time.perf_counter(), value)
         return value
 
@@ -115,17 +118,14 @@ def count(
     ended.set()
     thread.join()
     tell("requests that saw half of a switch", protocol=title, mixed=mixed, requests=requests, switches=flips)
+    assert flips, "the toggle was never switched: nothing was measured"
 
 
 def protocols(store: ToggleStore, readers: list[Reader]) -> None:
     """Count mixed requests for each protocol, the unprotected ones first."""
     polling, moment = Polling(store), [(0.0, False, False)]
 
-    def poll(on: bool) -> None:  # noqa: FBT001 - as the switch says
-        store.set(NAME, on=on)
-        polling.hear(on=on)
-
-    def ahead(on: bool) -> None:  # noqa: FBT001 - as above
+    def ahead(on: bool) -> None:  # noqa: FBT001 - as the switch says
         moment[0] = (time.perf_counter() + AHEAD_S, on, not on)
 
     def same_instant(_: int) -> bool:
@@ -146,11 +146,52 @@ def protocols(store: ToggleStore, readers: list[Reader]) -> None:
         store.set(NAME, on=on)
 
     few = REQUESTS // 5
-    count("poll every second", lambda: polling.ask, poll, few)
+    count("poll every second", lambda: polling.ask, plain, few)
     count("watch", lambda: newest, plain, few)
     count("same instant on perfect clocks", lambda: same_instant, ahead, few)
     count("stamp", stamped, plain, REQUESTS)
     count("two phases and stamp", stamped, both_phases, REQUESTS)
+
+
+def carts() -> None:
+    """Count mixed requests on carts in containers."""
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace.create(Path(folder) / "workspace")
+        with Environment.create(workspace.system, "staging", workspace=workspace) as environment:
+            fleet = Fleet(environment, "cart")
+            blue_green(fleet, image_of(workspace, "cart", "toggled"))
+            fleet.scale(CARTS)
+            store, edge = ToggleStore(environment.coordinator), Reader(environment.coordinator)
+            store.set(DISCOUNT, on=False)
+            edge.start()
+            assert edge.wait(30)
+            with httpx.Client(base_url=environment.urls["cart"], timeout=30) as client:
+                on_carts(store, edge, client)
+            edge.stop()
+
+
+def on_carts(store: ToggleStore, edge: Reader, client: httpx.Client) -> None:
+    """Ask for totals, with the edge's stamp and without one."""
+
+    def asking(baggage: dict[str, str]) -> Callable[[int], bool]:
+        def ask(_: int) -> bool:
+            answer = client.post("/totals", json={"cart": CART}, headers=baggage).raise_for_status()
+            return bool(answer.json()["total_cents"] < FULL_CENTS)
+
+        return ask
+
+    def stamped() -> Callable[[int], bool]:
+        return asking({"baggage": f"toggles={edge.revision}"})
+
+    def plain(on: bool) -> None:  # noqa: FBT001 - as count says
+        store.set(DISCOUNT, on=on)
+
+    def both_phases(on: bool) -> None:  # noqa: FBT001 - as above
+        switch(store, DISCOUNT, ["cart"], on=on, deadline_s=30)
+
+    count("carts, watch", lambda: asking({}), plain, ASKED // 5)
+    count("carts, stamp", stamped, plain, ASKED)
+    count("carts, two phases and stamp", stamped, both_phases, ASKED)
 
 
 def evaluation(reader: Reader) -> None:
@@ -201,6 +242,7 @@ def main() -> None:
             protocols(store, readers)
             evaluation(readers[0])
             staleness(etcd, readers[0])
+    carts()
 
 
 if __name__ == "__main__":
