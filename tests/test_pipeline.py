@@ -508,6 +508,20 @@ def test_a_new_migration_reaches_a_living_production(workspace: Workspace) -> No
 
 
 @pytest.mark.engine
+def test_a_migration_that_blocks_writers_stops_the_run(workspace: Workspace) -> None:
+    """The gate squawk is red and names the rule and the file."""
+    file = workspace.shop / "catalog" / "migrations" / "004_index.sql"
+    file.write_text("CREATE INDEX by_name ON products (name);\n")
+    only_squawk = SECOND.replace("development.cleaned-up", "commit").replace("functional", "squawk")
+    with other_pipeline(workspace, only_squawk):
+        done = run(workspace)
+    assert done.state == "failed"
+    (report,) = done.stage("integration").reports
+    assert (report.check, report.findings[0].path) == ("squawk", file.name)
+    assert report.findings[0].rule == "require-concurrent-index-creation"
+
+
+@pytest.mark.engine
 @pytest.mark.usefixtures("second")
 def test_a_changed_configuration_is_not_passed_over(workspace: Workspace) -> None:
     """Production keeps its configuration, so a commit that changes it is refused with the next step."""
