@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from textwrap import wrap
 
 from labkit.deployment import Deployment, Span, spans
 from labkit.load import Measurement, Tally
@@ -10,6 +11,7 @@ from labkit.widgets._faces import Faces
 from labkit.widgets._table import Table
 
 NAMES, SCALE, ROW, TOP, BARS = 110, 560, 22, 40, 120
+LINE, LONGEST = 18, 85
 OLD, NEW, IDLE, BAD = ("#d9e8ff", "#d3f1dc", "#ececec", "#b3261e")
 COLUMNS = ("instance", "version", "there from s", "takes requests from s", "to s", "gone at s")
 
@@ -47,16 +49,19 @@ def table(title: str, found: Sequence[Span], measurement: Measurement | None) ->
 def draw(title: str, deployment: Deployment, found: Sequence[Span], measurement: Measurement | None) -> str:
     """Return it as SVG: a bar for each instance, strong while it takes requests; below, answers a second."""
     seconds = max(deployment.seconds, 0.1)
-    shapes = [text(10, 22, title + (f": {deployment.reason}" if deployment.reason else ""), bold=True)]
+    reason = wrap(deployment.reason, LONGEST)
+    shapes = [text(10, 22, title, bold=True)]
+    shapes += [text(10, 40 + number * LINE, words) for number, words in enumerate(reason)]
+    top = TOP + len(reason) * LINE
     for row, it in enumerate(found):
-        y = TOP + row * ROW
+        y = top + row * ROW
         fill = NEW if it.image == deployment.to_image else OLD
         shapes += [text(10, y + 14, it.instance), _bar(it.begins_s, it.ends_s, seconds, y, IDLE)]
         if it.serves_s is not None and it.leaves_s is not None:
             shapes.append(_bar(it.serves_s, it.leaves_s, seconds, y, fill))
             x = NAMES + it.serves_s / seconds * SCALE
             shapes.append(text(x + 4, y + 14, _version(it.image), "#1f2328"))
-    bottom = TOP + len(found) * ROW
+    bottom = top + len(found) * ROW
     shapes.append(text(NAMES, bottom + 14, "0 s"))
     shapes.append(text(NAMES + SCALE, bottom + 14, f"{deployment.seconds:.1f} s", anchor="end"))
     if measurement:
