@@ -29,6 +29,7 @@ from labkit.deployment import (
     instance_seconds,
     newest_first,
     roll_back,
+    roll_forward,
     rolling,
     share,
     spans,
@@ -100,6 +101,17 @@ def test_what_was_kept_takes_over_again_at_a_roll_back(fleet: Fleet, old: str, n
     assert (result.failed, set(fleet.states)) == (0, before)
     assert State.STARTING not in {step.state for step in back.steps}
     assert is_whole(fleet, {version(old): N})
+
+
+def test_forward_goes_only_what_was_not_rolled_back(
+    fleet: Fleet, images: dict[str, str], old: str, new: str
+) -> None:
+    """The version that was withdrawn is refused with the reason; another one is deployed."""
+    rolling(fleet, images["breaks"], health=lambda: "prices are wrong")
+    with pytest.raises(LabError, match="prices are wrong"):
+        roll_forward(fleet, images["breaks"])
+    assert is_whole(fleet, {version(old): N})
+    assert roll_forward(fleet, images["v2" if version(new) == "v2" else "v1"]).result is Result.DEPLOYED
 
 
 def test_a_roll_back_without_kept_instances_starts_them_anew(fleet: Fleet, old: str, new: str) -> None:

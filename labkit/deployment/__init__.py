@@ -9,7 +9,7 @@ from labkit.deployment._groups import Group, discovery, everybody, group, share,
 from labkit.deployment._image import image_of
 from labkit.deployment._order import Order, idle_first, newest_first, oldest_first
 from labkit.deployment._record import status
-from labkit.deployment._rolling import rolling
+from labkit.deployment._rolling import roll_forward, rolling
 from labkit.deployment._spans import Span, instance_seconds, spans
 from labkit.deployment._steps import Deployment, Result, State, Status, Step
 from labkit.deployment._watch import Limits, Outcome, Watch, watch
@@ -40,6 +40,7 @@ __all__ = [
     "newest_first",
     "oldest_first",
     "roll_back",
+    "roll_forward",
     "rolling",
     "share",
     "spans",

@@ -44,6 +44,17 @@ def image_before(fleet: Fleet) -> str:
     return str(image)
 
 
+def withdrawn(fleet: Fleet, image: str) -> str:
+    """Return why a deployment of just this image was rolled back, "" when none was."""
+    digest = Engine.find().image(image).digest
+    told = [
+        fact.predicate["reason"]
+        for fact in _own(fleet)
+        if fact.predicate.get("deployment") == "rolled back" and fact.subject.digest == digest
+    ]
+    return str(told[-1]) if told else ""
+
+
 def status(fleet: Fleet) -> Status:
     """Return how a fleet is, by the artifact database and the balancer, whichever process deploys."""
     own = _own(fleet)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from labkit.deployment._control import Control
 from labkit.deployment._fleet import Fleet
 from labkit.deployment._order import Order, oldest_first
+from labkit.deployment._record import withdrawn
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
 from labkit.deployment._strategy import Health, Job
@@ -56,3 +57,20 @@ def rolling(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
 
     job = Job(fleet, image, strategy, health, control or Control())
     return job.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
+
+
+def roll_forward(
+    fleet: Fleet,
+    image: str,
+    *,
+    health: Health = lambda: "",
+    on_event: Callable[[Step], object] | None = None,
+) -> Deployment:
+    """Deploy a corrected version, as rolling does; one that was rolled back here is none, and is refused.
+
+    :raises LabError: when a deployment of just this image was rolled back before, and as rolling does.
+    """
+    if reason := withdrawn(fleet, image):
+        seen = f"{image} was rolled back: {reason}"
+        raise LabError("a corrected version", seen, "build an image that mends it, and roll forward to that")
+    return rolling(fleet, image, health=health, on_event=on_event)
