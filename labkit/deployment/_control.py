@@ -13,7 +13,8 @@ class Aborted(Exception):
 class Control:
     """Given to a strategy, told from another thread; each takes effect between two steps.
 
-    A blue/green deployment that is paused before it begins holds before the switch, with both sides up.
+    A blue/green deployment can be held before it starts anything, before the switch, with both sides up, and
+    before the old side goes.
     """
 
     def __init__(self) -> None:
