@@ -161,6 +161,7 @@ def carts() -> None:
             fleet = Fleet(environment, "cart")
             blue_green(fleet, image_of(workspace, "cart", "toggled"))
             fleet.scale(CARTS)
+            assert environment.coordinator, "staging has etcd"
             store, edge = ToggleStore(environment.coordinator), Reader(environment.coordinator)
             store.set(DISCOUNT, on=False)
             edge.start()
