@@ -70,8 +70,12 @@ def canary(
 
 
 def _examine(fleet: Fleet, canaries: Sequence[Instance], health: Health) -> None:
-    """Withdraw canaries of a group when one is not ready any more, or health says why."""
-    balancer = fleet.environment.balancer
-    reasons = [f"{it.name}: {balancer.last_check(it)}" for it in canaries if not balancer.finds_ready(it)]
-    if reason := ", ".join(reasons) or (health() if canaries else ""):
+    """Withdraw canaries of a group when the balancer has given one up, or health says why."""
+    if not canaries:
+        return
+    states = fleet.states
+    down = [
+        f"{it.name} is {states.get(it.name, 'gone')}" for it in canaries if states.get(it.name) != "DRAIN"
+    ]
+    if reason := ", ".join(down) or health():
         raise Withdrawn(reason)
