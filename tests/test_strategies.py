@@ -111,7 +111,7 @@ def test_forward_goes_only_what_was_not_rolled_back(
     with pytest.raises(LabError, match="prices are wrong"):
         roll_forward(fleet, images["breaks"])
     assert is_whole(fleet, {version(old): N})
-    assert roll_forward(fleet, images["v2" if version(new) == "v2" else "v1"]).result is Result.DEPLOYED
+    assert roll_forward(fleet, new).result is Result.DEPLOYED
 
 
 def test_a_roll_back_without_kept_instances_starts_them_anew(fleet: Fleet, old: str, new: str) -> None:
@@ -221,6 +221,20 @@ def test_a_fleet_is_scaled_without_a_failed_request(fleet: Fleet, old: str) -> N
     assert (result.failed, set(fleet.states)) == (0, before)
     with pytest.raises(LabError, match="1 instance"):
         fleet.scale(0)
+
+
+def test_scaling_counts_the_instances_that_serve(fleet: Fleet, old: str, new: str) -> None:
+    """Those that blue/green kept are older, and stand by: they are neither counted nor removed."""
+    kept = set(fleet.states)
+    blue_green(fleet, new, keep=True)
+    fleet.scale(N - 1)
+    states = fleet.states
+    assert {name for name, state in states.items() if state == "DRAIN"} == kept
+    assert list(states.values()).count("UP") == N - 1
+    assert ask(fleet, {}) == version(new)
+    fleet.scale(N)
+    roll_back(fleet)
+    assert is_whole(fleet, {version(old): N})
 
 
 def test_the_order_is_a_named_rule(fleet: Fleet, new: str) -> None:

@@ -104,6 +104,8 @@ def test_the_controls_do_what_their_code_says(fleet: Fleet, old: str, new: str) 
         assert soon(lambda: "deployed" in repr(board))
 
         board._version.value, board._strategy.value, board._errors.value = version(old), "canary", 0.5
+        time.sleep(4 * board.PAUSE_S)
+        assert not fleet.environment.balancer.failing()  # what serves is not the version that is chosen
         assert "fail(0.5)" in board._code.value
         board._buttons["Deploy"].click()
         assert soon(lambda: "rolled back" in repr(board))

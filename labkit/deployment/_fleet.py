@@ -51,18 +51,20 @@ class Fleet:
     def scale(self, count: int) -> None:
         """Have so many instances serve: further ones run what most run; the newest are drained and go first.
 
+        Those that stand by, as blue/green keeps them, are neither counted nor removed.
+
         :raises LabError: for fewer than 1, and while a deployment is under way.
         """
         if count < 1:
             raise LabError("1 instance or more", f"{count}", "clean the environment up to have none")
         with self.claim():
-            found, environment = self.instances, self.environment
-            images = [it.image for it in found]
-            for _ in range(count - len(found)):
+            serving, environment = [it for it in self.instances if it.state == UP], self.environment
+            images = [it.image for it in serving or self.instances]
+            for _ in range(count - len(serving)):
                 environment.balancer.add(
                     environment.add_instance(self.service, max(images, key=images.count))
                 )
-            for instance in found[count:]:
+            for instance in serving[count:]:
                 environment.balancer.drain(instance)
                 environment.remove_instance(instance)
 

@@ -10,6 +10,7 @@ import ipywidgets
 
 from labkit import deployment
 from labkit.deployment import Control, Deployment, Evidence, Fleet, Step
+from labkit.environment import Instance
 from labkit.errors import LabError
 from labkit.load import Measurement, Running
 from labkit.toggles import ToggleStore
@@ -17,6 +18,7 @@ from labkit.widgets._deployment_drawing import Cell, Shown, draw, tables
 from labkit.widgets._faces import Following
 
 OBJECTIVE = 0.01
+GONE_S = 10
 EVENTS = 6
 CODE = """\
 deployment.rolling(fleet, images["v2"], surge=1, unavailable=0, control=control)
@@ -40,6 +42,7 @@ class DeploymentBoard(Following):
         self._evidence: Evidence | None = None
         self._events: deque[str] = deque(maxlen=EVENTS)
         self._svg, self._stalled, self._frozen = "", "", False
+        self._deployed, self._hurting, self._missed = "", set[str](), 0
         self._make_controls()
         self.look()
         self.follow()
@@ -47,12 +50,16 @@ class DeploymentBoard(Following):
     # What it shows
 
     def look(self) -> None:
-        """Look again; a fleet that is gone ends that."""
+        """Look again; a fleet that cannot be seen for ten seconds is gone, and that ends it."""
         try:
             shown = self._shown()
-        except LabError:
-            self.end()
+        except (LabError, OSError):
+            self._missed += 1
+            self._fleet.environment.refresh()
+            if self._missed * self.PAUSE_S > GONE_S:
+                self.end()
             return
+        self._missed = 0
         svg = draw(shown)
         if svg != self._svg:
             self._svg = svg
@@ -72,7 +79,7 @@ class DeploymentBoard(Following):
         )
 
     def _cells(self) -> list[Cell]:
-        """Return the instances; the new ones are given the faults that the sliders say."""
+        """Return the instances; those of the version that was deployed are given what the sliders say."""
         balancer, found = self._fleet.environment.balancer, self._fleet.instances
         try:
             servers = balancer.servers(self._fleet.service)
@@ -82,17 +89,27 @@ class DeploymentBoard(Following):
         cells = []
         for it in found:
             known = servers.get(it.name)
-            if known and it.image == self._images[self._version.value]:
-                if failing.get(it.name, 0.0) != self._errors.value:
-                    balancer.fail(it, self._errors.value)
-                if slow.get(it.name, 0) != self._latency.value:
-                    balancer.slow(it, self._latency.value)
+            if known:
+                self._hurt(it, failing.get(it.name, 0.0), slow.get(it.name, 0))
             trouble = [f"{failing[it.name]:.0%} fail"] if it.name in failing else []
             trouble += [f"+{slow[it.name]} ms"] if it.name in slow else []
             cells.append(
                 Cell(it.name, it.version, it.state, known.sessions if known else 0, ", ".join(trouble))
             )
         return cells
+
+    def _hurt(self, instance: Instance, share: float, ms: int) -> None:
+        """Give an instance of the chosen version, once that was deployed, its faults; others lose theirs."""
+        new = instance.image == self._deployed == self._images[self._version.value]
+        if not new and instance.name not in self._hurting:
+            return
+        self._hurting.add(instance.name)
+        wanted = (self._errors.value, self._latency.value) if new else (0.0, 0)
+        balancer = self._fleet.environment.balancer
+        if share != wanted[0]:
+            balancer.fail(instance, wanted[0])
+        if ms != wanted[1]:
+            balancer.slow(instance, wanted[1])
 
     def _toggles(self) -> dict[str, str]:
         if self._store is None:
@@ -158,11 +175,11 @@ class DeploymentBoard(Following):
 
     def _tell_code(self) -> None:
         """Show the line that Deploy stands for, and those of the faults."""
-        lines = [self._line()]
+        lines, new = [self._line()], f'for it in fleet.instances if it.version == "{self._version.value}"'
         if self._errors.value:
-            lines.append(f"fleet.instances[-1].fail({self._errors.value:g})")
+            lines.append(f"[it.fail({self._errors.value:g}) {new}]")
         if self._latency.value:
-            lines.append(f"fleet.instances[-1].slow({self._latency.value})")
+            lines.append(f"[it.slow({self._latency.value}) {new}]")
         told = "<br>".join(escape(line) for line in lines)
         self._code.value = f"<code>{told}</code>"
 
@@ -191,6 +208,7 @@ class DeploymentBoard(Following):
         self.control, self._words.value = Control(), ""
         self._buttons["Pause"].description = "Pause"
         image, version = self._images[self._version.value], str(self._version.value)
+        self._deployed = image
         self._evidence = Evidence(self.load, version) if self.load else None
         health: Callable[[], str] = self._evidence or (lambda: "")
         given: dict[str, Any] = {"control": self.control, "on_event": self._hear}
