@@ -268,7 +268,8 @@ def test_commands_run_beside_the_services(engine: Engine, environment: Environme
     files = {"data": tmp_path, "said.txt": b"from bytes"}
     done = environment.run("cat data/told.txt said.txt; echo wrong >&2; exit 3", files=files)
     assert (done.exit_code, done.errors) == (3, "wrong\n")
-    assert "from a folderfrom bytes" in done.output
+    assert "from a folder" in done.output
+    assert "from bytes" in done.output  # the engine may bring the error between the two
     assert "said.txt" not in environment.run("ls").output
     assert environment.run("sleep 30", timeout_s=0.5).timed_out
     roles = [thing.labels.get(Label.ROLE) for thing in engine.owned({Label.ENVIRONMENT: environment.name})]

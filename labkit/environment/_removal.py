@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from docker.errors import APIError, NotFound
 
@@ -11,7 +12,7 @@ from labkit.engine import Engine, Owned
 from labkit.environment._part import refusals
 from labkit.errors import LabError
 
-PARALLEL = 8
+PARALLEL = 2  # no slower than eight, and eight that leave one network at once can make the engine miscount it
 DEADLINE_S = 30.0
 PAUSE_S = 0.1
 KINDS = ("container", "volume", "network", "image")
@@ -32,7 +33,8 @@ def remove_all(engine: Engine, labels: Mapping[str, str], deadline_s: float = DE
         with refusals(engine, "everything of the environment is removed"):
             problems = _pass(engine, found, gone)
         if problems and time.monotonic() > end:
-            mend = "remove it by hand (docker rm -f, docker network rm), then clean up again"
+            mend = "remove it by hand (docker rm -f, docker network rm), then clean up again; if the engine "
+            mend += "lists nobody in a network, its count is wrong: restart the engine"
             raise LabError("everything of the environment is removed", "; ".join(problems), mend)
         if problems:
             time.sleep(PAUSE_S)
@@ -73,10 +75,13 @@ def _remove(engine: Engine, thing: Owned) -> str | None:
 
 
 def _disconnect_all(engine: Engine, network: str) -> None:
-    """Take foreign containers out of a network, for instance one that a learner joined by hand; they stay."""
+    """Free a network of what is not the environment's, such as a container that a learner joined by hand.
+
+    A container stays. An endpoint whose container is gone is known by its name alone
+    (https://github.com/moby/moby/issues/33156).
+    """
     api = engine.client.api
-    try:
-        for container in api.inspect_network(network).get("Containers") or {}:
-            api.disconnect_container_from_network(container, network, force=True)
-    except APIError:
-        pass  # the next pass says what is still wrong
+    with suppress(APIError):  # the next pass says what is still wrong
+        for joined in (api.inspect_network(network).get("Containers") or {}).values():
+            with suppress(APIError):
+                api.disconnect_container_from_network(joined["Name"], network, force=True)
