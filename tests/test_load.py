@@ -469,6 +469,15 @@ def test_a_sticky_session_names_itself_in_each_request(url: str) -> None:
     assert sorted(told.values()) == [3] * 5
 
 
+def test_an_answer_of_another_version_than_before_is_mixed(url: str) -> None:
+    """The mark is a session's: the second answer has it when the first came from another version."""
+    both = Session((Request.parse("/v1"), Request.parse("/v2")))
+    recent = apply(Load({both: 1}, 1, 0.9, arrivals="even"), url).wait().recent
+    assert [(it.failed, it.mixed) for it in recent] == [(False, False), (False, True)]
+    same = apply(Load({Session((Request.parse("/v1"),) * 2): 1}, 20, 0.5), url).wait().recent
+    assert not any(it.mixed for it in same)
+
+
 def test_a_session_repeats_what_is_refused_for_now(url: str) -> None:
     """The request is sent again while it is answered with the status, and given up at last."""
     patient = Session((Request.parse("/all-but-third/415"), Request.parse("/v1")), outcome="x", retry_on=415)

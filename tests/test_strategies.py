@@ -23,6 +23,7 @@ from labkit.deployment import (
     blue_green,
     canary,
     discovery,
+    everybody,
     group,
     idle_first,
     image_of,
@@ -31,6 +32,7 @@ from labkit.deployment import (
     roll_back,
     roll_forward,
     rolling,
+    scale,
     share,
     spans,
     status,
@@ -214,25 +216,29 @@ def test_a_fleet_is_scaled_without_a_failed_request(fleet: Fleet, old: str) -> N
     """Two more, then as before; what most instances run is started, and the newest go."""
     before = set(fleet.states)
     with customers(fleet) as load:
-        fleet.scale(N + 2)
+        scale(fleet, N + 2)
         assert is_whole(fleet, {version(old): N + 2})
-        fleet.scale(N)
+        scale(fleet, N)
         result = load.stop()
     assert (result.failed, set(fleet.states)) == (0, before)
+    Engine.find().client.containers.get(f"{fleet.environment.name}.balancer").restart(timeout=1)
+    scale(fleet, N)  # a balancer that has forgotten them is told of them, and nobody is added
+    assert set(fleet.states) == before
+    assert is_whole(fleet, {version(old): N})
     with pytest.raises(LabError, match="1 instance"):
-        fleet.scale(0)
+        scale(fleet, 0)
 
 
 def test_scaling_counts_the_instances_that_serve(fleet: Fleet, old: str, new: str) -> None:
     """Those that blue/green kept are older, and stand by: they are neither counted nor removed."""
     kept = set(fleet.states)
     blue_green(fleet, new, keep=True)
-    fleet.scale(N - 1)
+    scale(fleet, N - 1)
     states = fleet.states
     assert {name for name, state in states.items() if state == "DRAIN"} == kept
     assert list(states.values()).count("UP") == N - 1
     assert ask(fleet, {}) == version(new)
-    fleet.scale(N)
+    scale(fleet, N)
     roll_back(fleet)
     assert is_whole(fleet, {version(old): N})
 
@@ -367,6 +373,43 @@ def test_a_share_of_the_users_stays_with_the_canary(fleet: Fleet, new: str) -> N
     assert drawn[0] != drawn[1]
     with pytest.raises(LabError, match="share"):
         share(40)
+
+
+def test_a_canary_grows_step_by_step(fleet: Fleet, old: str, new: str) -> None:
+    """First one beside all, then two in all, each step watched; a promotion ends all steps at once."""
+    seen: list[dict[str, int]] = []
+
+    def health() -> str:
+        if fleet.versions not in seen:
+            seen.append(fleet.versions)
+        return ""
+
+    done = canary(fleet, new, health, to=everybody(1, 2), watch_s=0.5)
+    assert (done.result, is_whole(fleet, {version(new): N})) == (Result.DEPLOYED, True)
+    first, second, *_ = seen
+    assert first == {version(old): N, version(new): 1}
+    assert second == {version(old): N - 1, version(new): 2}
+    assert done.seconds > 2 * 0.5
+    control = Control()
+    control.promote()
+    assert canary(fleet, old, lambda: "", to=everybody(1, 2), watch_s=60, control=control).seconds < 60
+    for wrong in ((2, 1), (1, 1), (0, 1)):
+        with pytest.raises(LabError, match="growing steps"):
+            everybody(*wrong)
+
+
+def test_who_is_in_a_share_stays_in_when_it_grows(fleet: Fleet, new: str) -> None:
+    """The users of the first step are among those of the second, who are more."""
+    met: list[set[str]] = []
+
+    def health() -> str:
+        answers = {str(user): ask(fleet, {"X-User": str(user)}) for user in range(40)}
+        met.append({user for user, answer in answers.items() if answer == version(new)})
+        return ""
+
+    canary(fleet, new, health, to=share(0.2, 0.8), watch_s=0.1)
+    few, many = met[0], max((it for it in met if len(it) < 40), key=len)
+    assert few < many
 
 
 def test_a_group_promotes_or_withdraws_its_canary(fleet: Fleet, old: str, new: str) -> None:

@@ -210,6 +210,12 @@ def test_a_compacted_revision_is_an_error_and_the_present_goes_on(
     assert soon(lambda: late.enabled("sun"))
 
 
+def test_an_environment_without_a_coordinator_has_no_toggles() -> None:
+    """Integration has none: the error names the stages that do."""
+    with pytest.raises(LabError, match="staging or production"):
+        ToggleStore(None)
+
+
 def test_nothing_is_answered_before_the_first_listing() -> None:
     """An instance that knows nothing yet must not stamp a request with the store's newest state."""
     with pytest.raises(LabError, match="ready"):

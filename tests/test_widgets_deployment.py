@@ -14,10 +14,11 @@ from carts import TOTALS, N, is_whole, version
 from learner import Learner, jupyter
 from playwright.sync_api import expect
 
-from labkit import Workspace, widgets
+from labkit import Environment, Workspace, widgets
 from labkit.deployment import Fleet
 from labkit.load import Histogram, Load, Measurement, Running, Tally, apply
-from labkit.load._measurement import Key
+from labkit.load._measurement import Key, Recent
+from labkit.toggles import ToggleStore
 from labkit.widgets._deployment_drawing import Cell, Shown, draw, tables
 
 pytest_plugins = ["fleets"]
@@ -42,7 +43,11 @@ def shown() -> Shown:
         Key(0, "v1", "POST /totals"): Tally(90, 0, Histogram({1000: 90})),
         Key(0, "v2", "POST /totals"): Tally(10, 2, Histogram({9000: 10})),
     }
-    measured = Measurement(cells=answers, recent=(("v1", False), ("v2", True)))
+    recent = [
+        Recent(version="v2" if mark else "v1", failed=mark == "failed", mixed=mark == "mixed")
+        for mark in ("", "failed", "mixed")
+    ]
+    measured = Measurement(cells=answers, recent=tuple(recent))
     toggles = {"basket_discount": "off, 1/2 ready"}
     return Shown(
         "carts – progressing", cells, measured, 0.01, toggles, (30.0, 100.0), ("1.0 s cart-2 ready",)
@@ -55,7 +60,7 @@ def test_the_picture_says_in_words_and_signs_what_it_says_in_colours(shown: Show
     words = " ".join(it.text or "" for it in ET.fromstring(svg).iter())  # noqa: S314 - our own
     for said in (
         "cart-2",
-        "v2, DRAIN",
+        "b: v2, DRAIN",
         "10% fail",
         "v2: 20.0% failed, ✗ over the objective",
         "v1: 0.0% failed, ✓ within",
@@ -64,9 +69,17 @@ def test_the_picture_says_in_words_and_signs_what_it_says_in_colours(shown: Show
         "1.0 s cart-2 ready",
     ):
         assert said in words
-    assert words.count("✗") == 2
+    assert (words.count("✗"), words.count("≠")) == (3, 2)
     told = "\n".join(map(repr, tables(shown)))
-    for said in ("cart-2", "10% fail", "90%", "30.0 of 100", "off, 1/2 ready", "cart-2 ready"):
+    for said in (
+        "cart-2",
+        "10% fail",
+        "90%",
+        "30.0 of 100",
+        "off, 1/2 ready",
+        "cart-2 ready",
+        "v2       mixed",
+    ):
         assert said in told
 
 
@@ -118,6 +131,47 @@ def test_the_controls_do_what_their_code_says(fleet: Fleet, old: str, new: str) 
         assert soon(lambda: board._buttons["Stall an instance"].description.startswith("Wake"))
         board._buttons["Stall an instance"].click()
         assert soon(lambda: set(fleet.states.values()) == {"UP"})
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_hands_promote_and_roll_back(fleet: Fleet, old: str, new: str) -> None:
+    """A promoted canary is not watched to its end; blue/green goes back by hand, and each press is told."""
+    both = {version(it): it for it in (old, new)}
+    with shown_board(fleet, both) as (board, load):
+        board._version.value, board._strategy.value = version(new), "canary"
+        board._buttons["Deploy"].click()
+        assert soon(lambda: version(new) in fleet.versions)
+        board._buttons["Promote"].click()
+        assert soon(lambda: "deployed" in repr(board))
+        assert is_whole(fleet, {version(new): N})
+
+        board._version.value, board._strategy.value = version(old), "blue/green"
+        board._buttons["Deploy"].click()
+        assert soon(lambda: {it.version for it in fleet.instances if it.state == "UP"} == {version(old)})
+        assert soon(lambda: board._events[-1].split()[2:] == ["deployed"])
+        board._buttons["Roll back"].click()
+        assert soon(lambda: {it.version for it in fleet.instances if it.state == "UP"} == {version(new)})
+        for code in ("control.promote()", "deployment.blue_green(fleet", "deployment.roll_back(fleet)"):
+            assert soon(lambda code=code: f"you: {code}" in repr(board))
+        assert soon(lambda: is_whole(fleet, {version(new): N}))
+        assert not load.snapshot().failed
+
+
+@pytest.mark.engine
+def test_a_frozen_store_is_told_and_can_be_woken(workspace: Workspace, images: dict[str, str]) -> None:
+    """Stop etcd freezes the real coordinator; the board says that it does not answer, until it does."""
+    with Environment.create(workspace.system, "staging", workspace=workspace) as staging:
+        store = ToggleStore(staging.coordinator)
+        store.set("basket_discount", on=False)
+        board = widgets.deployment_board(Fleet(staging, "cart"), images, store=store)
+        assert soon(lambda: "toggle basket_discount" in repr(board))
+        board._buttons["Stop etcd"].click()
+        assert soon(lambda: "does not answer" in repr(board))
+        assert board._buttons["Stop etcd"].description == "Start etcd"
+        board._buttons["Stop etcd"].click()
+        assert soon(lambda: "does not answer" not in repr(board))
+        board.close()
 
 
 @pytest.mark.engine

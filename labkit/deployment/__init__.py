@@ -10,6 +10,7 @@ from labkit.deployment._image import image_of
 from labkit.deployment._order import Order, idle_first, newest_first, oldest_first
 from labkit.deployment._record import status
 from labkit.deployment._rolling import roll_forward, rolling
+from labkit.deployment._scale import scale
 from labkit.deployment._spans import Span, instance_seconds, spans
 from labkit.deployment._steps import Deployment, Result, State, Status, Step
 from labkit.deployment._watch import Limits, Outcome, Watch, watch
@@ -42,6 +43,7 @@ __all__ = [
     "roll_back",
     "roll_forward",
     "rolling",
+    "scale",
     "share",
     "spans",
     "status",

@@ -48,26 +48,6 @@ class Fleet:
         """Hold the fleet for one deployment; raise LabError when another one is under way, in any process."""
         return self.workspace.lock(f"deployment-{self.environment.name}-{self.service}")
 
-    def scale(self, count: int) -> None:
-        """Have so many instances serve: further ones run what most run; the newest are drained and go first.
-
-        Those that stand by, as blue/green keeps them, are neither counted nor removed.
-
-        :raises LabError: for fewer than 1, and while a deployment is under way.
-        """
-        if count < 1:
-            raise LabError("1 instance or more", f"{count}", "clean the environment up to have none")
-        with self.claim():
-            serving, environment = [it for it in self.instances if it.state == UP], self.environment
-            images = [it.image for it in serving or self.instances]
-            for _ in range(count - len(serving)):
-                environment.balancer.add(
-                    environment.add_instance(self.service, max(images, key=images.count))
-                )
-            for instance in serving[count:]:
-                environment.balancer.drain(instance)
-                environment.remove_instance(instance)
-
     def __repr__(self) -> str:
         told = ", ".join(f"{count} of version {version}" for version, count in sorted(self.versions.items()))
         return f"{self.service} in {self.environment.name}: {told}"

@@ -6,7 +6,7 @@ from time import time
 from typing import Any
 
 from labkit.load._histogram import bucket
-from labkit.load._measurement import Failure, Key
+from labkit.load._measurement import Failure, Key, Recent
 
 _EXAMPLES = 3  # of each cause
 RECENT = 200
@@ -34,7 +34,7 @@ class Ledger:
         self._examples: list[Failure] = []
         self._outcomes: Counter[str] = Counter()
         self._last_failure: float | None = None
-        self._recent: deque[tuple[str, bool]] = deque(maxlen=RECENT)
+        self._recent: deque[Recent] = deque(maxlen=RECENT)
 
     def leave(self, late_s: float) -> None:
         """Enter that a request left, this long after its planned time."""
@@ -42,13 +42,13 @@ class Ledger:
         edge = bucket(int(late_s * 1e6))
         self._late[edge] = self._late.get(edge, 0) + 1
 
-    def answer(self, key: Key, latency_ms: float, failure: Failure | None) -> None:
-        """Enter an answer or a failure."""
+    def answer(self, key: Key, latency_ms: float, failure: Failure | None, *, mixed: bool = False) -> None:
+        """Enter an answer or a failure; mixed is as in Recent."""
         page = self._pages.get(key)
         if page is None:
             page = self._pages[key] = _Page()
         page.requests += 1
-        self._recent.append((key.version, failure is not None))
+        self._recent.append(Recent(key.version, failure is not None, mixed))
         edge = bucket(int(latency_ms * 1e3))
         page.latency[edge] = page.latency.get(edge, 0) + 1
         if failure:

@@ -19,6 +19,14 @@ class Key(NamedTuple):
     request: str
 
 
+class Recent(NamedTuple):
+    """One of the last answers; mixed is one whose session had been answered by another version before."""
+
+    version: str
+    failed: bool
+    mixed: bool = False
+
+
 class Figures(ABC):
     """The figures of some answers; NaN where there are none."""
 
@@ -116,8 +124,8 @@ class Measurement(Figures):
     seconds counts since the first planned request; sent is the number of requests that left, of which
     `sent - requests` are still unanswered. errors counts the failures by cause; examples keeps a few of each.
     outcomes counts how customers' sessions ended. last_failure is when the last failure was seen, as
-    `time.time()` tells it; None without one. recent holds the last answers in the order in which they came:
-    the version and whether it failed. late holds how long after its planned time each request left:
+    `time.time()` tells it; None without one. recent holds the last answers in the order in which they came.
+    late holds how long after its planned time each request left:
     when its p99 nears the latencies, the generator was the limit, not the server.
     """
 
@@ -129,7 +137,7 @@ class Measurement(Figures):
     cells: Mapping[Key, Tally] = field(default_factory=dict, repr=False)
     outcomes: Mapping[str, int] = field(default_factory=dict)
     last_failure: float | None = None
-    recent: tuple[tuple[str, bool], ...] = field(default=(), repr=False)
+    recent: tuple[Recent, ...] = field(default=(), repr=False)
 
     @cached_property
     def tally(self) -> Tally:

@@ -69,19 +69,19 @@ class Player(User):
                 alarm.sleep(early)
             session = self._sessions[place]
             if session.is_plain:
-                self._pool.spawn(self._send, due, session.requests[0], self._messages[place])
+                self._pool.spawn(self._send, due, session.requests[0], self._messages[place], set[str]())
             else:
                 self._pool.spawn(self._act, due, session)
 
     def _act(self, due: float, session: Session) -> None:
         """Send the requests of a session; one that fails is the last."""
-        identity, body = uuid4().hex, b""
+        identity, body, met = uuid4().hex, b"", set[str]()
         for place in range(len(session.requests)):
             try:
                 request = session.step(place, body, identity)
             except ValueError:
                 return self.ledger.end(BROKEN_OFF)
-            answer = self._insist(due, request, session.retry_on)
+            answer = self._insist(due, request, session.retry_on, met)
             if not 0 < answer.status < _FAILED:
                 return self.ledger.end(BROKEN_OFF)
             body = answer.body
@@ -92,19 +92,22 @@ class Player(User):
             self.ledger.end(session.result(body))
         return None
 
-    def _insist(self, due: float, request: Request, retry_on: int) -> Answer:
+    def _insist(self, due: float, request: Request, retry_on: int, met: set[str]) -> Answer:
         """Send a request, again and again while it is answered with a status."""
         message = request.message(self._wire.host)
-        answer = self._send(due, request, message)
+        answer = self._send(due, request, message, met)
         for _ in range(_RETRIES):
             if answer.status != retry_on or not retry_on:
                 break
             gevent.sleep(_RETRY_S)
-            answer = self._send(perf_counter(), request, message)
+            answer = self._send(perf_counter(), request, message, met)
         return answer
 
-    def _send(self, due: float, request: Request, message: bytes) -> Answer:
-        """Send one request; return its answer, with a status of 0 when there was none."""
+    def _send(self, due: float, request: Request, message: bytes, met: set[str]) -> Answer:
+        """Send one request; return its answer, with a status of 0 when there was none.
+
+        met holds the versions that have answered its session, and gets the one that does now.
+        """
         self.ledger.leave(max(0.0, perf_counter() - due))
         at_s = due - self._start_s
         answer, cause = Answer(0, "", b""), ""
@@ -115,6 +118,8 @@ class Player(User):
         latency_ms = (perf_counter() - due) * 1e3
         if answer.status >= _FAILED:
             cause = f"status {answer.status}"
+        elif answer.status:
+            met.add(answer.version)
         detail = answer.body[:_DETAIL_BYTES].decode(errors="replace")
         failure = Failure(at_s, request.name, cause, answer.version, detail) if cause else None
         self.environment.events.request.fire(
@@ -123,7 +128,11 @@ class Player(User):
             response_time=latency_ms,
             response_length=0,
             exception=cause or None,
-            context={"key": Key(int(at_s), answer.version, request.name), "failure": failure},
+            context={
+                "key": Key(int(at_s), answer.version, request.name),
+                "failure": failure,
+                "mixed": len(met) > 1,
+            },
         )
         return answer
 
@@ -140,6 +149,6 @@ def enter(ledger: Ledger) -> Any:  # noqa: ANN401 - a listener as locust wants i
     """Return a listener for locust's `request` event that enters answers into the ledger."""
 
     def request(response_time: float, context: dict[str, Any], **_: object) -> None:
-        ledger.answer(context["key"], response_time, context["failure"])
+        ledger.answer(context["key"], response_time, context["failure"], mixed=context["mixed"])
 
     return request

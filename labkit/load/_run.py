@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from labkit.errors import LabError
 from labkit.load._define import Load, Request
 from labkit.load._histogram import Histogram
-from labkit.load._measurement import Failure, Key, Measurement, Tally
+from labkit.load._measurement import Failure, Key, Measurement, Recent, Tally
 from labkit.load._session import Session
 
 if TYPE_CHECKING:
@@ -214,5 +214,5 @@ def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:
         cells=cells,
         outcomes=outcomes,
         last_failure=message["last_failure"],
-        recent=tuple(map(tuple, message["recent"])),
+        recent=tuple(Recent(*it) for it in message["recent"]),
     )

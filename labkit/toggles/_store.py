@@ -18,7 +18,11 @@ ACKS = "/labkit/toggle-acks/"
 class ToggleStore:
     """The toggles of one environment, by name, in its coordinator."""
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator | None) -> None:
+        """Raise LabError for None, which an environment without a coordinator gives."""
+        if coordinator is None:
+            mend = "take a stage that has one: staging or production"
+            raise LabError("an environment with a coordinator", "none", mend)
         self.coordinator = coordinator
 
     def set(self, name: str, *, on: bool = True, share: float | None = None) -> int:

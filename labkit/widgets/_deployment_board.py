@@ -19,10 +19,11 @@ from labkit.widgets._faces import Following
 
 OBJECTIVE = 0.01
 GONE_S = 10
-EVENTS = 6
+EVENTS = 200
 CODE = """\
+control = deployment.Control()
 deployment.rolling(fleet, images["v2"], surge=1, unavailable=0, control=control)
-control.pause()                          # control.resume(), promote(), abort()
+control.pause()                          # resume(), promote(), abort(), all from another thread
 deployment.roll_back(fleet)
 fleet.instances[-1].fail(0.1)            # slow(300), pause(), resume()
 environment.element("coordinator").pause()"""
@@ -170,7 +171,7 @@ class DeploymentBoard(Following):
             [self._errors, self._latency, *list(self._buttons.values())[4:]],
         )
         boxes = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows]
-        faces = self.children  # type: ignore[has-type] # ipywidgets ships no types
+        faces = self.children
         self.children = (*boxes, self._code, self._words, *faces)
 
     def _tell_code(self) -> None:
@@ -204,8 +205,13 @@ class DeploymentBoard(Following):
 
         threading.Thread(target=work, daemon=True, name="labkit-button").start()
 
+    def _did(self, code: str) -> None:
+        """Write down, among the events, the code that a button stands for."""
+        self._events.append(f"you: {code}")
+
     def _deploy(self) -> None:
         self.control, self._words.value = Control(), ""
+        self._did(self._line())
         self._buttons["Pause"].description = "Pause"
         image, version = self._images[self._version.value], str(self._version.value)
         self._deployed = image
@@ -229,31 +235,39 @@ class DeploymentBoard(Following):
         self._events.append(f"{done.seconds:.1f} s {done.result} {done.reason}")
 
     def _promote(self) -> None:
+        self._did("control.promote()")
         self.control.promote()
 
     def _pause(self) -> None:
         if self.control.paused:
+            self._did("control.resume()")
             self.control.resume()
         else:
+            self._did("control.pause()")
             self.control.pause()
         self._buttons["Pause"].description = "Resume" if self.control.paused else "Pause"
 
     def _roll_back(self) -> None:
         """Abort what is under way; without that, go back to what served before."""
         if deployment.status(self._fleet) in {"progressing", "paused"}:
+            self._did("control.abort()")
             self.control.abort()
         else:
+            self._did("deployment.roll_back(fleet)")
             self._end_of(deployment.roll_back(self._fleet, on_event=self._hear))
 
     def _stall(self) -> None:
         """Freeze the first instance, or wake it."""
-        stalled = [it for it in self._fleet.instances if it.name == self._stalled]
+        found = self._fleet.instances
+        stalled = [place for place, it in enumerate(found) if it.name == self._stalled]
         if stalled:
-            stalled[0].resume()
+            self._did(f"fleet.instances[{stalled[0]}].resume()")
+            found[stalled[0]].resume()
             self._stalled = ""
         else:
-            self._fleet.instances[0].pause()
-            self._stalled = self._fleet.instances[0].name
+            self._did("fleet.instances[0].pause()")
+            found[0].pause()
+            self._stalled = found[0].name
         self._buttons["Stall an instance"].description = (
             f"Wake {self._stalled}" if self._stalled else "Stall an instance"
         )
@@ -261,6 +275,7 @@ class DeploymentBoard(Following):
     def _freeze(self) -> None:
         """Freeze the coordinator, or wake it."""
         coordinator = self._fleet.environment.element("coordinator")
+        self._did(f'environment.element("coordinator").{"resume" if self._frozen else "pause"}()')
         if self._frozen:
             coordinator.resume()
         else:

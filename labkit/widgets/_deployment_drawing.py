@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from labkit.load import Measurement, Tally
 from labkit.widgets._drawing import FILLS, box, cut, picture, text
@@ -12,7 +13,8 @@ WIDTH, CELL, HEIGHT, ACROSS = 800, 122, 62, 6
 SQUARE, IN_ROW = 15, 50
 INK, BAD = "#1f2328", "#b3261e"
 COLOURS = ("#d9e8ff", "#d3f1dc", "#ffefc2", "#f3e3f7")
-WINDOW_S = 5
+WINDOW_S, IN_TABLE, IN_PICTURE = 5, 20, 8
+MIXED = "≠"
 SIGNS = {"UP": "✓", "DRAIN": "…", "waiting": "‖", "DOWN": "✗", "paused": "✗"}
 
 
@@ -48,6 +50,10 @@ class Shown:
         """The versions that run or have answered, each with a colour of its own by its place."""
         return sorted({it.version for it in self.cells} | {it for it in self.window if it})
 
+    def letter(self, version: str) -> str:
+        """Return the letter that stands for a version where its name has no room; "?" for none of them."""
+        return chr(ord("a") + self.versions.index(version)) if version in self.versions else "?"
+
     @property
     def window(self) -> dict[str, Tally]:
         """What each version has answered in the last seconds."""
@@ -74,9 +80,14 @@ def tables(shown: Shown) -> list[Table]:
             ("evidence against the new version", f"{shown.evidence[0]:.1f} of {shown.evidence[1]:.0f}")
         )
     rows += [("event", it) for it in shown.events]
+    runs = [
+        (version or "nobody", "failed" if failed else "mixed" if mixed else "", len([*run]))
+        for (version, failed, mixed), run in groupby(shown.measurement.recent)
+    ]
     return [
         Table(("instance", "version", "state", "requests now", "done to it"), instances, shown.title),
         Table(("version", "of the traffic", "answers", "failed", "p99"), answers, f"last {WINDOW_S} s"),
+        Table(("version", "mark", "in a row"), runs[-IN_TABLE:], "the last answers, the newest at the end"),
         Table(("what", "is"), rows, "toggles, evidence, events"),
     ]
 
@@ -103,7 +114,7 @@ def _instances(shown: Shown, top: float) -> tuple[list[str], float]:
             f"<g{faded}>" + box(x, y, CELL, HEIGHT, fill),
             text(x + 8, y + 19, cut(it.name, 12), INK, bold=True),
             text(x + CELL - 8, y + 19, SIGNS.get(it.state, "?"), INK, bold=True, anchor="end"),
-            text(x + 8, y + 37, cut(f"{it.version}, {it.state}", 17), INK),
+            text(x + 8, y + 37, cut(f"{shown.letter(it.version)}: {it.version}, {it.state}", 17), INK),
             text(x + 8, y + 54, cut(told, 17), INK) + "</g>",
         ]
     rows = math.ceil(len(shown.cells) / ACROSS)
@@ -112,12 +123,15 @@ def _instances(shown: Shown, top: float) -> tuple[list[str], float]:
 
 def _answers(shown: Shown, top: float) -> tuple[list[str], float]:
     """Draw the last answers in the order in which they came; a failed one is dark and crossed."""
-    shapes = [text(10, top, "the last answers, in the order in which they came")]
-    for place, (version, failed) in enumerate(shown.measurement.recent):
+    words = f"the last answers in order: ✗ failed, {MIXED} another version had answered this customer before"
+    shapes = [text(10, top, words)]
+    for place, (version, failed, mixed) in enumerate(shown.measurement.recent):
         x, y = 10 + place % IN_ROW * SQUARE, top + 8 + place // IN_ROW * SQUARE
-        shapes.append(box(x, y, SQUARE - 2, SQUARE - 2, BAD if failed else _colour(shown, version), radius=2))
-        if failed:
-            shapes.append(text(x + 6.5, y + 11, "✗", "#ffffff", anchor="middle"))
+        fill, ink = (BAD, "#ffffff") if failed else (_colour(shown, version), INK)
+        sign = "✗" if failed else MIXED if mixed else shown.letter(version)
+        edge = INK if mixed else "#5f6b7a"
+        shapes.append(box(x, y, SQUARE - 2, SQUARE - 2, fill, edge=edge, radius=2))
+        shapes.append(text(x + 6.5, y + 11, sign, ink, anchor="middle"))
     rows = max(1, math.ceil(len(shown.measurement.recent) / IN_ROW))
     return shapes, top + 8 + rows * SQUARE + 22
 
@@ -130,7 +144,8 @@ def _split(shown: Shown, top: float) -> tuple[list[str], float]:
         width = tally.requests / whole * (WIDTH - 40)
         shapes.append(box(x, top + 8, max(width, 1), 24, _colour(shown, version), radius=2))
         if width > 70:  # noqa: PLR2004 - the words have to fit
-            shapes.append(text(x + 6, top + 25, f"{version or 'nobody'} {tally.requests / whole:.0%}", INK))
+            words = f"{shown.letter(version)}: {version or 'nobody'} {tally.requests / whole:.0%}"
+            shapes.append(text(x + 6, top + 25, words, INK))
         x += width
     return shapes, top + 54
 
@@ -161,8 +176,9 @@ def _figures(shown: Shown, top: float) -> tuple[list[str], float]:
 
 
 def _events(shown: Shown, top: float) -> tuple[list[str], float]:
-    shapes = [text(10, top + place * 18, cut(it, 110)) for place, it in enumerate(shown.events)]
-    return shapes, top + len(shown.events) * 18
+    newest = shown.events[-IN_PICTURE:]
+    shapes = [text(10, top + place * 18, cut(it, 110)) for place, it in enumerate(newest)]
+    return shapes, top + len(newest) * 18
 
 
 def _colour(shown: Shown, version: str) -> str:

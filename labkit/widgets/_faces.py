@@ -36,7 +36,8 @@ class Following(Faces):
 
     def __init__(self, title: str, code: str) -> None:
         super().__init__(title, code)
-        self._ended = threading.Event()
+        self._ended, self._trouble = threading.Event(), ipywidgets.HTML()
+        self.children = (*self.children, self._trouble)  # type: ignore[has-type] # ipywidgets ships no types
 
     def look(self) -> None:
         """Show what has changed since the last look."""
@@ -57,4 +58,10 @@ class Following(Faces):
 
     def _follow(self) -> None:
         while not self._ended.wait(self.PAUSE_S):
-            self.look()
+            try:
+                self.look()
+                told = ""
+            except Exception as fault:  # noqa: BLE001 - a thread has nobody else to tell; the next look may do
+                told = f"<pre>this could not be looked at: {escape(str(fault))}</pre>"
+            if self._trouble.value != told:
+                self._trouble.value = told

@@ -19,6 +19,7 @@ from labkit.deployment import (
     image_of,
     roll_back,
     rolling,
+    scale,
 )
 from labkit.load import Load, Request, Running, apply
 
@@ -147,7 +148,7 @@ def main() -> None:
         with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
             fleet = Fleet(environment, "cart")
             blue_green(fleet, images[0])
-            fleet.scale(N)
+            scale(fleet, N)
             strategies(fleet, images, RATE, "300 requests a second")
             limit = most(environment.urls["cart"])
             strategies(fleet, images, 0.8 * limit, "80 % of what it serves")

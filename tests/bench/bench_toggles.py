@@ -25,7 +25,7 @@ from coordinators import running_etcd
 
 from labkit import Environment, Workspace
 from labkit.coordination import Coordinator
-from labkit.deployment import Fleet, blue_green, image_of
+from labkit.deployment import Fleet, blue_green, image_of, scale
 from labkit.toggles import Reader, ToggleProvider, ToggleStore, switch
 
 INSTANCES, HOPS, REQUESTS, FLIPS, EVALUATIONS = 50, 5, 100_000, 50, 2000
@@ -160,7 +160,7 @@ def carts() -> None:
         with Environment.create(workspace.system, "staging", workspace=workspace) as environment:
             fleet = Fleet(environment, "cart")
             blue_green(fleet, image_of(workspace, "cart", "toggled"))
-            fleet.scale(CARTS)
+            scale(fleet, CARTS)
             assert environment.coordinator, "staging has etcd"
             store, edge = ToggleStore(environment.coordinator), Reader(environment.coordinator)
             store.set(DISCOUNT, on=False)
