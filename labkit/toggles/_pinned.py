@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
@@ -14,9 +15,14 @@ class Pinned:
     """All toggles at a revision; it does not change. flags maps a toggle to its definition as JSON."""
 
     def __init__(self, revision: int, flags: Mapping[str, str]) -> None:
-        self.revision = revision
-        self._state = FlagdCore()
-        self._state.set_flags({"flags": {name: json.loads(text) for name, text in flags.items()}})
+        self.revision, self._flags = revision, dict(flags)
+
+    @cached_property
+    def _state(self) -> FlagdCore:
+        """The evaluator, made when the first request needs it: most revisions are news and no more."""
+        state = FlagdCore()
+        state.set_flags({"flags": {name: json.loads(text) for name, text in self._flags.items()}})
+        return state
 
     def enabled(self, name: str, *, key: str = "", default: bool = False) -> bool:
         """Tell whether a toggle is on for a key; default is for a toggle that is not there."""

@@ -137,7 +137,7 @@ class Reader:
 def _as_of(listing: Listing) -> int:
     """Return the revision to stamp: the staged one right after a switch, which all have prepared."""
     for key, entry in listing.entries.items():
-        if key.startswith(NOW) and entry.revision == listing.revision:
+        if key.startswith(NOW) and entry.revision == listing.revision and '"as_of"' in entry.value:
             as_of = json.loads(entry.value).get("metadata", {}).get("as_of")
             if as_of is not None:
                 return int(as_of)
