@@ -7,11 +7,13 @@ CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_ce
 TOTALS = {Request("POST", "/totals", {"cart": CART}): 1}
 NAME = "labkit/test-deployment-cart"
 N = 3
+SLOWER = r"\nimport time\nsoon = total_cents\ndef total_cents(*it): time.sleep(0.4); return soon(*it)\n"
 BAD = {
     "ends": 'FROM labkit/python:1\nCMD ["false"]',
     "silent": 'FROM labkit/python:1\nCMD ["sleep", "600"]',
     "crashes": f'FROM {NAME}:v2\nCMD ["timeout", "5", "python3", "-m", "labkit.service", "service:app"]',
     "breaks": f"FROM {NAME}:v2\nRUN echo 'total_cents = None' >> pricing.py",
+    "drags": f"FROM {NAME}:v2\nRUN printf '{SLOWER}' >> pricing.py",
 }
 
 

@@ -292,6 +292,21 @@ def test_a_version_that_answers_500_is_withdrawn_on_evidence(
     assert is_whole(fleet, {version(old): N})
 
 
+def test_a_version_that_is_slow_is_withdrawn_on_evidence(
+    fleet: Fleet, images: dict[str, str], old: str
+) -> None:
+    """None of its answers fails; those that take too long are counted instead."""
+    with customers(fleet) as load:
+        more(load)
+        failing, slow = Evidence(load, "drags"), Evidence(load, "drags", slow_ms=300)
+        done = canary(fleet, images["drags"], lambda: failing() or slow(), watch_s=60)
+        load.stop()
+    assert done.result is Result.ROLLED_BACK
+    assert "requests to drags took longer than 300 ms" in done.reason
+    assert failing.e_value < failing.line
+    assert is_whole(fleet, {version(old): N})
+
+
 def test_a_switch_that_breaks_is_undone_at_once(fleet: Fleet, images: dict[str, str], old: str) -> None:
     """The old instances stand by until health was asked, and themselves serve again."""
     before = set(fleet.states)

@@ -187,11 +187,13 @@ class DeploymentBoard(Following):
     def _line(self) -> str:
         version = f'"{self._version.value}"'
         image = f"images[{version}]"
-        surge, unavailable = self._surge.value, self._unavailable.value
+        judge = f"deployment.Evidence(load, {version})" if self.load else 'lambda: ""'
+        health = f", health={judge}" if self.load else ""
+        limits = f"surge={self._surge.value}, unavailable={self._unavailable.value}"
         return {
-            "rolling": f"deployment.rolling(fleet, {image}, surge={surge}, unavailable={unavailable})",
-            "blue/green": f"deployment.blue_green(fleet, {image}, keep=True)",
-            "canary": f"deployment.canary(fleet, {image}, deployment.Evidence(load, {version}))",
+            "rolling": f"deployment.rolling(fleet, {image}, {limits}{health})",
+            "blue/green": f"deployment.blue_green(fleet, {image}, keep=True{health})",
+            "canary": f"deployment.canary(fleet, {image}, {judge})",
         }[str(self._strategy.value)]
 
     def _begin(self, do: Callable[[], object]) -> None:

@@ -47,8 +47,9 @@ class Shown:
 
     @property
     def versions(self) -> list[str]:
-        """The versions that run or have answered, each with a colour of its own by its place."""
-        return sorted({it.version for it in self.cells} | {it for it in self.window if it})
+        """The versions that run or have ever answered, each with a colour and a letter by its place."""
+        answered = {key.version for key in self.measurement.cells if key.version}
+        return sorted({it.version for it in self.cells} | answered)
 
     def letter(self, version: str) -> str:
         """Return the letter that stands for a version where its name has no room; "?" for none of them."""
