@@ -1,5 +1,6 @@
 """Writes deployments down as facts, so that one whose process was killed is known for unfinished."""
 
+from collections import Counter
 from hashlib import sha256
 
 from labkit.artifacts import Fact, Kind, Reference, Subject
@@ -93,7 +94,7 @@ def upgraded(fleet: Fleet, deployment: Deployment) -> None:
 
 
 def _used(fleet: Fleet, image: str, state: str, reason: str) -> None:
-    environment = fleet.environment
+    environment, found = fleet.environment, fleet.instances
     fleet.workspace.artifacts.record(
         Kind.ENVIRONMENT_USED,
         Subject(fleet.service, Engine.find().image(image).digest),
@@ -104,8 +105,8 @@ def _used(fleet: Fleet, image: str, state: str, reason: str) -> None:
         deployer=str(Owner.process()),
         reason=reason,
         to_image=image,
-        instances=list(fleet.states),
-        versions=fleet.versions,
+        instances=[it.name for it in found],
+        versions=Counter(it.version for it in found),
     )
 
 

@@ -39,12 +39,10 @@ class Replacement:
         found = self.fleet.instances
         up = sorted((it for it in found if it.state == UP), key=lambda it: it.image == image)
         extra = up[: len(up) - wanted] if wanted and len(up) > wanted else []
-        kept = self._standing_by(image) if reuse else []
-        if up:
-            self.retire(extra)
-            self.sweep(kept)
-        names = {it.name for it in kept}
-        self.before = [it for it in self.fleet.instances if it.name not in names]
+        kept = _standing_by(found, image) if reuse else []
+        left = [*extra, *(it for it in _idle(found) if it not in kept)] if up else []
+        self.retire(left)
+        self.before = [it for it in found if it not in [*kept, *left]]
 
     def recover(self) -> None:
         """Introduce the instances again to a balancer that was restarted, and so has forgotten all of them.
@@ -70,11 +68,9 @@ class Replacement:
             if instance.name in known or (not known and instance.image == max(images, key=images.count)):
                 environment.balancer.admit(instance)
 
-    def sweep(self, but: Sequence[Instance] = ()) -> None:
-        """Remove the instances that get no requests, but for some."""
-        idle = [it for it in self.fleet.instances if it.state in {"waiting", "DRAIN", "MAINT"}]
-        names = {it.name for it in but}
-        self.retire([it for it in idle if it.name not in names])
+    def sweep(self) -> None:
+        """Remove the instances that get no requests."""
+        self.retire(_idle(self.fleet.instances))
 
     def replace(self, old: Sequence[Instance], image: str, unavailable: int = 0) -> None:
         """Retire some of the old instances, bring up new ones for all of them, then retire the others."""
@@ -88,7 +84,7 @@ class Replacement:
 
     def stand_by(self, image: str, count: int) -> list[Instance]:
         """Return so many instances of an image that are ready and get no requests; all or none."""
-        found = self._standing_by(image)[:count]
+        found = _standing_by(self.fleet.instances, image)[:count]
         return found + self._all([image] * (count - len(found)), self._prepare)
 
     def switch(self, to: Sequence[Instance], away: Sequence[Instance]) -> None:
@@ -99,9 +95,6 @@ class Replacement:
             self._step(instance.name, instance.image, State.IN_BALANCER)
         for instance in away:
             self._step(instance.name, instance.image, State.STANDING_BY)
-
-    def _standing_by(self, image: str) -> list[Instance]:
-        return [it for it in self.fleet.instances if it.image == image and it.state == "DRAIN"]
 
     def put_back(self) -> None:
         """Bring the fleet back to what it ran when it was tidied, by what serves now."""
@@ -178,3 +171,11 @@ class Replacement:
         step = Step(self.seconds, name, image, state)
         self.steps.append(step)
         self.tell(step)
+
+
+def _standing_by(instances: Sequence[Instance], image: str) -> list[Instance]:
+    return [it for it in instances if it.image == image and it.state == "DRAIN"]
+
+
+def _idle(instances: Sequence[Instance]) -> list[Instance]:
+    return [it for it in instances if it.state in {"waiting", "DRAIN", "MAINT"}]

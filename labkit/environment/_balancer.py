@@ -128,8 +128,7 @@ class Balancer:
     def switch(self, to: Iterable[Instance], away: Iterable[Instance]) -> None:
         """Give instances that are known their share of the requests, and others no new ones, in one go."""
         to = list(to)
-        for instance in to:
-            self._undirect(instance)
+        self._undirect(*to)
         ready = [f"set server {it.service}/{it.name} state ready" for it in to]
         self.tell(*ready, *(f"set server {it.service}/{it.name} state drain" for it in away))
 
@@ -197,10 +196,11 @@ class Balancer:
         self._map(CANARY_MAP, f"{instance.service}/salt", instance.container[:12])
         self._map(SHARE_MAP, instance.service, round(share * WHOLE))
 
-    def _undirect(self, instance: Instance) -> None:
-        mapped = self._mapped(CANARY_MAP)
-        for key in [key for key, name in mapped.items() if name == instance.name]:
-            self._map(CANARY_MAP, key, 0)
+    def _undirect(self, *instances: Instance) -> None:
+        names = {it.name for it in instances}
+        for key, name in self._mapped(CANARY_MAP).items():
+            if name in names:
+                self._map(CANARY_MAP, key, 0)
 
     def _map(self, file: str, key: str, value: object) -> None:
         """Set an entry of a map; 0 removes it."""

@@ -195,7 +195,7 @@ class Live:
     def _replicas(self, stop: Event) -> Replicas:
         outside = outside_of(self._scope.labels[Label.WORKSPACE], self._plan)
         starter = Starter(self._reach, self._plan, Watcher(self._engine, stop), outside)
-        return Replicas(starter, self.balancer, self._running_coordinator(self._scope.parts()))
+        return Replicas(starter, self.balancer, lambda: self._running_coordinator(self._scope.parts()))
 
     def _running_coordinator(self, parts: Iterable[Part]) -> Coordinator | None:
         """Return the coordinator, None when there is none, or it was paused, killed or removed."""

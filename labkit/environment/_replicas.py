@@ -1,6 +1,6 @@
 """The instances of a service: which there are, one more, one less."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -13,11 +13,11 @@ from labkit.environment._starter import Starter, instance_of
 
 @dataclass(frozen=True)
 class Replicas:
-    """The instances in one environment. coordinator is None where there is none, or it does not run."""
+    """The instances in one environment. coordinator returns None where there is none, or it does not run."""
 
     starter: Starter
     balancer: Balancer
-    coordinator: Coordinator | None
+    coordinator: Callable[[], Coordinator | None]
 
     def of(self, service: str) -> list[Instance]:
         """Return the instances of a service in the order of their numbers."""
@@ -62,8 +62,8 @@ class Replicas:
     def remove(self, instance: Instance) -> None:
         """Take an instance out of the balancer and the coordinator, and remove it."""
         self.balancer.remove(instance)
-        if self.coordinator:
-            self.coordinator.unregister(instance.service, instance.name)
+        if coordinator := self.coordinator():
+            coordinator.unregister(instance.service, instance.name)
         self.starter.scope.remove(instance.container)
 
 
