@@ -1,4 +1,4 @@
-"""A real etcd for tests, in a container of its own."""
+"""A real etcd for tests, as environments start it, in a container of its own."""
 
 import socket
 import time
@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.coordination import PORT, Coordinator
 from labkit.engine import SERVERS, Engine, Label, Owner
+from labkit.environment._coordinator import COMMAND
 
 PATIENCE_S = 20.0
 
@@ -31,15 +32,9 @@ def running_etcd() -> Iterator[Any]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"http://0.0.0.0:{PORT}"
     container = Engine.find().client.containers.run(
         SERVERS,
-        [
-            "etcd",
-            "--data-dir=/tmp/etcd",
-            f"--listen-client-urls={address}",
-            f"--advertise-client-urls={address}",
-        ],
+        COMMAND,
         detach=True,
         labels={str(Label.OWNER): str(Owner.process()), str(Label.ROLE): "test-coordinator"},
         ports={f"{PORT}/tcp": ("127.0.0.1", port)},

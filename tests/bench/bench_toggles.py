@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from coordinators import running_etcd
 
 from labkit import Environment, Workspace
-from labkit.coordination import Coordinator
+from labkit.coordination import PORT, Coordinator
 from labkit.deployment import Fleet, blue_green, image_of, scale
 from labkit.toggles import Reader, ToggleProvider, ToggleStore, switch
 
@@ -236,7 +236,9 @@ def staleness(etcd: object, reader: Reader) -> None:
 def main() -> None:
     """Print one JSON line a figure."""
     with running_etcd() as etcd:
-        store = ToggleStore(Coordinator("127.0.0.1", etcd.host_port, 2))
+        etcd.reload()
+        host = etcd.attrs["NetworkSettings"]["IPAddress"]  # as services reach it: through no published port
+        store = ToggleStore(Coordinator(host, PORT, 2))
         store.set(NAME, on=False)
         with followers(store) as readers:
             propagation(store, readers)
