@@ -1,8 +1,12 @@
-"""The one error type for users: what was expected, what was seen, and the next step."""
+"""The one error type for users: what was expected, what was seen, and the next step.
+
+LabError     a failure that the user can fix
+  NoAnswer   somebody does not answer; a library that expects a ConnectionError takes it as one
+"""
 
 
 class LabError(Exception):
-    """A failure that the user can mend.
+    """A failure that the user can fix.
 
     It renders as three short lines in a terminal and in a notebook, never as a traceback, because a learner
     who reads a traceback looks for the fault in labkit, not in what was asked of it.
@@ -24,3 +28,10 @@ class LabError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Return what IPython prints in place of a traceback (IPython's own hook for exceptions)."""
         return str(self).splitlines()
+
+
+class NoAnswer(LabError, ConnectionError):
+    """Somebody who should answer does not: a server, a container, a coordinator.
+
+    It is a ConnectionError too, so that code that retries what is not reachable needs to know nothing of it.
+    """

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Self
 
 from labkit.errors import LabError
@@ -84,6 +85,14 @@ class Reference:
         if self.role not in ROLES:
             raise LabError(f"a role: {', '.join(ROLES)}", repr(self.role), f"correct the role of {self.uri}")
         object.__setattr__(self, "digest", _one_form(self.digest))
+
+    @classmethod
+    def configuration(cls, values: Mapping[str, str]) -> "list[Reference]":
+        """Return a reference of the role config for each parameter, by name, with its value and its digest."""
+        return [
+            cls("config", f"{name}={value}", f"sha256:{sha256(value.encode()).hexdigest()}")
+            for name, value in sorted(values.items())
+        ]
 
     def to_json(self) -> dict[str, str]:
         """Return the reference as JSON data."""

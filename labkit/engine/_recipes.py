@@ -16,7 +16,7 @@ from labkit.engine._wheelhouse import unpack, wheelhouse
 
 HERE = Path(__file__).parent / "recipes"
 LABKIT = Path(__file__).parents[1]
-CARRIED = ("__init__.py", "errors.py", "coordination.py", "service", "toggles", "skew")
+CARRIED = ("__init__.py", "_http.py", "errors.py", "coordination.py", "service", "toggles", "skew")
 """What of labkit runs inside the system's containers."""
 
 

@@ -1,0 +1,74 @@
+"""The one writer and the one reader of tar archives."""
+
+import io
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
+
+Files = Mapping[str, bytes | Path]
+"""Path in the archive → content, a file, or a folder that is taken whole."""
+
+
+def pack(files: Files, *, times: bool = False, wanted: Callable[[PurePath], bool] = lambda _: True) -> bytes:
+    """Return a tar of files in the order of their paths, all of them root's.
+
+    times keeps the time of a file, and gives contents the present one; else every time is zero, so that the
+    same files make the same archive. wanted decides by the path inside of a folder what of it is taken. Only
+    files and what is inside of folders are written: the folders above keep their owner and mode.
+    """
+    store = io.BytesIO()
+    with tarfile.open(fileobj=store, mode="w") as archive:
+        for target, content in sorted(files.items()):
+            name = target.strip("/")
+            if isinstance(content, bytes):
+                _add_bytes(archive, name, content, time.time() if times else 0)
+            elif content.is_dir():
+                for path in sorted(content.rglob("*")):
+                    inside = path.relative_to(content)
+                    if wanted(inside):
+                        _add_path(archive, f"{name}/{inside.as_posix()}".lstrip("/"), path, times=times)
+            else:
+                _add_path(archive, name, content.resolve(), times=times)
+    return store.getvalue()
+
+
+def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes, at_s: float) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = len(content), 0o644, int(at_s)
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _add_path(archive: tarfile.TarFile, name: str, path: Path, *, times: bool) -> None:
+    entry = archive.gettarinfo(path, name)
+    entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, "", ""
+    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+    entry.mtime = entry.mtime if times else 0
+    if entry.isfile():
+        with path.open("rb") as file:
+            archive.addfile(entry, file)
+    else:
+        archive.addfile(entry)
+
+
+def unpack(archive: bytes, folder: Path) -> None:
+    """Write the files of a tar archive into a folder, never outside of it.
+
+    :raises tarfile.TarError: when an entry leads outside of the folder.
+    """
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(folder, filter="data")
+            return
+        for member in tar:  # Python before 3.11.4, such as Debian 12's own, has no filters
+            if not _stays_inside(member, folder.resolve()):
+                message = f"{member.name!r} leads outside of {folder}"
+                raise tarfile.ExtractError(message)
+            tar.extract(member, folder)
+
+
+def _stays_inside(member: tarfile.TarInfo, folder: Path) -> bool:
+    """Return whether an entry, and what it links to, lie in a folder."""
+    target = (folder / member.name).resolve()
+    link = target.parent / member.linkname if member.issym() else folder / member.linkname
+    return target.is_relative_to(folder) and link.resolve().is_relative_to(folder)

@@ -1,0 +1,77 @@
+"""The one block of work that Ctrl-C cannot tear: it runs in a thread of its own, and is told to stop."""
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+E = TypeVar("E")
+
+
+class Uninterruptible(Generic[T, E]):
+    """Runs work in a thread; what the work tells is heard in the thread that waits for it.
+
+    Python raises KeyboardInterrupt in the main thread wherever that stands. Here it stands in nothing but a
+    wait. The work is given `stop`, and asks it between its steps whether to end early.
+    """
+
+    def __init__(self, work: Callable[[Event], T]) -> None:
+        self.stop = Event()
+        self._work = work
+        self._events: SimpleQueue[E | None] = SimpleQueue()
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+
+    def emit(self, event: E) -> None:
+        """Hand an event to the thread that waits; the work calls this."""
+        self._events.put(event)
+
+    def run(
+        self, listen: Callable[[E], object] = lambda _: None, undo: Callable[[T], object] | None = None
+    ) -> T:
+        """Return the result of the work, or raise its error.
+
+        listen gets each event. An exception in this thread meanwhile, Ctrl-C or one of listen, sets `stop`
+        and is raised when the work has come to its end, never before: a second Ctrl-C changes nothing. When
+        the work succeeded all the same, undo takes its result back; None leaves it.
+        """
+        interrupt = self._wait(Thread(target=self._run, name="labkit-uninterruptible"), listen)
+        if interrupt is None and self._error is None:
+            return self._results[0]
+        if undo is not None and self._results:
+            result = self._results[0]
+            uninterruptible(lambda _: undo(result))
+        raise interrupt or self._error or AssertionError
+
+    def _wait(self, thread: Thread, listen: Callable[[E], object]) -> BaseException | None:
+        """Start the thread and hear it to its end; return the first exception that came meanwhile."""
+        interrupt: BaseException | None = None
+        event: E | None
+        while True:
+            try:
+                if thread.ident is None:
+                    thread.start()
+                if (event := self._events.get()) is None:
+                    return interrupt
+                if interrupt is None:
+                    listen(event)
+            except BaseException as raised:  # noqa: BLE001 - Ctrl-C, or what else a signal handler raises
+                if thread.ident is None and not isinstance(raised, KeyboardInterrupt):
+                    return raised
+                interrupt = interrupt or raised
+                self.stop.set()
+
+    def _run(self) -> None:
+        try:
+            self._results.append(self._work(self.stop))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._error = error
+        finally:
+            self._events.put(None)
+
+
+def uninterruptible(work: Callable[[Event], T], undo: Callable[[T], object] | None = None) -> T:
+    """Run work that tells nothing; see Uninterruptible.run."""
+    block: Uninterruptible[T, None] = Uninterruptible(work)
+    return block.run(undo=undo)
