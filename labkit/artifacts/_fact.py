@@ -88,7 +88,7 @@ class Reference:
 
     @classmethod
     def configuration(cls, values: Mapping[str, str]) -> "list[Reference]":
-        """Return a reference of the role config for each parameter, by name, with its value and its digest."""
+        """Return a reference of role config for each parameter, by name, with its value and its digest."""
         return [
             cls("config", f"{name}={value}", f"sha256:{sha256(value.encode()).hexdigest()}")
             for name, value in sorted(values.items())
