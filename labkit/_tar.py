@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 
 Files = Mapping[str, bytes | Path]
-"""Path in the archive → content, a file, or a folder that is taken whole."""
+"""Path in the archive → content, a file, or a folder that is taken whole; one that ends in / is a folder."""
 
 
 def pack(files: Files, *, times: bool = False, wanted: Callable[[PurePath], bool] = lambda _: True) -> bytes:
@@ -22,7 +22,7 @@ def pack(files: Files, *, times: bool = False, wanted: Callable[[PurePath], bool
         for target, content in sorted(files.items()):
             name = target.strip("/")
             if isinstance(content, bytes):
-                _add_bytes(archive, name, content, time.time() if times else 0)
+                _add_bytes(archive, target, content, time.time() if times else 0)
             elif content.is_dir():
                 for path in sorted(content.rglob("*")):
                     inside = path.relative_to(content)
@@ -34,8 +34,10 @@ def pack(files: Files, *, times: bool = False, wanted: Callable[[PurePath], bool
 
 
 def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes, at_s: float) -> None:
-    entry = tarfile.TarInfo(name)
+    entry = tarfile.TarInfo(name.strip("/"))
     entry.size, entry.mode, entry.mtime = len(content), 0o644, int(at_s)
+    if name.endswith("/"):
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
     archive.addfile(entry, io.BytesIO(content))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.coordination import PORT, Coordinator
 from labkit.engine import SERVERS, Engine, Label, Owner
-from labkit.environment._coordinator import COMMAND
+from labkit.etcd import COMMAND
 
 PATIENCE_S = 20.0
 
@@ -34,7 +34,7 @@ def running_etcd() -> Iterator[Any]:
         port = free.getsockname()[1]
     container = Engine.find().client.containers.run(
         SERVERS,
-        COMMAND,
+        list(COMMAND),
         detach=True,
         labels={str(Label.OWNER): str(Owner.process()), str(Label.ROLE): "test-coordinator"},
         ports={f"{PORT}/tcp": ("127.0.0.1", port)},

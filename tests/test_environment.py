@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from labkit.artifacts import Kind
+from labkit.balancer import Listener
+from labkit.balancer._configuration import configuration
 from labkit.engine import Engine, Label, Owner
 from labkit.environment import Environment
-from labkit.environment._haproxy import configuration
 from labkit.environment._plan import Plan
 from labkit.errors import LabError
 from labkit.system import System
@@ -64,7 +65,7 @@ def get(url: str, headers: dict[str, str] | None = None) -> Any:
 def test_a_plan_survives_the_label_that_carries_it(system: System) -> None:
     """A plan read back from its label is the same plan, so another process knows as much as its maker."""
     plan = Plan.make(system, "staging", None, {"discount_percent": 20}, "a commit")
-    assert Plan.from_label(plan.to_label()) == plan
+    assert Plan.from_labels(plan.to_labels()) == plan
 
 
 def test_each_stage_has_the_elements_it_needs(system: System) -> None:
@@ -103,7 +104,9 @@ def test_services_find_each_other_by_name_and_only_the_owner_gets_the_database(s
 
 def test_the_balancer_listens_on_every_service_port_and_repeats_nothing(system: System) -> None:
     """One listener a service with its readiness check, no retries, and no server before run time."""
-    text = configuration(Plan.make(system, "integration", None, {}, "").services)
+    services = Plan.make(system, "integration", None, {}, "").services
+    listeners = [Listener(service.name, service.port, service.ready) for service in services]
+    text = configuration(listeners)
     assert "listen cart\n    bind :8002\n" in text
     assert "uri /readyz" in text
     assert "retries 0" in text
@@ -311,7 +314,7 @@ def test_an_instance_joins_and_leaves_while_clients_are_served(environment: Envi
     environment.balancer.drain(old)
     told = {get(f"{environment.urls['cart']}/version")["instance"] for _ in range(6)}
     assert told == {"cart-2"}
-    environment.balancer.remove(old)
+    environment.balancer.forget(old)
     assert set(environment.balancer.servers("cart")) >= {"cart-2"}
     environment.balancer.add(old)
     environment.remove_instance(new)

@@ -18,9 +18,9 @@ import pytest
 from images import remove_images
 
 from labkit.artifacts import Kind
+from labkit.containers import refusals
 from labkit.engine import Engine, ImageMissing, Label, NoEngine, Owner, build_service_image
 from labkit.environment import Environment, NotReady
-from labkit.environment._part import refusals
 from labkit.environment._plan import Plan
 from labkit.errors import LabError
 from labkit.system import System
@@ -205,7 +205,7 @@ def test_a_new_instance_that_is_not_ready_leaves_the_others_serving(
         with pytest.raises(NotReady, match="lonely-2 answers"):
             made.add_instance("lonely", built.ref, deadline_s=4)
         assert [(it.name, it.state) for it in made.instances("lonely")] == [("lonely-1", "UP")]
-        assert made.balancer.servers("lonely-waiting") == {}
+        assert made.balancer.servers("lonely-checked") == {}
         (first,) = made.instances("lonely")
         second = made.add_instance("lonely", first.image)
         engine.client.containers.get(second.container).kill()

@@ -78,7 +78,9 @@ def test_what_only_reads_may_be_real_anywhere(system: System) -> None:
     """The one that was asked for is real, the other stays a stub, and the label carries that on."""
     plan = Plan.make(system, "integration", None, {}, "", real=["rates"])
     assert ([it.name for it in plan.providers], [it.name for it in plan.stubs]) == (["rates"], ["payments"])
-    assert [it.writes for it in Plan.from_label(plan.to_label()).external] == [True, False]
+    again = Plan.from_labels(plan.to_labels())
+    assert again is not None
+    assert [external.writes for external in again.external] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from labkit import load
 from labkit.artifacts import Kind
 from labkit.engine import Engine, Label
 from labkit.environment import Captured, Environment, read_capture
-from labkit.environment._capture import _read
+from labkit.environment.elements.capture import read_log
 from labkit.errors import LabError
 from labkit.load._replay import Replay
 from labkit.workspace import Workspace
@@ -67,9 +67,9 @@ def test_a_log_is_read_in_the_order_in_which_requests_came() -> None:
         line | {"path": "", "method": "", "ended_s": 100.6, "took_s": 0.0},
         line | {"path": "/slow", "ended_s": 101.0, "took_s": 0.9},
     ]
-    found = _read("".join(f"{json.dumps(it)}\n" for it in told).encode())
+    found = read_log("".join(f"{json.dumps(it)}\n" for it in told).encode())
     assert [(it.path, it.at_s, it.ms) for it in found] == [("/slow", 0.0, 900.0), ("/quick", 0.3, 100.0)]
-    assert _read(b"") == []
+    assert read_log(b"") == []
 
 
 def test_a_replay_keeps_times_order_and_bodies() -> None:
@@ -195,6 +195,6 @@ def test_a_capture_whose_environment_was_cleaned_up_says_so(workspace: Workspace
     made = Environment.create(workspace.system, "integration", workspace=workspace)
     capture = made.capture()
     made.clean_up()
-    with pytest.raises(LabError, match="its door is gone") as caught:
+    with pytest.raises(LabError, match="its proxy is gone") as caught:
         capture.requests()
     assert "before its environment is cleaned up" in caught.value.next_step

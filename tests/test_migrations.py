@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from labkit.environment._migrations import migrate
+from labkit.postgres import migrate
 from labkit.errors import LabError
 
 pytest_plugins = ["postgres"]

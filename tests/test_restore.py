@@ -12,8 +12,9 @@ import pytest
 
 from labkit.artifacts import Kind
 from labkit.engine import Engine, Label
-from labkit.environment import Database, Environment, Kept
+from labkit.environment import Environment
 from labkit.errors import LabError
+from labkit.postgres import Database, SnapshotStrategy
 from labkit.workspace import Workspace
 
 pytestmark = pytest.mark.engine
@@ -66,18 +67,18 @@ def databases(database: Database) -> set[str]:
         return {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
 
 
-def spoil(kept: Kept, *changes: str) -> None:
+def spoil(kept: SnapshotStrategy, *changes: str) -> None:
     """Change what was kept, as a test would."""
     with kept.connect() as connection:
         for change in changes:
             connection.execute(change)
 
 
-@pytest.mark.parametrize("way", ["template", "spare clone", "dump", "container"])
-def test_everything_comes_back_as_often_as_asked(database: Database, way: str) -> None:
+@pytest.mark.parametrize("strategy", ["template", "pre-built clone", "dump", "container"])
+def test_everything_comes_back_as_often_as_asked(database: Database, strategy: str) -> None:
     """Rows, sequences and schema are as they were after each of several restores, whoever is connected."""
     before = database.fingerprint()
-    with database.keep(way) as kept:
+    with database.snapshot_by(strategy) as kept:
         for _ in range(3):
             spoil(kept, ROWS, SEQUENCE, SCHEMA)
             assert database.fingerprint() != before
@@ -87,13 +88,13 @@ def test_everything_comes_back_as_often_as_asked(database: Database, way: str) -
                 with pytest.raises(psycopg.OperationalError):
                     other.execute("SELECT 1")
             assert database.fingerprint() == before
-        assert len(kept.seconds) == 3
+        assert len(kept.restores_s) == 3
 
 
 def test_truncate_and_load_brings_rows_and_sequences_back_but_no_schema(database: Database) -> None:
     """Self-references, generated columns, identities and odd names load; an added column stays."""
     before = database.fingerprint()
-    with database.keep("truncate and load") as kept:
+    with database.snapshot_by("truncate and load") as kept:
         for _ in range(2):
             spoil(kept, ROWS, SEQUENCE)
             assert database.fingerprint() != before
@@ -110,7 +111,7 @@ def test_truncate_and_load_brings_rows_and_sequences_back_but_no_schema(database
 def test_a_rollback_brings_back_what_its_connection_did(database: Database) -> None:
     """Rows and schema come back, also after a commit inside a block; a sequence does not."""
     before = database.fingerprint()
-    with database.keep("rollback") as kept:
+    with database.snapshot_by("rollback") as kept:
         for _ in range(2):
             spoil(kept, ROWS, SCHEMA)
             kept.restore()
@@ -123,7 +124,7 @@ def test_a_rollback_brings_back_what_its_connection_did(database: Database) -> N
 def test_a_rollback_does_not_undo_what_another_connection_did(database: Database) -> None:
     """What a service commits on its own connection stays."""
     before = database.fingerprint()
-    with database.keep("rollback") as kept:
+    with database.snapshot_by("rollback") as kept:
         with database.connect() as service:
             service.execute(ROWS)
         kept.restore()
@@ -132,7 +133,7 @@ def test_a_rollback_does_not_undo_what_another_connection_did(database: Database
 
 def test_a_rollback_says_that_somebody_committed(database: Database) -> None:
     """A COMMIT ends the transaction that a rollback needs; the message names it and the way that helps."""
-    with database.keep("rollback") as kept:
+    with database.snapshot_by("rollback") as kept:
         with pytest.raises(psycopg.Error), kept.connect() as connection:
             connection.execute(ROWS)
             connection.execute("COMMIT")
@@ -140,8 +141,8 @@ def test_a_rollback_says_that_somebody_committed(database: Database) -> None:
             kept.restore()
 
 
-@pytest.mark.parametrize("way", Database.ways)
-def test_nothing_of_a_way_is_left(environment: Environment, database: Database, way: str) -> None:
+@pytest.mark.parametrize("strategy", Database.strategies)
+def test_nothing_of_a_way_is_left(environment: Environment, database: Database, strategy: str) -> None:
     """Databases, files, images and threads that a way took are given back, also after an error."""
     engine, mine = Engine.find(), {Label.ENVIRONMENT: environment.name}
 
@@ -149,10 +150,10 @@ def test_nothing_of_a_way_is_left(environment: Environment, database: Database, 
         files = in_container(environment, "ls /var/lib/postgresql")
         kinds = [thing.kind for thing in engine.owned(mine)]
         # A container's image stays while a container stands on it; another test sees to that one.
-        return databases(database), files, sorted(it for it in kinds if it != "image" or way != "container")
+        return databases(database), files, sorted(it for it in kinds if it != "image" or strategy != "container")
 
     before = there()
-    with pytest.raises(ZeroDivisionError), database.keep(way) as kept:
+    with pytest.raises(ZeroDivisionError), database.snapshot_by(strategy) as kept:
         spoil(kept, ROWS)
         kept.restore()
         raise ZeroDivisionError
@@ -181,36 +182,36 @@ def test_services_go_on_after_their_database_was_replaced(environment: Environme
     """The shop answers after a restore by each way that ends connections, the container's too."""
     database = environment.database
     assert database is not None
-    for way in ("template", "spare clone", "container"):
-        with database.keep(way) as kept:
+    for strategy in ("template", "pre-built clone", "container"):
+        with database.snapshot_by(strategy) as kept:
             spoil(kept, "UPDATE products SET stock = 1")
             kept.restore()
-            assert stock(environment) == 5, way
+            assert stock(environment) == 5, strategy
     assert environment.element("database").state == "running"
 
 
 def test_a_spare_is_made_again_for_each_restore(database: Database) -> None:
     """Restores right after each other wait for the next copy; none gives a half-made one."""
     before = database.fingerprint()
-    with database.keep("spare clone") as kept:
+    with database.snapshot_by("pre-built clone") as kept:
         for _ in range(4):
             spoil(kept, ROWS)
             kept.restore()
             assert database.fingerprint() == before
         kept.await_ready()
-        assert {name for name in databases(database) if name.startswith("spare_")}
+        assert {name for name in databases(database) if name.startswith("clone_")}
 
 
 def test_a_spare_that_cannot_be_made_says_so_and_leaves_the_database(database: Database) -> None:
     """When its template is gone, the restore is refused by name and the database stays in use."""
-    with database.keep("spare clone") as kept:
+    with database.snapshot_by("pre-built clone") as kept:
         kept.restore()
         kept.await_ready()
         with database.connect(autocommit=True) as connection:
             (copy,) = (name for name in databases(database) if name.startswith("kept_"))
             connection.execute(f"DROP DATABASE {copy}")
         kept.restore()
-        with pytest.raises(LabError, match=r"spare clone[\s\S]*kept_"):
+        with pytest.raises(LabError, match=r"pre-built clone[\s\S]*kept_"):
             kept.restore()
         assert database.fingerprint()
 
@@ -219,7 +220,7 @@ def test_a_dump_that_cannot_be_read_leaves_the_database_and_nothing_half_made(
     environment: Environment, database: Database
 ) -> None:
     """The message says what pg_restore said; the database is in use as before, and alone."""
-    with database.keep("dump") as kept:
+    with database.snapshot_by("dump") as kept:
         before = databases(database), database.fingerprint()
         in_container(environment, "for file in /var/lib/postgresql/????????; do echo broken > $file; done")
         with pytest.raises(LabError, match=r"pg_restore[\s\S]*archive"):
@@ -229,21 +230,21 @@ def test_a_dump_that_cannot_be_read_leaves_the_database_and_nothing_half_made(
 
 def test_an_unknown_way_is_refused(database: Database) -> None:
     """The message lists the ways."""
-    with pytest.raises(LabError, match="rollback, template, spare clone, truncate and load, dump, container"):
-        database.keep("magic")
+    with pytest.raises(LabError, match="rollback, template, pre-built clone, truncate and load, dump, container"):
+        database.snapshot_by("magic")
 
 
 def test_a_use_of_a_way_is_recorded(workspace: Workspace, environment: Environment) -> None:
     """The artifact database tells the way, how often it restored, and the median of its seconds."""
     assert environment.database is not None
-    with environment.database.keep("rollback") as kept:
+    with environment.database.snapshot_by("rollback") as kept:
         kept.restore()
         kept.restore()
     fact = workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=environment.name)[-1]
     said = fact.predicate
-    assert (said["use"], said["way"], said["restores"]) == ("keep", "rollback", 2)
+    assert (said["use"], said["strategy"], said["restores"]) == ("keep", "rollback", 2)
     assert 0 <= said["restore_s"] < 1
-    assert said["keep_s"] > 0
+    assert said["snapshot_s"] > 0
 
 
 def test_the_images_go_with_the_environment(workspace: Workspace) -> None:
@@ -252,7 +253,7 @@ def test_the_images_go_with_the_environment(workspace: Workspace) -> None:
     with Environment.create(workspace.system, "integration", workspace=workspace) as made:
         assert made.database is not None
         for _ in range(2):
-            with made.database.keep("container") as kept:
+            with made.database.snapshot_by("container") as kept:
                 kept.restore()
         assert "image" in {thing.kind for thing in engine.owned({Label.ENVIRONMENT: made.name})}
     assert engine.owned({Label.ENVIRONMENT: made.name}) == []
@@ -269,7 +270,7 @@ from labkit.workspace import Workspace
 
 workspace = Workspace.open(Path(sys.argv[1]))
 it = Environment.create(workspace.system, "integration", workspace=workspace)
-kept = it.database.keep("container")
+kept = it.database.snapshot_by("container")
 kept.restore()
 print(it.name, flush=True)
 sys.stdin.read()

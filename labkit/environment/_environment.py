@@ -1,39 +1,76 @@
 """One environment's life: create, use, clean up."""
 
+import builtins
+import json
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
+from threading import Event, Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
+from labkit._tar import Files
+from labkit._uninterruptible import uninterruptible
+from labkit.balancer import CHECKED, Balancer
+from labkit.containers import (
+    Container,
+    ContainerInfo,
+    Element,
+    Namespace,
+    NameTaken,
+    adopt,
+    find_engine,
+    read_logs,
+)
+from labkit.coordination import Coordinator
 from labkit.engine import Completed, Label, Owner
-from labkit.environment._apart import apart
-from labkit.environment._capture import Capture
-from labkit.environment._creation import Progress
-from labkit.environment._harness import place_of
-from labkit.environment._images import versions
-from labkit.environment._instance import Instance
-from labkit.environment._live import Live
-from labkit.environment._making import Order, delete, make, plan_of_order
-from labkit.environment._part import IDENTITY, Scope, find_engine
+from labkit.environment import _record
+from labkit.environment._create import Creation, delete
+from labkit.environment._graph import Call, calls_of
+from labkit.environment._images import Progress, versions
+from labkit.environment._inventory import ElementStatus, status_of
 from labkit.environment._plan import Plan
-from labkit.environment._run import TIMEOUT_S, Files
-from labkit.environment._saving import save_results
-from labkit.environment._starter import SERVICE_S
-from labkit.environment._status import EnvironmentStatus, plan_of, statuses, traces
+from labkit.environment._recording import record
+from labkit.environment._status import EnvironmentStatus, labelled, statuses
+from labkit.environment.elements import elements_of
+from labkit.environment.elements.capture import Capture, RecordingProxy
+from labkit.environment.elements.instance import READY_S, WAITING, Instance
+from labkit.environment.elements.runner import APP, Module, Runner
+from labkit.environment.elements.stubs import Stub, Stubs
 from labkit.errors import LabError
-from labkit.system import System
+from labkit.etcd import Etcd
+from labkit.postgres import Database, Postgres
+from labkit.system import Recording, System
 from labkit.workspace import Workspace
 
-Names = list[str]
-"""Inside of the class, `list` is the verb."""
+COMMAND_S = 600.0
+WORK = "/work"
+E = TypeVar("E", bound=Element)
+SPEECHLESS = ("harness",)
+"""Roles whose logs say nothing."""
 
 
-class Environment(Live):
+class Environment:
     """A live environment, made by `create` or found again by `attach`; leaving its `with` block cleans it up.
 
     It holds no state of its own: what it answers is read from the engine and its elements each time.
     """
+
+    def __init__(self, workspace: Workspace, namespace: Namespace, plan: Plan | None) -> None:
+        """Look at an environment that lives; create and attach do that. plan None: parts of it are gone."""
+        self._workspace, self._plan_found = workspace, plan
+        on_use = partial(_record.used, workspace, plan) if plan else namespace.on_use
+        self._namespace = Namespace(
+            namespace.engine, namespace.name, namespace.labels, namespace.network, on_use
+        )
+        self._engine = namespace.engine
+        self._one_runner = Lock()
+        self._added: dict[str, Element] = {}
+
+    # ---- create, find ----
 
     @classmethod
     def create(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
@@ -48,7 +85,7 @@ class Environment(Live):
         config: Mapping[str, object] | None = None,
         real: Collection[str] = (),
         because: str = "asked for by hand",
-        ready_s: float = SERVICE_S,
+        ready_s: float = READY_S,
         progress: Progress | None = None,
     ) -> Self:
         """Create an environment and return it when all of it is ready.
@@ -59,33 +96,25 @@ class Environment(Live):
         that Workspace.open finds. config overrides configuration parameters. real names read-only external
         services that are called for real here, beside those that system.toml says so of. because is the event
         that caused the creation, which is recorded. ready_s is how long each instance may take to be ready,
-        in seconds. progress gets a sentence for each element that is ready.
+        in seconds. progress gets a sentence for each element that is ready, and for what takes longer.
 
         :raises LabError: for a configuration that cannot work, a read-write external service that is to be
-            real outside production (nothing has started by then), an image that is missing, a part that does
-            not get ready, or an engine that is gone. All that was started is removed before.
+            real outside production (nothing has started by then), an image that is missing, an element that
+            does not get ready, or an engine that is gone. All that was started is removed before.
         """
         workspace = workspace or Workspace.open()
-        order = Order(
-            system=system,
-            stage=stage,
-            workspace=workspace,
-            images=images,
-            module=module,
+        # Planned before the engine is asked: what cannot work must not start.
+        plan = Plan.make(system, stage, module, config or {}, because, real)
+        creation = Creation(
+            find_engine(),
+            system,
+            plan,
+            workspace,
             owner=owner,
-            config=config or {},
-            real=real,
-            because=because,
             ready_s=ready_s,
             progress=progress or (lambda _: None),
         )
-        plan = plan_of_order(order)  # before the engine is asked: what cannot work must not start
-        return cls(workspace, make(find_engine(), order, plan), plan)
-
-    @staticmethod
-    def list(workspace: Workspace) -> list[EnvironmentStatus]:
-        """Return the live environments of a workspace, the oldest first."""
-        return statuses(find_engine(), workspace.id)
+        return cls(workspace, *creation.run(images))
 
     @classmethod
     def attach(cls, name: str, workspace: Workspace | None = None) -> Self:
@@ -94,18 +123,339 @@ class Environment(Live):
         :raises LabError: when there is none of that name in the workspace.
         """
         workspace, engine = workspace or Workspace.open(), find_engine()
-        found = traces(engine, {Label.WORKSPACE: workspace.id, Label.ENVIRONMENT: name})
-        if not found:
+        things = labelled(engine, {Label.WORKSPACE: workspace.id, Label.ENVIRONMENT: name})
+        if not things:
             known = ", ".join(status.name for status in statuses(engine, workspace.id)) or "none is alive"
-            raise LabError(
-                f"an environment of this workspace: {known}", repr(name), "labkit environment list"
+            expected = f"an environment of this workspace: {known}"
+            raise LabError(expected, repr(name), "labkit environment list")
+        plans = (Plan.from_labels(thing.labels) for thing in things)
+        plan = next((plan for plan in plans if plan), None)
+        carried = (Label.WORKSPACE, Label.ENVIRONMENT, Label.OWNER, Label.STAGE)
+        labels = {str(label): things[0].labels.get(label, "") for label in carried}
+        return cls(workspace, Namespace(engine, name, labels, "" if plan and plan.module else name), plan)
+
+    @staticmethod
+    def list(workspace: Workspace) -> builtins.list[EnvironmentStatus]:
+        """Return the live environments of a workspace, the oldest first."""
+        return statuses(find_engine(), workspace.id)
+
+    # ---- what it is ----
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace that it belongs to."""
+        return self._workspace
+
+    @property
+    def name(self) -> str:
+        """The environment's name, unique in its workspace."""
+        return self._namespace.name
+
+    @property
+    def stage(self) -> str:
+        """The stage: development, integration, staging or production."""
+        return self._namespace.labels[Label.STAGE]
+
+    @property
+    def owner(self) -> str:
+        """Who it belongs to, as its label says: a process or the workspace; see Owner."""
+        return self._namespace.labels[Label.OWNER]
+
+    @property
+    def configuration(self) -> Mapping[str, str]:
+        """The configuration that was bound at creation, as environment variables."""
+        return self._plan.configuration
+
+    @property
+    def url(self) -> str:
+        """Where clients reach the system: the entry service, through the load balancer.
+
+        :raises NoAnswer: when the balancer does not run.
+        """
+        if not self._plan.entry:
+            raise self._absent("an entry service")
+        return self.urls[self._plan.entry]
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where each service is reached through the load balancer, by name."""
+        if not self._plan.services:
+            return {}
+        self.balancer.reload()  # one that was restarted is published elsewhere
+        host, port = self._engine.host, self.balancer.port
+        return {service.name: f"http://{host}:{port(service.port)}" for service in self._plan.services}
+
+    # ---- its elements ----
+
+    @cached_property
+    def balancer(self) -> Balancer:
+        """The load balancer."""
+        return self._one(Balancer)
+
+    @cached_property
+    def database(self) -> Database | None:
+        """The database, None when the system has none or the stage needs none."""
+        return Database(self._plan.database, self._one(Postgres)) if self._plan.database else None
+
+    @cached_property
+    def _etcd(self) -> Etcd:
+        return self._one(Etcd)
+
+    @property
+    def coordinator(self) -> Coordinator | None:
+        """A client of the coordinator, None in a stage without one.
+
+        :raises NoAnswer: when the coordinator does not run.
+        """
+        return self._etcd.client() if self._plan.coordinator else None
+
+    def elements(self) -> builtins.list[ElementStatus]:
+        """Return how every element is now, by role and name; what should be there and is not is missing."""
+        elements = self._elements()
+        running = {element.name for element in elements.values() if element.engine_state == "running"}
+        balancer = self.balancer if "balancer" in running else None
+        return status_of(elements.values(), balancer, self._running_coordinator(running))
+
+    def element(self, name: str) -> Element:
+        """Return one element by its name, such as "database" or "cart-2", with its verbs.
+
+        :raises LabError: when there is none of that name.
+        """
+        elements = self._elements()
+        if name not in elements:
+            known = ", ".join(sorted(elements))
+            raise LabError(f"an element of {self.name}: {known}", repr(name), "name one of them")
+        return elements[name]
+
+    def add(self, container: Container, name: str | None = None) -> Container:
+        """Start somebody's own testcontainers container in this environment, and return it when it is ready.
+
+        Services find it by its name; None takes that of its class, as "redis" of RedisContainer, or else of
+        its image. It is watched, recorded, found by `element` and cleaned up as all others are.
+
+        :raises LabError: when it was started already, or the name is taken.
+        """
+        name = name or _name_of(container)
+        if name in self._elements():
+            expected = f"a name that no element of {self.name} has"
+            raise LabError(expected, repr(name), f'environment.add(container, "{name}-2")')
+        element: Any = adopt(container, self._namespace, name)
+
+        def work(stop: Event) -> Container:
+            element.namespace = self._with(stop)
+            element.start()
+            element.namespace = self._namespace
+            return container
+
+        added = uninterruptible(work, lambda _: element.stop())
+        self._added[name] = element
+        self._namespace.on_use("add", element=name, image=element.image)
+        return added
+
+    @property
+    def stubs(self) -> builtins.list[str]:
+        """The names of the external services that a stub answers for."""
+        return [external.name for external in self._plan.stubs]
+
+    def stub(self, name: str) -> Stub:
+        """Return the stub of an external service.
+
+        :raises LabError: when that is real here, or there is none of that name.
+        """
+        if name not in self.stubs:
+            listed = ", ".join(self.stubs) or "none, for the external services are real here"
+            raise LabError(f"a stub of {self.name}: {listed}", repr(name), "name one of them")
+        return self._one(Stubs).stub(name)
+
+    def record(self, name: str, requests: Iterable[str]) -> Recording:
+        """Ask an external service that is real here, and return its answers for a stub to give.
+
+        requests are such as "GET /rates/EUR".
+
+        :raises LabError: when it is not real here, or not read-only, or does not answer with JSON.
+        """
+        external = {provider.name: provider for provider in self._plan.providers}.get(name)
+        if external is None:
+            known = ", ".join(provider.name for provider in self._plan.providers) or "none"
+            next_step = f"create an environment with real=[{name!r}] and record there"
+            expected = f"an external service that is real in {self.name}"
+            raise LabError(expected, f"{name!r}; real here: {known}", next_step)
+        port = self._elements()[name].port(external.port)
+        recording = record(external, self._engine.host, port, requests)
+        self._namespace.on_use("record", external=name, requests=[*recording.answers])
+        return recording
+
+    # ---- instances of services ----
+
+    def instances(self, service: str) -> builtins.list[Instance]:
+        """Return the instances of a service by number, as they are now."""
+        self._plan.service(service)
+        listed = [one for one in self._namespace.containers() if one.role == "service"]
+        instances = [self._instance(one) for one in listed if one.service == service]
+        with suppress(OSError):  # a balancer that does not answer knows nothing of them
+            servers = self.balancer.servers(service)
+            for instance in instances:
+                known = servers.get(instance.name)
+                instance.balancer_state = known.status if known else WAITING
+        return sorted(instances, key=lambda instance: _number(instance.name))
+
+    def add_instance(
+        self, service: str, image: str, *, version: str | None = None, deadline_s: float = READY_S
+    ) -> Instance:
+        """Start one more instance of a service and return it when it is ready; it gets no requests yet.
+
+        version None is what the image says of itself.
+
+        :raises NotReady: when it is not ready within deadline_s seconds; it is removed by then.
+        """
+        version = version or versions(self._engine, {service: image})[service]
+
+        def work(stop: Event) -> Instance:
+            instance = self._start_instance(self._with(stop), service, image, version)
+            try:
+                instance.await_health_check(deadline_s, CHECKED)
+            except BaseException:
+                instance.stop()
+                raise
+            instance.namespace, instance.balancer_state = self._namespace, WAITING
+            return instance
+
+        return uninterruptible(work, self.remove_instance)
+
+    def _start_instance(self, namespace: Namespace, service: str, image: str, version: str) -> Instance:
+        """Start one under the next free number; somebody else may take that at the same moment."""
+        planned = self._plan.service(service)
+        taken = [_number(one.name)[0] for one in namespace.containers() if one.service == service]
+        for number in count(max(taken, default=0) + 1):
+            instance = Instance(
+                namespace, self._plan, planned, f"{service}-{number}", image, version, lambda: self.balancer
             )
-        plan = Plan.from_label(text) if (text := plan_of(found)) else None
-        common = {str(it): found[0].labels.get(it, "") for it in (*IDENTITY, Label.OWNER, Label.STAGE)}
-        return cls(workspace, Scope(engine, name, common, "" if plan and plan.module else name), plan)
+            try:
+                return instance.start()
+            except NameTaken:
+                continue
+        raise AssertionError  # pragma: no cover - numbers do not end
+
+    def remove_instance(self, instance: Instance) -> None:
+        """Take an instance out of the balancer and remove it; drain it first to lose no request."""
+
+        def work(_: Event) -> None:
+            self.balancer.forget(instance)
+            running = {one.name for one in self._namespace.containers() if one.state == "running"}
+            if coordinator := self._running_coordinator(running):
+                coordinator.unregister(instance.service, instance.name)
+            instance.stop()
+
+        uninterruptible(work)
+
+    # ---- use ----
+
+    def run(
+        self,
+        command: Sequence[str] | str,
+        *,
+        image: str | None = None,
+        files: Files | None = None,
+        environment: Mapping[str, str] | None = None,
+        timeout_s: float = COMMAND_S,
+    ) -> Completed:
+        """Run a command in the module's container at /app, or beside the services; return what came of it.
+
+        Beside the services, the command runs in the test runner: a container in their network, which stays
+        until clean-up; each command has a folder of its own. With image, the command runs in a new container
+        of that image, which is removed afterwards. files are put into the folder first.
+        """
+        words = command if isinstance(command, str) else shlex.join(command)
+        done = self._run(command, image, files or {}, environment or {}, timeout_s)
+        self._namespace.on_use("run", command=words, exit_code=done.exit_code, seconds=round(done.seconds, 3))
+        return done
+
+    def _run(
+        self,
+        command: Sequence[str] | str,
+        image: str | None,
+        files: Files,
+        variables: Mapping[str, str],
+        timeout_s: float,
+    ) -> Completed:
+        if image is not None:
+            return self._engine.run(
+                image,
+                ["sh", "-c", command] if isinstance(command, str) else list(command),
+                files={f"{WORK}/{name}": content for name, content in files.items()},
+                environment={**self._plan.variables(), **variables},
+                network=self._namespace.network or None,
+                labels={**self._namespace.labels, Label.ROLE: Runner.role},
+                timeout_s=timeout_s,
+                workdir=WORK,
+            )
+        place = self._one(Module) if self._plan.module else self._runner()
+        folder = APP if self._plan.module else Runner.fresh_folder()
+        if place.engine_state != "running":
+            raise place.no_answer()
+        place.put(folder, files)
+        return place.execute(command, workdir=folder, variables=variables, timeout_s=timeout_s)
+
+    def _runner(self) -> Element:
+        with self._one_runner:
+            runner = Runner(self._namespace, self._plan)
+            runner.ensure()
+        return runner
+
+    def capture(self) -> Capture:
+        """Start a recording proxy in front of the balancer, which writes down what comes in; one at a time.
+
+        Clients use the capture's own url; what enters by the environment's is not written down.
+        """
+        entry = self._plan.service(self._plan.entry)
+
+        def work(stop: Event) -> Capture:
+            proxy = RecordingProxy(self._with(stop), entry).start()
+            proxy.namespace = self._namespace
+            return Capture(proxy)
+
+        return uninterruptible(work, Capture.stop)
+
+    def logs(
+        self, service: str | None = None, *, request_id: str | None = None
+    ) -> builtins.list[dict[str, Any]]:
+        """Return what was logged, oldest first, each line with at least time, service and instance.
+
+        service is a service, or an element such as "database"; None means all of them. With request_id only
+        the lines are returned that were logged for this request, in any service. Lines that are no JSON have
+        their text as message. The logs of a removed instance are gone.
+        """
+        chosen = [one for one in self._logging() if service in {None, one.service, one.role, one.name}]
+        lines = read_logs(self._engine, chosen)
+        return (
+            lines if request_id is None else [line for line in lines if line.get("request_id") == request_id]
+        )
+
+    def calls(self, last_s: float | None = None) -> builtins.list[Call]:
+        """Return who called whom, the service graph, as the logs tell it.
+
+        The calls of a removed instance are gone with its logs. last_s is for how many seconds back; None is
+        all that the logs hold.
+        """
+        return calls_of(read_logs(self._engine, self._logging(), last_s))
+
+    # ---- clean up ----
+
+    def clean_up(self, *, save: Path | None = None) -> None:
+        """Remove everything of this environment and record that; doing it again does nothing.
+
+        save is a folder for what is to outlive it: the logs and the calls of the stubs, as JSON.
+
+        :raises LabError: when something cannot be removed; it names what is left.
+        """
+
+        def saved() -> builtins.list[str]:
+            return self._save(save) if save else []
+
+        uninterruptible(lambda _: delete(self._namespace, self._plan_found, self._workspace, saved))
 
     @classmethod
-    def clean_up_all(cls, workspace: Workspace) -> Names:
+    def clean_up_all(cls, workspace: Workspace) -> builtins.list[str]:
         """Clean up every environment of a workspace, production too; return their names.
 
         One that its reaper removes in the same moment is left to it.
@@ -119,66 +469,22 @@ class Environment(Live):
                     raise
         return names
 
-    def add_instance(
-        self, service: str, image: str, *, version: str | None = None, deadline_s: float = SERVICE_S
-    ) -> Instance:
-        """Start one more instance of a service and return it when it is ready; it gets no requests yet.
+    def _save(self, folder: Path) -> builtins.list[str]:
+        """Write the logs and the calls of the stubs into a folder, as JSON; return the names of the files.
 
-        version None is what the image says of itself.
-
-        :raises NotReady: when it is not ready within deadline_s seconds; it is removed by then.
+        The calls of a stub that does not answer any more are null.
         """
-        told = version or versions(self._engine, {service: image})[service]
-        return apart(
-            lambda stop: self._replicas(stop).add(service, image, told, deadline_s), self.remove_instance
-        )
+        folder.mkdir(parents=True, exist_ok=True)
+        logs, calls = folder / f"{self.name}.logs.jsonl", folder / f"{self.name}.calls.json"
+        logs.write_text("".join(f"{json.dumps(line)}\n" for line in self.logs()))
+        calls.write_text(json.dumps({name: self._calls_of_stub(name) for name in self.stubs}, indent=1))
+        return [logs.name, calls.name]
 
-    def remove_instance(self, instance: Instance) -> None:
-        """Take an instance out of the balancer and remove it; drain it first to lose no request."""
-        apart(lambda stop: self._replicas(stop).remove(instance))
-
-    def run(
-        self,
-        command: Sequence[str] | str,
-        *,
-        image: str | None = None,
-        files: Files | None = None,
-        environment: Mapping[str, str] | None = None,
-        timeout_s: float = TIMEOUT_S,
-    ) -> Completed:
-        """Run a command in the module's container at /app, or beside the services; return what came of it.
-
-        Beside the services means a container inside their network that stays until clean-up, each run in a
-        folder of its own; with image, a container of that image that goes with the command. files are put
-        into the folder first.
-        """
-        with self._one_harness:
-            place = place_of(self._scope, self._plan, image)
-        done = place.run(command, files or {}, environment or {}, timeout_s)
-        words = command if isinstance(command, str) else shlex.join(command)
-        self._used("run", command=words, exit_code=done.exit_code, seconds=round(done.seconds, 3))
-        return done
-
-    def capture(self) -> Capture:
-        """Open a door before the balancer that writes down what comes in, for a replay; one at a time.
-
-        Clients use the capture's own url; what enters by the environment's is not written down.
-        """
-        entry = self._plan.service(self._plan.entry)
-        return apart(lambda stop: Capture.start(self._scope, entry, self._used, stop), Capture.stop)
-
-    def clean_up(self, *, save: Path | None = None) -> None:
-        """Remove everything of this environment and record that; doing it again does nothing.
-
-        save is a folder for what is to outlive it: the logs and the calls of the stubs, as JSON.
-
-        :raises LabError: when something cannot be removed; it names what is left.
-        """
-
-        def saved() -> Names:
-            return save_results(self, save) if save else []
-
-        apart(lambda _: delete(self._scope, self._plan_found, self._workspace, saved))
+    def _calls_of_stub(self, name: str) -> builtins.list[dict[str, Any]] | None:
+        try:
+            return self.stub(name).calls()
+        except LabError:
+            return None
 
     def __enter__(self) -> Self:
         """Return the environment."""
@@ -189,3 +495,85 @@ class Environment(Live):
     ) -> None:
         """Clean up, also after an error."""
         self.clean_up()
+
+    def __repr__(self) -> str:
+        """Return name and stage."""
+        return f"<Environment {self.name} ({self.stage})>"
+
+    # ---- how the elements are found ----
+
+    @property
+    def _plan(self) -> Plan:
+        if self._plan_found is None:
+            raise LabError(self.name, "only parts of it", f"labkit environment clean-up {self.name}")
+        return self._plan_found
+
+    def _with(self, stop: Event) -> Namespace:
+        """Return the namespace with an event that cuts short the waits in it."""
+        return Namespace(
+            self._engine,
+            self.name,
+            self._namespace.labels,
+            self._namespace.network,
+            self._namespace.on_use,
+            stop,
+        )
+
+    def _elements(self) -> dict[str, Element]:
+        """Return every element by name: those of the plan, missing ones too, and what else there is."""
+        listed = {one.name: one for one in self._namespace.containers()}
+        planned = elements_of(self._plan, self._namespace) if self._plan_found else []
+        elements = {one.name: one.attach(listed.pop(one.name, None)) for one in planned}
+        return elements | {name: self._unplanned(one) for name, one in listed.items()}
+
+    def _unplanned(self, container: ContainerInfo) -> Element:
+        if container.role == "service" and self._plan_found:
+            return self._instance(container)
+        element = self._added.get(container.name) or Element(self._namespace, container.name, container.image)
+        element.role = container.role or element.role
+        return element.attach(container)
+
+    def _instance(self, container: ContainerInfo) -> Instance:
+        service = self._plan.service(container.service)
+        made = Instance(
+            self._namespace,
+            self._plan,
+            service,
+            container.name,
+            container.image,
+            container.version,
+            lambda: self.balancer,
+        )
+        return made.attach(container)
+
+    def _one(self, kind: type[E]) -> E:
+        """Return the planned element of a kind, attached to its container if it has one."""
+        for element in elements_of(self._plan, self._namespace):
+            if isinstance(element, kind):
+                return element.attach(self._namespace.container(element.name))
+        raise self._absent(f"an element of the kind {kind.role}")
+
+    def _absent(self, what: str) -> LabError:
+        seen = f"the stage {self.stage} has none"
+        return LabError(f"{what} of {self.name}", seen, "labkit environment list shows what is alive")
+
+    def _running_coordinator(self, running: Collection[str]) -> Coordinator | None:
+        """Return a client of the coordinator, None when there is none or it does not run."""
+        return self.coordinator if self._plan_found and "coordinator" in running else None
+
+    def _logging(self) -> builtins.list[ContainerInfo]:
+        return [one for one in self._namespace.containers() if one.role not in SPEECHLESS]
+
+
+def _number(name: str) -> tuple[int, str]:
+    """Return the number at the end of an instance's name, so that cart-10 comes after cart-9."""
+    digits = name.rpartition("-")[2]
+    return (int(digits) if digits.isdigit() else 0, name)
+
+
+def _name_of(container: Any) -> str:  # noqa: ANN401 - any testcontainers container
+    """Return a name for somebody's container: its own, that of its class, or that of its image."""
+    own = str(container._name or "")  # noqa: SLF001 - the library has no public name for it
+    kind = type(container).__name__.removesuffix("Container").lower()
+    image = container.image.rpartition("/")[2].partition(":")[0]
+    return own or (kind if kind != "docker" else image)

@@ -2,20 +2,28 @@
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
+from threading import Event
+from typing import IO
 
+from labkit.containers import Deadline, NotReady, Stopped
 from labkit.engine import PYTHON, Engine, Image, ImageMissing, Label, build_service_image, is_source
 from labkit.errors import LabError
 from labkit.system import System
 
 BUILDERS = 2
 SHORT = 12
+OTHERS_S = 600.0
+"""How long a build waits for those of other processes, in seconds."""
+
+Progress = Callable[[str], object]
+"""Hears a sentence about what is being done."""
 
 
 @dataclass(frozen=True)
@@ -37,53 +45,87 @@ def source_digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def service_images(
-    engine: Engine, system: System, stage: str, images: Mapping[str, str] | None
-) -> dict[str, str]:
-    """Return the image of each service of a stage: as given, else built from the system's folders.
+def service_images(system: System, stage: str, images: Mapping[str, str]) -> dict[str, str]:
+    """Return the image of each service of a stage out of those that were given.
 
-    :raises LabError: when images were given and one is missing or is of no service.
+    :raises LabError: when one is missing or is of no service.
     """
     needed = [service.name for service in system.services_of(stage)]
-    if images is None:
-        return build(engine, system, {name: Path(system.services[name].path) for name in needed})
     for name in images:
         if name not in system.services:
-            raise LabError(
-                f"images of services: {', '.join(system.services)}", repr(name), f"take {name} out of images"
-            )
+            expected = f"images of services: {', '.join(system.services)}"
+            raise LabError(expected, repr(name), f"take {name} out of images")
     if missing := [name for name in needed if name not in images]:
-        raise LabError(
-            f"an image of each of {', '.join(needed)}", f"none of {', '.join(missing)}", "give it in images"
-        )
+        seen = f"none of {', '.join(missing)}"
+        raise LabError(f"an image of each of {', '.join(needed)}", seen, "give it in images")
     return {name: images[name] for name in needed}
 
 
-def build(engine: Engine, system: System, folders: Mapping[str, Path]) -> dict[str, str]:
-    """Build an image from each folder, two at a time; one whose source is unchanged is there already."""
+def build(
+    engine: Engine, system: System, folders: Mapping[str, Path], progress: Progress, stop: Event
+) -> dict[str, str]:
+    """Build an image from each folder, two at a time; one whose source is unchanged is there already.
+
+    :raises Stopped: when stop was set meanwhile; a build that has begun comes to its end before.
+    """
 
     def one(item: tuple[str, Path]) -> str:
-        return service_image(engine, system, *item).image.ref
+        if stop.is_set():
+            raise Stopped
+        return service_image(engine, system, *item, progress=progress).image.ref
 
-    with one_builder(), ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool:
+    if not folders:
+        return {}
+    with (
+        one_builder(progress, stop),
+        ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool,
+    ):
         return dict(zip(folders, pool.map(one, folders.items()), strict=True))
 
 
 @contextmanager
-def one_builder() -> Iterator[None]:
-    """Let one process at a time build services: of one source they would make two digests."""
-    with (Path(gettempdir()) / f"labkit-{os.getuid()}-builds.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # goes with its process, however that ends
+def one_builder(
+    progress: Progress = lambda _: None, stop: Event | None = None, within_s: float = OTHERS_S
+) -> Iterator[None]:
+    """Let one process at a time build services: of one source they would make two digests.
+
+    progress hears that another one is waited for.
+
+    :raises NotReady: when another process still builds after within_s seconds.
+    :raises Stopped: when stop was set meanwhile.
+    """
+    path = Path(gettempdir()) / f"labkit-{os.getuid()}-builds.lock"
+    with path.open("w") as file:  # the lock goes with its process, however that ends
+        if not _locked(file):
+            progress("waiting until another process has built its images")
+            if Deadline(within_s, stop).until(lambda: _locked(file)) is not None:
+                expected = f"other processes finish building images within {within_s:g} s"
+                next_step = f"see who builds (fuser {path}), wait for it or end it, then try again"
+                raise NotReady(expected, "one still builds", next_step)
         yield
 
 
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def service_image(
-    engine: Engine, system: System, name: str, folder: Path, labels: Mapping[str, str] | None = None
+    engine: Engine,
+    system: System,
+    name: str,
+    folder: Path,
+    labels: Mapping[str, str] | None = None,
+    *,
+    progress: Progress = lambda _: None,
 ) -> ServiceImage:
     """Return the image of a service, built from a folder unless its source and its base are unchanged.
 
     Its tag and version are the start of its source's digest. labels go onto it beside those of labkit when it
-    is built.
+    is built. progress hears that it is being built.
 
     :raises BuildFailed: with the last lines of what the build said.
     """
@@ -93,12 +135,13 @@ def service_image(
         if _on_present_base(engine, found := engine.image(tag)):
             return ServiceImage(found, source, reused=True)
     own = {str(Label.VERSION): source[:SHORT], str(Label.SOURCE): f"sha256:{source}"}
+    progress(f"building the image of {name}")
     made = build_service_image(engine, system.root / folder, tag, {**(labels or {}), **own})
     return ServiceImage(made, source, reused=False)
 
 
 def _on_present_base(engine: Engine, image: Image) -> bool:
-    """Tell whether an image, which has its base's labels too, was built on labkit/python as it is now."""
+    """Return whether an image, which has its base's labels too, was built on labkit/python as it is now."""
     base = image.labels.get(Label.RECIPE)
     return base is None or base == engine.image(PYTHON).labels.get(Label.RECIPE)
 
@@ -108,5 +151,5 @@ def versions(engine: Engine, images: Mapping[str, str]) -> dict[str, str]:
 
     :raises ImageMissing: when the engine does not have one; nothing was started by then.
     """
-    found = {ref: engine.image(ref).labels for ref in dict.fromkeys(images.values())}
-    return {name: found[ref].get(Label.VERSION) or ref.rpartition(":")[2] for name, ref in images.items()}
+    labels = {ref: engine.image(ref).labels for ref in dict.fromkeys(images.values())}
+    return {name: labels[ref].get(Label.VERSION) or ref.rpartition(":")[2] for name, ref in images.items()}

@@ -14,9 +14,12 @@ from typing import Any, Self
 
 from labkit.coordination import PORT as COORDINATOR_PORT
 from labkit.errors import LabError
-from labkit.system import External, Service, System
+from labkit.system import Container, External, Service, System
 
-DATABASE_PORT = 5432
+DATABASE_PORT = 5432  # PostgreSQL's own; a plan needs no engine, and so not the room postgres
+LABEL = "labkit.plan"
+"""The label with the plan: on the environment's network, or where it has none on its one container."""
+
 WITH_COORDINATOR = ("staging", "production")
 
 
@@ -32,16 +35,35 @@ class PlannedService:
 
 
 @dataclass(frozen=True)
+class PlannedContainer:
+    """Further infrastructure, as [containers.NAME] declares it.
+
+    image is "" until it is known. command is "" for the image's own, port 0 where none is published, ready ""
+    for one that is ready when it listens at its port.
+    """
+
+    name: str
+    image: str
+    command: str
+    port: int
+    ready: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class PlannedExternal:
     """An external service: answered by a stub, or by the provider that stands for the real one.
 
-    writes tells whether a call may change something there.
+    writes says whether a call may change something there. image is the provider's, "" until it is known.
+    answers are the stub's, as system.toml has them; a plan that was read from a label has none.
     """
 
     name: str
     port: int
     real: bool
     writes: bool = True
+    image: str = ""
+    answers: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -60,6 +82,7 @@ class Plan:
     entry: str = ""
     services: tuple[PlannedService, ...] = ()
     external: tuple[PlannedExternal, ...] = ()
+    containers: tuple[PlannedContainer, ...] = ()
     database: str = ""
     owner: str = ""
     coordinator: bool = False
@@ -79,9 +102,11 @@ class Plan:
         _check_real(system, module, real)
         configuration = system.configuration(stage, config)
         if (stage == "development") != (module is not None):
-            mend = "give module= for the stage development, and only for it"
+            next_step = "give module= for the stage development, and only for it"
             raise LabError(
-                "a module in the stage development, none in the others", f"{stage} with module {module}", mend
+                "a module in the stage development, none in the others",
+                f"{stage} with module {module}",
+                next_step,
             )
         plan = cls(_name(_known(system, module), stage), stage) if module else cls._whole(system, stage, real)
         return replace(plan, module=module, system=system.name, configuration=configuration, because=because)
@@ -92,8 +117,9 @@ class Plan:
             name=_name(system.name, stage),
             stage=stage,
             entry=_entry(system, stage),
-            services=tuple(_service(it, stage) for it in system.services_of(stage)),
-            external=tuple(_external(it, stage, real) for it in system.external.values()),
+            services=tuple(_service(service, stage) for service in system.services_of(stage)),
+            external=tuple(_external(external, stage, real) for external in system.external.values()),
+            containers=tuple(_container(container) for container in system.containers.values()),
             database=system.database.name if system.database else "",
             owner=system.database.service if system.database else "",
             coordinator=stage in WITH_COORDINATOR,
@@ -104,17 +130,26 @@ class Plan:
         for service in self.services:
             if service.name == name:
                 return service
-        known = ", ".join(it.name for it in self.services) or "none, for it is a module's"
+        known = ", ".join(service.name for service in self.services) or "none, for it is a module's"
         raise LabError(f"a service of {self.name}: {known}", repr(name), "name one of them")
 
     def variables(self) -> dict[str, str]:
-        """Return the environment variables that everything here gets: configuration and addresses."""
-        addresses = {it.name: it.port for it in self.services} | {it.name: it.port for it in self.external}
-        urls = {f"{variable(name)}_URL": f"http://{name}:{port}" for name, port in addresses.items()}
+        """Return the environment variables that everything here gets: configuration and addresses.
+
+        A service is found by NAME_URL, a declared container, whose protocol nobody knows, by NAME_ADDRESS.
+        """
+        ports = {service.name: service.port for service in self.services}
+        ports |= {external.name: external.port for external in self.external}
+        urls = {f"{variable(name)}_URL": f"http://{name}:{port}" for name, port in ports.items()}
+        addresses = {
+            f"{variable(container.name)}_ADDRESS": f"{container.name}:{container.port}"
+            for container in self.containers
+            if container.port
+        }
         coordinator = (
             {"COORDINATOR_URL": f"http://coordinator:{COORDINATOR_PORT}"} if self.coordinator else {}
         )
-        return {**urls, **coordinator, **self.configuration, "LABKIT_STAGE": self.stage}
+        return {**urls, **addresses, **coordinator, **self.configuration, "LABKIT_STAGE": self.stage}
 
     def variables_of(self, service: PlannedService, instance: str, version: str) -> dict[str, str]:
         """Return the environment variables of one instance of a service."""
@@ -137,12 +172,39 @@ class Plan:
     @property
     def stubs(self) -> list[PlannedExternal]:
         """The external services that a stub answers for."""
-        return [it for it in self.external if not it.real]
+        return [external for external in self.external if not external.real]
 
     @property
     def providers(self) -> list[PlannedExternal]:
         """The external services that are real here."""
-        return [it for it in self.external if it.real]
+        return [external for external in self.external if external.real]
+
+    def calls_real(self, service: PlannedService) -> bool:
+        """Return whether a service calls an external one that is real here."""
+        return not {external.name for external in self.providers}.isdisjoint(service.calls)
+
+    def outside(self, workspace: str) -> str:
+        """Return the network of the real external services, "" where none is real.
+
+        Production's is the workspace's one network of that kind. Another stage, for which the system declares
+        a read-only service as real, gets its own, so that nothing of it outlives it.
+        """
+        if not self.providers:
+            return ""
+        name = f"labkit-outside-{workspace}"
+        return name if self.stage == "production" else f"{name}-{self.name}"
+
+    def with_images(self, images: Mapping[str, str]) -> Self:
+        """Return the plan with the images of its providers and declared containers, by name."""
+        return replace(
+            self,
+            external=tuple(
+                replace(external, image=images.get(external.name, "")) for external in self.external
+            ),
+            containers=tuple(
+                replace(container, image=images[container.name]) for container in self.containers
+            ),
+        )
 
     @property
     def digest(self) -> str:
@@ -150,17 +212,24 @@ class Plan:
         text = json.dumps([self.stage, dict(self.configuration)], sort_keys=True)
         return f"sha256:{sha256(text.encode()).hexdigest()}"
 
-    def to_label(self) -> str:
-        """Return the plan as a label's text."""
-        return json.dumps(asdict(self))
+    def to_labels(self) -> dict[str, str]:
+        """Return the label that carries the plan, by its name; the stubs' answers are left out."""
+        external = tuple(replace(external, answers={}) for external in self.external)
+        return {LABEL: json.dumps(asdict(replace(self, external=external)))}
 
     @classmethod
-    def from_label(cls, text: str) -> Self:
-        """Return the plan that a label holds: the reverse of to_label."""
-        told: dict[str, Any] = json.loads(text)
-        services = (PlannedService(**{**it, "calls": tuple(it["calls"])}) for it in told.pop("services"))
-        external = (PlannedExternal(**it) for it in told.pop("external"))
-        return cls(**told, services=tuple(services), external=tuple(external))
+    def from_labels(cls, labels: Mapping[str, str]) -> Self | None:
+        """Return the plan that labels carry, None when they carry none: the reverse of to_labels."""
+        if LABEL not in labels:
+            return None
+        fields: dict[str, Any] = json.loads(labels[LABEL])
+        services = [
+            PlannedService(**{**service, "calls": tuple(service["calls"])})
+            for service in fields.pop("services")
+        ]
+        external = [PlannedExternal(**external) for external in fields.pop("external")]
+        containers = [PlannedContainer(**container) for container in fields.pop("containers", [])]
+        return cls(**fields, services=tuple(services), external=tuple(external), containers=tuple(containers))
 
 
 def variable(name: str) -> str:
@@ -183,8 +252,10 @@ def _known(system: System, module: str) -> str:
 
 def _entry(system: System, stage: str) -> str:
     if system.services[system.entry].instances[stage] < 1:
-        mend = f"write instances = {{ {stage} = 1 }} at [services.{system.entry}]"
-        raise LabError(f"an instance of {system.entry} in {stage}, for clients enter by it", "none", mend)
+        next_step = f"write instances = {{ {stage} = 1 }} at [services.{system.entry}]"
+        raise LabError(
+            f"an instance of {system.entry} in {stage}, for clients enter by it", "none", next_step
+        )
     return system.entry
 
 
@@ -207,9 +278,20 @@ def _external(external: External, stage: str, asked: Collection[str]) -> Planned
     place, writes = f"external.{external.name}", external.mode == "read-write"
     if real and writes and stage != "production":
         expected = f"{place} is real only in production, because it is read-write: a call changes something"
-        mend = f"let its stub answer in {stage}: take {external.name} out of real"
-        raise LabError(expected, f"it is to be real in {stage}", mend)
+        next_step = f"let its stub answer in {stage}: take {external.name} out of real"
+        raise LabError(expected, f"it is to be real in {stage}", next_step)
     if real and external.provider is None:
-        mend = f'write provider = "FOLDER" at [{place}], or take {stage} out of its real'
-        raise LabError(f"a provider that stands for {external.name} in {stage}", "none", mend)
-    return PlannedExternal(external.name, external.port, real, writes)
+        next_step = f'write provider = "FOLDER" at [{place}], or take {stage} out of its real'
+        raise LabError(f"a provider that stands for {external.name} in {stage}", "none", next_step)
+    return PlannedExternal(external.name, external.port, real, writes, answers=external.stub)
+
+
+def _container(container: Container) -> PlannedContainer:
+    return PlannedContainer(
+        name=container.name,
+        image=container.image,
+        command=container.command,
+        port=container.port,
+        ready=container.ready,
+        variables=container.variables,
+    )

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
 from labkit.artifacts import Fact, Kind, Reference, Subject
+from labkit.containers import ContainerInfo
 from labkit.engine import Owner
-from labkit.environment._part import Part
 from labkit.environment._plan import Plan
 from labkit.workspace import Workspace
 
 
 def created(
-    workspace: Workspace, plan: Plan, owner: str, parts: Sequence[Part], seconds: Mapping[str, float]
+    workspace: Workspace,
+    plan: Plan,
+    owner: str,
+    containers: Sequence[ContainerInfo],
+    seconds: Mapping[str, float],
 ) -> None:
     """Record that an environment is there, and the services in it; seconds maps a step to its time."""
     workspace.artifacts.record(
@@ -21,17 +24,18 @@ def created(
         Subject(plan.name, plan.digest),
         stage=plan.stage,
         environment=plan.name,
-        references=[*_images(parts), *_configuration(plan)],
+        references=[*_images(containers), *Reference.configuration(plan.configuration)],
         because=plan.because,
         owner=owner,
         elements=[
-            {"name": it.name, "role": it.role, "image": it.image, "version": it.version} for it in parts
+            {"name": one.name, "role": one.role, "image": one.image, "version": one.version}
+            for one in containers
         ],
-        images=sorted({it.image for it in parts}),
+        images=sorted({container.image for container in containers}),
         configuration=plan.digest,
         seconds={step: round(took, 3) for step, took in seconds.items()},
     )
-    for service, copies in _by_service(parts).items():
+    for service, copies in _by_service(containers).items():
         workspace.artifacts.record(
             Kind.SERVICE_DEPLOYED,
             Subject(service, copies[0].digest),
@@ -40,12 +44,12 @@ def created(
             service=service,
             references=[
                 *_images(copies),
-                *_configuration(plan),
+                *Reference.configuration(plan.configuration),
                 Reference("environment", plan.name, plan.digest),
             ],
             because=plan.because,
             version=copies[0].version,
-            instances=[it.name for it in copies],
+            instances=[copy.name for copy in copies],
         )
 
 
@@ -86,10 +90,14 @@ def _end(workspace: Workspace, kind: Kind, fact: Fact) -> None:
 
 
 def deleted(
-    workspace: Workspace, plan: Plan, parts: Sequence[Part], removed: Mapping[str, int], saved: Iterable[str]
+    workspace: Workspace,
+    plan: Plan,
+    containers: Sequence[ContainerInfo],
+    removed: Mapping[str, int],
+    saved: Iterable[str],
 ) -> None:
     """Record that an environment is gone: what was removed, how long it lived, and what was saved from it."""
-    for service, copies in _by_service(parts).items():
+    for service, copies in _by_service(containers).items():
         workspace.artifacts.record(
             Kind.SERVICE_REMOVED,
             Subject(service, copies[0].digest),
@@ -98,7 +106,7 @@ def deleted(
             service=service,
             version=copies[0].version,
         )
-    began = min((it.created_at for it in parts), default=None)
+    began = min((container.created_at for container in containers), default=None)
     workspace.artifacts.record(
         Kind.ENVIRONMENT_DELETED,
         Subject(plan.name, plan.digest),
@@ -110,23 +118,16 @@ def deleted(
     )
 
 
-def _by_service(parts: Iterable[Part]) -> dict[str, list[Part]]:
-    found: dict[str, list[Part]] = {}
-    for part in parts:
-        if part.role == "service":
-            found.setdefault(part.service, []).append(part)
-    return found
+def _by_service(containers: Iterable[ContainerInfo]) -> dict[str, list[ContainerInfo]]:
+    copies: dict[str, list[ContainerInfo]] = {}
+    for container in containers:
+        if container.role == "service":
+            copies.setdefault(container.service, []).append(container)
+    return copies
 
 
-def _images(parts: Iterable[Part]) -> list[Reference]:
+def _images(containers: Iterable[ContainerInfo]) -> list[Reference]:
     return [
-        Reference("image", ref, digest) for ref, digest in sorted({(it.image, it.digest) for it in parts})
-    ]
-
-
-def _configuration(plan: Plan) -> list[Reference]:
-    pairs = (f"{name}={value}" for name, value in sorted(plan.configuration.items()))
-    return [
-        Reference("config", pair, f"sha256:{sha256(pair.partition('=')[2].encode()).hexdigest()}")
-        for pair in pairs
+        Reference("image", image, digest)
+        for image, digest in sorted({(container.image, container.digest) for container in containers})
     ]

@@ -1,11 +1,11 @@
 """Asks a real external service once, so that a stub can give the same answers from then on."""
 
-import http.client
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from labkit._http import request as send
 from labkit.environment._plan import PlannedExternal
 from labkit.errors import LabError
 from labkit.system import Recording
@@ -28,24 +28,21 @@ def record(external: PlannedExternal, host: str, port: int, requests: Iterable[s
 def _refuse_what_writes(external: PlannedExternal) -> None:
     if external.writes:
         expected = f"an external service that only reads, and {external.name} is read-write"
-        mend = "write the stub's answers by hand: each recorded call would have its effect there"
-        raise LabError(expected, f"{external.name} is to be recorded", mend)
+        next_step = "write the stub's answers by hand: each recorded call would have its effect there"
+        raise LabError(expected, f"{external.name} is to be recorded", next_step)
 
 
 def _ask(name: str, host: str, port: int, request: str) -> dict[str, Any]:
     method, _, path = request.partition(" ")
     if method != "GET" or not path.startswith("/"):
         raise LabError('requests such as "GET /path"', repr(request), "record what only reads")
-    line = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
     try:
-        line.request(method, path)
-        answer = line.getresponse()
-        return {"status": answer.status, "body": json.loads(answer.read())}
-    except (OSError, http.client.HTTPException) as problem:
-        raise LabError(f"{name} answers {request}", str(problem), "read environment.logs()") from problem
+        response = send(host, port, method, path, timeout_s=ANSWER_S)
+    except OSError as problem:
+        next_step = f"read environment.logs({name!r})"
+        raise LabError(f"{name} answers {request}", str(problem), next_step) from problem
+    try:
+        return {"status": response.status, "body": json.loads(response.body)}
     except ValueError as problem:
-        raise LabError(
-            f"{name} answers {request} with JSON", str(problem), "record another path"
-        ) from problem
-    finally:
-        line.close()
+        expected = f"{name} answers {request} with JSON"
+        raise LabError(expected, str(problem), "record another path") from problem

@@ -1,12 +1,12 @@
 """Which environments live: read from the labels in the engine, so that any process sees the same."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from labkit.containers import refusals
 from labkit.engine import Engine, Label, Owner
-from labkit.environment._part import PLAN, refusals
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class EnvironmentStatus:
 
     @property
     def owner_alive(self) -> bool:
-        """Tell whether the owner may still need it."""
+        """Return whether the owner may still need it."""
         return Owner.parse(self.owner).alive()
 
     def to_json(self) -> dict[str, Any]:
@@ -30,53 +30,50 @@ class EnvironmentStatus:
         return {**asdict(self), "created_at": self.created_at.isoformat()}
 
 
-@dataclass(frozen=True)
-class Trace:
-    """What one label set of the engine says about an environment: a container or a network of it."""
+class Labelled(NamedTuple):
+    """A container or a network that carries labels of labkit."""
 
+    kind: str
     labels: Mapping[str, str]
     created_at: datetime
-    container: bool
 
 
-def traces(engine: Engine, labels: Mapping[str, str | None]) -> list[Trace]:
-    """Return the containers and networks with these labels."""
-    wanted = {"label": [name if value is None else f"{name}={value}" for name, value in labels.items()]}
+def labelled(engine: Engine, labels: Mapping[str, str | None]) -> list[Labelled]:
+    """Return the containers and networks with these labels; None asks for any value."""
+    texts = [name if value is None else f"{name}={value}" for name, value in labels.items()]
     with refusals(engine, "the environments in the engine"):
-        containers = engine.client.api.containers(all=True, filters=wanted)
-        networks = engine.client.api.networks(filters=wanted)
-    found = [
-        Trace(it["Labels"], datetime.fromtimestamp(it["Created"], UTC), container=True) for it in containers
+        containers = engine.client.api.containers(all=True, filters={"label": texts})
+        networks = engine.client.api.networks(filters={"label": texts})
+    return [
+        *(
+            Labelled("container", one["Labels"], datetime.fromtimestamp(one["Created"], UTC))
+            for one in containers
+        ),
+        *(Labelled("network", one["Labels"] or {}, _time(one["Created"])) for one in networks),
     ]
-    return found + [Trace(it["Labels"] or {}, _time(it["Created"]), container=False) for it in networks]
 
 
 def statuses(engine: Engine, workspace: str) -> list[EnvironmentStatus]:
     """Return the environments of one workspace, half-made ones too, the oldest first."""
-    groups: dict[str, list[Trace]] = {}
-    for trace in traces(engine, {Label.WORKSPACE: workspace, Label.ENVIRONMENT: None}):
-        groups.setdefault(trace.labels[Label.ENVIRONMENT], []).append(trace)
+    groups: dict[str, list[Labelled]] = {}
+    for thing in labelled(engine, {Label.WORKSPACE: workspace, Label.ENVIRONMENT: None}):
+        groups.setdefault(thing.labels[Label.ENVIRONMENT], []).append(thing)
     found = [_status(name, group) for name, group in groups.items()]
     return sorted(found, key=lambda status: (status.created_at, status.name))
 
 
-def plan_of(found: list[Trace]) -> str | None:
-    """Return the text of the plan among the labels of one environment, None when its carrier is gone."""
-    return next((trace.labels[PLAN] for trace in found if PLAN in trace.labels), None)
-
-
-def _status(name: str, group: list[Trace]) -> EnvironmentStatus:
-    services: dict[str, int] = {}
-    for trace in group:
-        if trace.labels.get(Label.ROLE) == "service":
-            service = trace.labels[Label.SERVICE]
+def _status(name: str, group: Iterable[Labelled]) -> EnvironmentStatus:
+    things, services = list(group), dict[str, int]()
+    for thing in things:
+        if thing.labels.get(Label.ROLE) == "service":
+            service = thing.labels[Label.SERVICE]
             services[service] = services.get(service, 0) + 1
     return EnvironmentStatus(
         name=name,
-        stage=group[0].labels.get(Label.STAGE, ""),
-        owner=group[0].labels.get(Label.OWNER, ""),
-        created_at=min(trace.created_at for trace in group),
-        containers=sum(trace.container for trace in group),
+        stage=things[0].labels.get(Label.STAGE, ""),
+        owner=things[0].labels.get(Label.OWNER, ""),
+        created_at=min(thing.created_at for thing in things),
+        containers=sum(thing.kind == "container" for thing in things),
         services=dict(sorted(services.items())),
     )
 

@@ -4,12 +4,13 @@ A course author elsewhere writes a `system.toml` for their own services and reus
 """
 
 from labkit.system._answers import Recording, stub_answers
-from labkit.system._model import STAGES, Database, External, Parameter, Service, Toggle
+from labkit.system._model import STAGES, Container, Database, External, Parameter, Service, Toggle
 from labkit.system._system import System
 from labkit.system._table import Table
 
 __all__ = [
     "STAGES",
+    "Container",
     "Database",
     "External",
     "Parameter",

@@ -7,7 +7,17 @@ from typing import Any
 
 from labkit.errors import LabError
 from labkit.system._answers import Recording, answers
-from labkit.system._model import MODES, STAGES, TYPES, Database, External, Parameter, Service, Toggle
+from labkit.system._model import (
+    MODES,
+    STAGES,
+    TYPES,
+    Container,
+    Database,
+    External,
+    Parameter,
+    Service,
+    Toggle,
+)
 from labkit.system._table import Table
 
 EXAMPLES = {"int": "10", "float": "0.5", "str": '"EUR"', "bool": "true", "duration": '"250ms"'}
@@ -60,6 +70,35 @@ def database(table: Table) -> Database | None:
     )
     table.refuse_unknown()
     return read
+
+
+def container(name: str, table: Table) -> Container:
+    """Read [containers.NAME]."""
+    image, path = table.text("image", default=""), table.folder("path", None)
+    if bool(image) == bool(path):
+        expected = "an image's name, or path = the folder with its Dockerfile, and not both"
+        table.refuse("image", expected, image or None, 'write image = "NAME" or path = "FOLDER"')
+    read = Container(
+        name=name,
+        image=image,
+        path=path,
+        command=table.text("command", default=""),
+        port=table.port("port") if "port" in table.written else 0,
+        ready=table.text("ready", 'a path or a command, such as "/health"', ""),
+        variables=_variables(table.table("variables")),
+    )
+    if read.ready.startswith("/") and not read.port:
+        table.refuse("port", f"the port at which GET {read.ready} is answered", None, "add port")
+    table.refuse_unknown()
+    return read
+
+
+def _variables(table: Table) -> dict[str, str]:
+    values = table.values()
+    for name, value in values.items():
+        if not isinstance(value, str):
+            table.refuse(name, "a text, as environment variables are", value, f'write "{value}"')
+    return values
 
 
 def external(name: str, table: Table, root: Path) -> External:

@@ -9,8 +9,11 @@ from typing import Any, Self
 
 from labkit.errors import LabError
 from labkit.system import _parts as parts
-from labkit.system._model import STAGES, Database, External, Parameter, Service, Toggle
+from labkit.system._model import STAGES, Container, Database, External, Parameter, Service, Toggle
 from labkit.system._table import Table
+
+RESERVED = ("balancer", "capture", "coordinator", "database", "harness", "module", "stub")
+"""Names of elements that labkit itself puts into an environment."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class System:
     root: Path
     services: Mapping[str, Service]
     database: Database | None
+    containers: Mapping[str, Container]
     external: Mapping[str, External]
     config: Mapping[str, Parameter]
     toggles: Mapping[str, Toggle]
@@ -39,6 +43,7 @@ class System:
             root=file.parent,
             services=services,
             database=parts.database(top.table("database")),
+            containers={name: parts.container(name, table) for name, table in top.tables("containers")},
             external=external,
             config={name: parts.parameter(name, table) for name, table in top.tables("config")},
             toggles={name: parts.toggle(name, table) for name, table in top.tables("toggles")},
@@ -47,6 +52,7 @@ class System:
         top.refuse_unknown()
         _check_calls(top, system)
         _check_ports(top, system)
+        _check_names(top, system)
         _check_folders(top, system)
         _check_variables(top, system)
         return system
@@ -124,13 +130,12 @@ def _entry(top: Table, services: Mapping[str, Service]) -> str:
 
 
 def _check_calls(top: Table, system: System) -> None:
-    known = {**system.services, **system.external}
+    known = {**system.services, **system.external, **system.containers}
     for service in system.services.values():
         for name in service.calls:
             if name not in known or name == service.name:
-                expected = (
-                    f"other services or external ones: {', '.join(n for n in known if n != service.name)}"
-                )
+                others = ", ".join(other for other in known if other != service.name)
+                expected = f"other services, external ones or containers: {others}"
                 top.refuse(f"services.{service.name}.calls", expected, name, f"correct {name} or declare it")
     if system.database is not None and system.database.service not in system.services:
         expected = f"the service that owns it, one of {', '.join(system.services)}"
@@ -149,11 +154,20 @@ def _check_ports(top: Table, system: System) -> None:
             taken[item.port] = name
 
 
+def _check_names(top: Table, system: System) -> None:
+    """Refuse a container whose name in the network is somebody else's."""
+    for name in system.containers:
+        if name in {*system.services, *system.external, *RESERVED}:
+            expected = "a name that no service and no other element of an environment has"
+            top.refuse(f"containers.{name}", expected, name, f"rename {name}")
+
+
 def _check_folders(top: Table, system: System) -> None:
     folders = {f"services.{name}.path": service.path for name, service in system.services.items()}
     folders |= {
         f"external.{name}.provider": it.provider for name, it in system.external.items() if it.provider
     }
+    folders |= {f"containers.{name}.path": it.path for name, it in system.containers.items() if it.path}
     if system.database is not None:
         folders["database.migrations"] = system.database.migrations
     for key, folder in folders.items():
@@ -167,6 +181,7 @@ def _check_variables(top: Table, system: System) -> None:
     """Refuse a parameter that would take an address's place: it could lead a test to the real payments."""
     called = [*system.services, *system.external, "database", "coordinator"]
     taken = {f"{name.upper().replace('-', '_')}_URL" for name in called}
+    taken |= {f"{name.upper().replace('-', '_')}_ADDRESS" for name in system.containers}
     for name, parameter in system.config.items():
         if parameter.variable in taken or parameter.variable.startswith("LABKIT_"):
             expected = "a name whose variable is free, for each environment sets the addresses itself"

@@ -18,7 +18,7 @@ def record(artifacts: ArtifactDatabase, target: str, report: Audit, made: Obscur
 
     :raises LabError: when the database cannot be reached.
     """
-    from labkit.environment import fingerprint  # noqa: PLC0415 - brings the container engine's libraries
+    from labkit.postgres import fingerprint  # noqa: PLC0415 - brings the container engine's libraries
 
     with connected(target) as connection:
         subject = Subject(f"test-database/{conninfo_to_dict(target)['dbname']}", fingerprint(connection))

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from labkit.environment import Element, Environment
+from labkit.environment import ElementStatus, Environment
 from labkit.errors import LabError
 from labkit.widgets._drawing import FILLS, arrow, box, cut, picture, text
 from labkit.widgets._faces import Following
@@ -55,7 +55,7 @@ class EnvironmentView(Following):
     def __init__(self, environment: Environment) -> None:
         super().__init__(f"environment {environment.name}", CODE)
         self._environment = environment
-        self._seen: Sequence[Element] = ()
+        self._seen: Sequence[ElementStatus] = ()
         self.refresh()
         self.follow()
 
@@ -82,7 +82,7 @@ def environment(environment: Environment) -> EnvironmentView:
     return EnvironmentView(environment)
 
 
-def element_table(name: str, elements: Sequence[Element]) -> Table:
+def element_table(name: str, elements: Sequence[ElementStatus]) -> Table:
     """Return the elements as a table: what each is, its state, and what the others know of it."""
     columns = ("element", "is", "version", "state", "balancer says", "requests", "coordinator says")
     known = {True: "registered", False: "not registered", None: ""}
@@ -101,9 +101,9 @@ def element_table(name: str, elements: Sequence[Element]) -> Table:
     return Table(columns, rows, f"environment {name}")
 
 
-def draw(name: str, elements: Sequence[Element]) -> str:
+def draw(name: str, elements: Sequence[ElementStatus]) -> str:
     """Return the elements as SVG: input, balancer, instances, and what the instances stand on."""
-    columns: dict[int, list[Element]] = defaultdict(list)
+    columns: dict[int, list[ElementStatus]] = defaultdict(list)
     for it in elements:
         columns[COLUMN_OF.get(it.role, LAST_COLUMN)].append(it)
     most = max((len(column) for column in columns.values()), default=1)
@@ -123,12 +123,12 @@ def draw(name: str, elements: Sequence[Element]) -> str:
     return picture(4 * (WIDTH + GAP), TOP + most * PITCH, label, *shapes)
 
 
-def _heading(name: str, elements: Sequence[Element]) -> str:
+def _heading(name: str, elements: Sequence[ElementStatus]) -> str:
     count = sum(bool(it.container) for it in elements)
     return f"environment {name}: {count} container{'s' if count != 1 else ''}"
 
 
-def _element(x: float, y: float, it: Element) -> list[str]:
+def _element(x: float, y: float, it: ElementStatus) -> list[str]:
     what = f"version {it.version[:6]}" if it.role == "service" else IS.get(it.role, it.role)
     sign, fill, ink = TROUBLE.get(it.state, ("", FILL.get(it.role, "#ececec"), INK))
     if it.balanced == "DOWN" and not sign:
@@ -138,7 +138,7 @@ def _element(x: float, y: float, it: Element) -> list[str]:
     return _box(x, y, fill, ink, it.name, f"{what}, {it.state}", _known(it), sign=sign)
 
 
-def _known(it: Element) -> str:
+def _known(it: ElementStatus) -> str:
     """Return what balancer and coordinator know of an instance, in few words."""
     words = [it.balanced, f"+{it.held_ms} ms" if it.held_ms else ""]
     words += [

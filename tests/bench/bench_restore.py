@@ -6,7 +6,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from labkit.environment import Database, Environment, Kept
+from labkit.environment import Environment
+from labkit.postgres import Database, SnapshotStrategy
 from labkit.workspace import Workspace
 
 ROUNDS = 5
@@ -25,15 +26,15 @@ ANALYZE;
 
 ROWS = "UPDATE purchases SET note = 'spoilt' WHERE id % 10 = 0"
 
-AIMS = {"template": 0.2, "spare clone": 0.05}
+AIMS = {"template": 0.2, "pre-built clone": 0.05}
 """Way → the largest share of pg_restore's time that it may take."""
 
 
-def spoil(kept: Kept) -> None:
+def spoil(kept: SnapshotStrategy) -> None:
     """Change much of the database: rows, and where the way restores it, the schema too."""
     with kept.connect() as connection:
         connection.execute(ROWS)
-        if kept.way != "truncate and load":
+        if kept.name != "truncate and load":
             connection.execute("DROP INDEX purchases_customer_idx")
 
 
@@ -52,27 +53,27 @@ def measure(database: Database) -> tuple[dict[str, list[float]], bool]:
     and container end what the other ways have kept, so they have rounds of their own.
     """
     before, same, seconds = database.fingerprint(), True, {}
-    for group in (("dump", "truncate and load", "template", "spare clone"), ("rollback",), ("container",)):
+    for group in (("dump", "truncate and load", "template", "pre-built clone"), ("rollback",), ("container",)):
         with ExitStack() as stack:
-            kept = [stack.enter_context(database.keep(way)) for way in group]
+            kept = [stack.enter_context(database.snapshot_by(name)) for name in group]
             for one in kept * ROUNDS:
                 spoil(one)
                 one.await_ready()
                 one.restore()
                 same &= database.fingerprint() == before
-            seconds |= {one.way: one.seconds for one in kept}
+            seconds |= {one.name: one.restores_s for one in kept}
     return seconds, same
 
 
 def report(seconds: dict[str, list[float]], size: int) -> None:
     """Print a line for each way."""
     theirs = statistics.median(seconds["dump"])
-    for way, took in seconds.items():
-        if way == "dump":  # pg_restore itself
+    for name, took in seconds.items():
+        if name == "dump":  # pg_restore itself
             continue
         ratio = round(statistics.median(took) / theirs, 4)
-        aim = {"aim": f"<= {AIMS[way]:g}"} if way in AIMS else {}
-        line = {"figure": f"restore by {way} / by pg_restore", "value": ratio, "unit": "ratio", **aim}
+        aim = {"aim": f"<= {AIMS[name]:g}"} if name in AIMS else {}
+        line = {"figure": f"restore by {name} / by pg_restore", "value": ratio, "unit": "ratio", **aim}
         told = {"restore_s": round(statistics.median(took), 4), "pg_restore_s": round(theirs, 3)}
         rounds = [round(it, 4) for it in took]
         print(json.dumps({**line, **told, "database_mb": round(size / MEGA), "seconds": rounds}), flush=True)

@@ -31,8 +31,8 @@ def migrate(connection: psycopg.Connection[Any], folder: Path) -> list[str]:
     for name, digest in applied.items():
         if name not in files or sha256(files[name]).hexdigest() != digest:
             seen = f"it is {'gone' if name not in files else 'another one'} since"
-            mend = f"put {name} back as it was, and write the change as a new file behind it"
-            raise LabError(f"{name} as it was applied to this database", seen, mend)
+            next_step = f"put {name} back as it was, and write the change as a new file behind it"
+            raise LabError(f"{name} as it was applied to this database", seen, next_step)
     fresh = [name for name in files if name not in applied]
     for name in fresh:
         applied = applied | {name: sha256(files[name]).hexdigest()}
@@ -46,8 +46,8 @@ def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
     with connection.transaction():
         row = connection.execute(query).fetchone()
     comment = (row and row[0]) or ""
-    told: dict[str, str] = json.loads(comment.removeprefix(MARK)) if comment.startswith(MARK) else {}
-    return told
+    digests: dict[str, str] = json.loads(comment.removeprefix(MARK)) if comment.startswith(MARK) else {}
+    return digests
 
 
 def _apply(connection: psycopg.Connection[Any], name: str, text: bytes, applied: Mapping[str, str]) -> None:
@@ -59,8 +59,8 @@ def _apply(connection: psycopg.Connection[Any], name: str, text: bytes, applied:
             connection.execute(note)
     except psycopg.errors.LockNotAvailable as problem:
         seen = f"{name}: {str(problem).strip()}"
-        mend = "run it again when nobody holds the table; until then nothing of it is applied"
-        raise LabError(f"a lock within {LOCK_MS / 1000:g} s", seen, mend) from problem
+        next_step = "run it again when nobody holds the table; until then nothing of it is applied"
+        raise LabError(f"a lock within {LOCK_MS / 1000:g} s", seen, next_step) from problem
     except psycopg.Error as problem:
         seen = f"{name}: {str(problem).strip()}"
-        raise LabError("PostgreSQL applies every migration", seen, f"mend {name}") from problem
+        raise LabError("PostgreSQL applies every migration", seen, f"correct {name}") from problem

@@ -9,18 +9,19 @@ goes where the first of its session went.
 
 Maps, which are changed at run time, say which instances are slow or fail, and who is sent to which canary: by
 the group (X-Group) or the user (X-User) that the client names, by the name under which it found the service,
-or by lot, which is drawn by the user where one is named.
+or by a random split, which is drawn by the user where one is named.
 
 Source: HAProxy 2.6 Configuration Manual, 4.2 "use-server", "stick on", 7.3.1 converters; HAProxy 2.6 Lua API,
 core.msleep.
 """
 
 from collections.abc import Iterable
-
-from labkit.environment._plan import PlannedService
+from typing import NamedTuple
 
 CONTROL_PORT = 9999
-WAITING = "-waiting"
+CHECKED = "-checked"
+"""The end of the name of each service's second backend, whose servers are checked and get no requests."""
+
 CANARY = "-canary"
 """The end of the second name of each service: who asks for that is asking for the canary."""
 
@@ -28,8 +29,17 @@ SLOW_LUA = "/etc/haproxy/slow.lua"
 MAPS = SLOW_MAP, FAIL_MAP, CANARY_MAP, SHARE_MAP = tuple(
     f"/etc/haproxy/{name}.map" for name in ("slow", "fail", "canary", "share")
 )
-WHOLE = 10_000
+BASIS_POINTS = 10_000
 """Shares are told to HAProxy as whole numbers out of this many."""
+
+
+class Listener(NamedTuple):
+    """A service as the balancer knows it: its name, its port, and the path of its health check."""
+
+    name: str
+    port: int
+    ready: str
+
 
 GLOBAL = f"""\
 global
@@ -70,54 +80,54 @@ listen {name}
     http-request set-var(txn.id) req.hdr(x-request-id)
     http-request set-var(txn.caller) req.hdr(x-labkit-caller)
     acl named var(txn.user) -m found
-    acl directed var(txn.to) -m found
+    acl routed var(txn.to) -m found
     http-request set-var(txn.group) req.hdr(x-group)
     http-request set-var(txn.user) req.hdr(x-user)
     http-request set-var(txn.host) req.hdr(host),field(1,:)
     http-request set-var(txn.salt) str({name}/salt),map({canary_map})
     http-request set-var(txn.share) str({name}),map_str_int({share_map},0)
-    http-request set-var(txn.lot) rand({whole})
-    http-request set-var(txn.lot) var(txn.user),concat(,txn.salt),sdbm(1),mod({whole}) if named
+    http-request set-var(txn.split) rand({basis_points})
+    http-request set-var(txn.split) var(txn.user),concat(,txn.salt),sdbm(1),mod({basis_points}) if named
     http-request set-var(txn.to) str({name}/group/),concat(,txn.group),map({canary_map})
-    http-request set-var(txn.to) str({name}/user/),concat(,txn.user),map({canary_map}) if !directed
-    http-request set-var(txn.to) str({name}/name/),concat(,txn.host),map({canary_map}) if !directed
-    acl drawn var(txn.lot),sub(txn.share) lt 0
-    http-request set-var(txn.to) str({name}/lot),map({canary_map}) if !directed drawn
-    use-server %[var(txn.to)] if directed
+    http-request set-var(txn.to) str({name}/user/),concat(,txn.user),map({canary_map}) if !routed
+    http-request set-var(txn.to) str({name}/name/),concat(,txn.host),map({canary_map}) if !routed
+    acl drawn var(txn.split),sub(txn.share) lt 0
+    http-request set-var(txn.to) str({name}/split),map({canary_map}) if !routed drawn
+    use-server %[var(txn.to)] if routed
     stick-table type string len 64 size 100k expire 10m
     stick on req.hdr(x-session)
     http-response set-var(txn.slow_ms) srv_name,map({slow_map})
     http-response lua.slow if {{ var(txn.slow_ms) -m found }}
     http-response set-var(txn.fail) srv_name,map_str_int({fail_map},0)
-    http-response set-var(txn.dice) rand({whole})
+    http-response set-var(txn.dice) rand({basis_points})
     http-response set-status 500 if {{ var(txn.dice),sub(txn.fail) lt 0 }}
     http-after-response set-header x-request-id %[var(txn.id)]
     option httpchk
     http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
     http-check expect status 200
-backend {name}{waiting}
+backend {name}{checked}
     option httpchk
     http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
     http-check expect status 200
 """
 
 
-def configuration(services: Iterable[PlannedService]) -> str:
+def configuration(listeners: Iterable[Listener]) -> str:
     """Return HAProxy's configuration: it listens on every service's port.
 
-    Beside each service stands its waiting room: instances that are checked there get no requests.
+    Beside each service stands a second backend: what is health-checked there gets no requests.
     """
     return GLOBAL + "".join(
         LISTEN.format(
-            name=it.name,
-            port=it.port,
-            ready=it.ready,
-            waiting=WAITING,
-            whole=WHOLE,
+            name=listener.name,
+            port=listener.port,
+            ready=listener.ready,
+            checked=CHECKED,
+            basis_points=BASIS_POINTS,
             slow_map=SLOW_MAP,
             fail_map=FAIL_MAP,
             canary_map=CANARY_MAP,
             share_map=SHARE_MAP,
         )
-        for it in services
+        for listener in listeners
     )

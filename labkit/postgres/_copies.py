@@ -1,4 +1,4 @@
-"""The database server: its databases copied, dropped, and put in each other's place."""
+"""Databases copied, dropped, and put in each other's place within their server."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,55 +8,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from labkit.environment._database_container import DatabaseContainer
-
-SERVER = "postgres"
-"""The database that every server has; the others are made and dropped from there."""
-
 EMPTY = "template1"
 """What a new database is a copy of."""
 
-CONNECT_S = 5
 END_S = 5.0
 PAUSE_S = 0.001
 _TRUE, _FALSE = sql.SQL("true"), sql.SQL("false")
-LOCK = 0x6C61626B69740001
-"""One snapshot or restore at a time: the number of PostgreSQL's advisory lock for it."""
-
-
-class Server:
-    """A PostgreSQL server at host:port, in a container."""
-
-    def __init__(self, host: str, port: int, container: DatabaseContainer) -> None:
-        self.host, self.port, self.container = host, port, container
-
-    def connect(self, name: str, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own
-        """Return a new connection to one of its databases."""
-        where = {"host": self.host, "port": self.port, "user": "postgres", "dbname": name}
-        return psycopg.connect(
-            **{"connect_timeout": CONNECT_S, "application_name": "labkit", **where, **settings}
-        )
-
-    def answers(self) -> bool:
-        """Tell whether it takes queries."""
-        try:
-            with self.connect(SERVER) as connection:
-                return connection.execute("SELECT true").fetchone() is not None
-        except psycopg.OperationalError as problem:
-            raise ConnectionError(str(problem).strip()) from problem
-
-    @contextmanager
-    def session(self) -> Iterator[psycopg.Connection[Any]]:
-        """Give a connection in which databases can be made and dropped."""
-        with self.connect(SERVER, autocommit=True) as connection:
-            yield connection
-
-    @contextmanager
-    def alone(self) -> Iterator[psycopg.Connection[Any]]:
-        """Give such a connection while nobody else takes a snapshot or restores."""
-        with self.session() as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-            yield connection
 
 
 def copy(server: psycopg.Connection[Any], source: str, target: str) -> None:
@@ -67,11 +24,11 @@ def copy(server: psycopg.Connection[Any], source: str, target: str) -> None:
     server.execute(command.format(sql.Identifier(target), sql.Identifier(source)))
 
 
-def keep(server: psycopg.Connection[Any], source: str, target: str) -> None:
+def copy_in_use(server: psycopg.Connection[Any], source: str, target: str) -> None:
     """Copy a database that is in use; nobody may connect to the copy, so it stays as it is."""
     with closed(server, source):
         copy(server, source, target)
-    _admit(server, target, _FALSE)
+    _allow_connections(server, target, _FALSE)
 
 
 def drop(server: psycopg.Connection[Any], name: str) -> None:
@@ -106,20 +63,20 @@ def replace(server: psycopg.Connection[Any], name: str, make: Callable[[str], ob
 @contextmanager
 def closed(server: psycopg.Connection[Any], name: str) -> Iterator[None]:
     """Let nobody into a database meanwhile: PostgreSQL copies and renames only one without connections."""
-    _admit(server, name, _FALSE)
+    _allow_connections(server, name, _FALSE)
     try:
-        _end_all(server, name)
+        _end_connections(server, name)
         yield
     finally:
-        _admit(server, name, _TRUE)
+        _allow_connections(server, name, _TRUE)
 
 
-def _admit(server: psycopg.Connection[Any], name: str, whether: sql.SQL) -> None:
+def _allow_connections(server: psycopg.Connection[Any], name: str, allowed: sql.SQL) -> None:
     command = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
-    server.execute(command.format(sql.Identifier(name), whether))
+    server.execute(command.format(sql.Identifier(name), allowed))
 
 
-def _end_all(server: psycopg.Connection[Any], name: str) -> None:
+def _end_connections(server: psycopg.Connection[Any], name: str) -> None:
     """End the connections to a database and wait until they are gone, for at most END_S seconds.
 
     PostgreSQL's own waits look only ten times a second, which would be most of a restore.

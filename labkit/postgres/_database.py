@@ -1,17 +1,16 @@
-"""The environment's database: PostgreSQL, whose state can be kept and put back."""
+"""One database of a server, whose state can be kept and put back."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from labkit.environment._fingerprint import fingerprint
-from labkit.environment._kept import Kept
-from labkit.environment._migrations import migrate
-from labkit.environment._server import EMPTY, Server, copy, drop, keep, replace
-from labkit.environment._ways import WAYS
 from labkit.errors import LabError
+from labkit.postgres._copies import EMPTY, copy, copy_in_use, drop, replace
+from labkit.postgres._fingerprint import fingerprint
+from labkit.postgres._migrations import migrate
+from labkit.postgres._server import Postgres
+from labkit.postgres._strategies import STRATEGIES, SnapshotStrategy
 
 PREFIX = "snapshot_"
 
@@ -22,42 +21,39 @@ class Database:
     A snapshot is a copy inside the server (`CREATE DATABASE … TEMPLATE … STRATEGY file_copy`, PostgreSQL 15),
     so a restore costs a file copy whatever was changed, and leaves nothing behind that a ROLLBACK or a DELETE
     would miss: sequences, statistics and the schema are put back too.
+
+    Its verbs raise NoAnswer when the server does not answer: it was paused, killed or removed.
     """
 
-    ways = tuple(WAYS)
-    """The ways to keep a state: see keep."""
+    strategies = tuple(STRATEGIES)
+    """The names of the snapshot strategies: see snapshot_by."""
 
-    def __init__(self, name: str, server: Server, used: Callable[..., None]) -> None:
-        """Keep its name and its server; used hears what was done with it."""
-        self.name, self._server, self._used = name, server, used
+    def __init__(self, name: str, server: Postgres) -> None:
+        self.name, self.server = name, server
 
     @property
     def url(self) -> str:
         """Return where it is reached from outside the environment, as a libpq URL."""
-        return f"postgresql://postgres@{self._server.host}:{self._server.port}/{self.name}"
+        return self.server.url(self.name)
 
     def connect(self, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own settings
         """Return a new connection to it; close it, or use it in a with statement. settings are psycopg's.
 
         A snapshot or a restore ends all connections.
         """
-        return self._server.connect(self.name, **settings)
-
-    def answers(self) -> bool:
-        """Tell whether the server takes queries."""
-        return self._server.answers()
+        return self.server.connect(self.name, **settings)
 
     def beside(self, name: str) -> "Database":
         """Make an empty database in the same server and return it; one of the same name is dropped before."""
-        with self._server.session() as server:
+        with self.server.session() as server:
             drop(server, name)
             copy(server, EMPTY, name)
-        self._used("beside", database=name)
-        return Database(name, self._server, self._used)
+        self._record("beside", database=name)
+        return Database(name, self.server)
 
     def create(self, migrations: Path) -> None:
         """Make the database and apply the migrations, as migrate does."""
-        with self._server.session() as server:
+        with self.server.session() as server:
             copy(server, EMPTY, self.name)
         with self.connect() as connection:
             migrate(connection, migrations)
@@ -72,15 +68,15 @@ class Database:
         with self.connect() as connection:
             fresh = migrate(connection, migrations)
         if fresh:
-            self._used("migrate", migrations=fresh)
+            self._record("migrate", migrations=fresh)
         return fresh
 
     def snapshot(self, name: str = "snapshot") -> None:
         """Keep the present state under a name; a snapshot of the same name is replaced."""
-        with self._server.alone() as server:
+        with self.server.exclusive() as server:
             drop(server, PREFIX + name)
-            keep(server, self.name, PREFIX + name)
-        self._used("snapshot", snapshot=name)
+            copy_in_use(server, self.name, PREFIX + name)
+        self._record("snapshot", snapshot=name)
 
     def restore(self, name: str = "snapshot") -> None:
         """Put the state of a snapshot back.
@@ -90,36 +86,36 @@ class Database:
 
         :raises LabError: when there is no such snapshot.
         """
-        with self._server.alone() as server:
+        with self.server.exclusive() as server:
             if name not in self._snapshots(server):
                 known = ", ".join(self._snapshots(server)) or "none"
-                raise LabError(
-                    f"a snapshot: {known}", repr(name), f"take it first: database.snapshot({name!r})"
-                )
+                next_step = f"take it first: database.snapshot({name!r})"
+                raise LabError(f"a snapshot: {known}", repr(name), next_step)
             replace(server, self.name, lambda new: copy(server, PREFIX + name, new))
-        self._used("restore", snapshot=name)
+        self._record("restore", snapshot=name)
 
-    def keep(self, way: str) -> Kept:
-        """Keep the present state in one of the ways, to put it back often: `with database.keep(way) as kept`.
+    def snapshot_by(self, strategy: str) -> SnapshotStrategy:
+        """Keep the present state by a strategy, to put it back often: `with … as kept: kept.restore()`.
 
-        | way | a restore is | and does not put back |
+        | strategy | a restore is | and does not put back |
         |---|---|---|
         | rollback | a ROLLBACK TO SAVEPOINT | what other connections did; sequences |
         | template | a copy of files, beside, then a rename | |
-        | spare clone | a rename; the copy was made before | |
+        | pre-built clone | a rename; the copy was made before | |
         | truncate and load | COPY into emptied tables | the schema |
         | dump | pg_restore, beside, then a rename | |
         | container | a new container of an image | |
 
-        :raises LabError: when there is no such way.
+        :raises LabError: when there is no such strategy.
         """
-        if way not in WAYS:
-            raise LabError(f"a way: {', '.join(WAYS)}", repr(way), "name one of them")
-        return WAYS[way](self._server, self.name, self._used)
+        if strategy not in STRATEGIES:
+            expected = f"a snapshot strategy: {', '.join(STRATEGIES)}"
+            raise LabError(expected, repr(strategy), "name one of them")
+        return STRATEGIES[strategy](self.server, self.name)
 
     def snapshots(self) -> list[str]:
         """Return the names of the snapshots."""
-        with self._server.session() as server:
+        with self.server.session() as server:
             return self._snapshots(server)
 
     def fingerprint(self) -> str:
@@ -129,13 +125,15 @@ class Database:
 
     def dump(self) -> bytes:
         """Return the database as pg_dump writes it in its custom format, for pg_restore."""
-        container = self._server.container
-        file = container.fresh_path()
-        container.run("pg_dump", "--username=postgres", "--format=custom", f"--file={file}", self.name)
+        file = self.server.fresh_path()
+        self.server.tool("pg_dump", "--username=postgres", "--format=custom", f"--file={file}", self.name)
         try:
-            return container.read(file)
+            return self.server.read(file)
         finally:
-            container.run("rm", "-f", file)
+            self.server.tool("rm", "-f", file)
+
+    def _record(self, use: str, **details: object) -> None:
+        self.server.namespace.on_use(use, **details)
 
     @staticmethod
     def _snapshots(server: psycopg.Connection[Any]) -> list[str]:

@@ -1,0 +1,309 @@
+"""HAProxy as an element, and its runtime API.
+
+Source: HAProxy 2.6 Management Guide, "Unix Socket commands": add server, del server, set server, show stat,
+add map.
+"""
+
+import csv
+import io
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from labkit.balancer import _configuration
+from labkit.balancer._configuration import (
+    BASIS_POINTS,
+    CANARY_MAP,
+    CONTROL_PORT,
+    FAIL_MAP,
+    SHARE_MAP,
+    SLOW_MAP,
+    Listener,
+)
+from labkit.containers import Answers, Deadline, Element, Namespace, NotReady
+from labkit.engine import SERVERS
+from labkit.errors import LabError, NoAnswer
+
+ANSWER_S = 5.0
+READY_S = 30.0
+DRAIN_S = 30.0
+REMOVE_S = 10.0
+PASSED = "L7OK"
+"""HAProxy's word for a check that was answered as expected."""
+
+CHECK = "check inter 200ms fastinter 50ms downinter 50ms fall 2 rise 1"
+WRITE_AND_RUN = f"""\
+printf "%s" "$CONFIGURATION" > /tmp/haproxy.cfg
+printf "%s" "$SLOW" > {_configuration.SLOW_LUA}
+touch {" ".join(_configuration.MAPS)}
+exec haproxy -db -f /tmp/haproxy.cfg
+"""
+
+
+class Server(Protocol):
+    """What the balancer has to know of a server: its service, its name there, its address as ip:port."""
+
+    @property
+    def service(self) -> str:
+        """The service that it is a copy of."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in the service."""
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as ip:port."""
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """What the balancer knows of one server.
+
+    status is UP, DOWN, DRAIN or MAINT. check says how its last health check ended. sessions are the requests
+    that it works on now, queued those that wait for it, requests those it was given since it was registered.
+    """
+
+    name: str
+    status: str
+    address: str
+    check: str
+    sessions: int
+    queued: int
+    requests: int
+
+
+class Balancer(Element):
+    """The load balancer: every service is reached through it, under the service's own name and port.
+
+    A server is registered, then health-checked; requests come once it is enabled. Its verbs raise NoAnswer
+    when the balancer does not answer, because it was paused, killed or removed.
+    """
+
+    role = "balancer"
+
+    def __init__(self, namespace: Namespace, listeners: Sequence[Listener], name: str = "balancer") -> None:
+        """Describe a balancer for these services; each is also found under its canary's name."""
+        configuration = _configuration.configuration(listeners)
+        names = [
+            name for listener in listeners for name in (listener.name, listener.name + _configuration.CANARY)
+        ]
+        super().__init__(
+            namespace,
+            name,
+            SERVERS,
+            command=["sh", "-c", WRITE_AND_RUN],
+            variables={"CONFIGURATION": configuration, "SLOW": _configuration.SLOW},
+            ports=[CONTROL_PORT, *(listener.port for listener in listeners)],
+            aliases=names,
+        )
+        # Behind the engine's proxy an accepted connection says nothing, so its version is asked for.
+        self.waiting_for(Answers("answers its runtime API", lambda _: "Version" in self._send("show info")))
+
+    def command(self, *commands: str) -> str:
+        """Send commands of HAProxy's runtime API and return the answer.
+
+        :raises NoAnswer: when nothing answers, also at the port that a restarted one has now.
+        """
+        try:
+            return self._send(*commands)
+        except NoAnswer:
+            raise
+        except OSError as problem:
+            before = self.info
+            error = self.no_answer(str(problem))  # it looks again, so that a new port is known
+            if self.info is None or before is None or self.info.ports == before.ports:
+                raise error from problem
+        try:
+            return self._send(*commands)
+        except OSError as problem:
+            raise self.no_answer(str(problem)) from problem
+
+    def _send(self, *commands: str) -> str:
+        where = (self.namespace.engine.host, self.port(CONTROL_PORT))
+        with socket.create_connection(where, ANSWER_S) as connection:
+            connection.sendall(";".join(commands).encode() + b"\n")
+            answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        if not answer:  # HAProxy ends every answer with an empty line; nothing at all comes from the proxy
+            message = "the connection was closed without an answer"
+            raise ConnectionError(message)
+        return answer
+
+    def servers(self, service: str) -> dict[str, ServerStatus]:
+        """Return the servers of a service, by name."""
+        return self.all_servers().get(service, {})
+
+    def all_servers(self) -> dict[str, dict[str, ServerStatus]]:
+        """Return all servers by service and name; one that is only checked stands under service + CHECKED."""
+        servers: dict[str, dict[str, ServerStatus]] = {}
+        for row in csv.DictReader(io.StringIO(self.command("show stat -1 4 -1").removeprefix("# "))):
+            status = ServerStatus(
+                name=row["svname"],
+                status=row["status"].partition(" ")[0],
+                address=row["addr"],
+                check=" ".join(filter(None, (row["check_status"], row["check_code"], row["last_chk"]))),
+                sessions=int(row["scur"] or 0),
+                queued=int(row["qcur"] or 0),
+                requests=int(row["stot"] or 0),
+            )
+            servers.setdefault(row["pxname"], {})[status.name] = status
+        return servers
+
+    # ---- a server comes ----
+
+    def add(self, server: Server, deadline_s: float = READY_S) -> None:
+        """Let a server take requests; return once its health check has passed.
+
+        :raises NotReady: when it has not passed within deadline_s seconds; it is forgotten again.
+        """
+        self.health_check(server, deadline_s)
+        self.enable(server)
+
+    def health_check(self, server: Server, deadline_s: float = READY_S) -> None:
+        """Register a server and return once its health check has passed; it gets no requests yet.
+
+        :raises NotReady: when it has not passed within deadline_s seconds; it is forgotten again.
+        """
+        self.register(server)
+        try:
+            late = Deadline(deadline_s).until(lambda: self.is_healthy(server))
+            seen = self.last_check(server) if late else ""
+        except BaseException:
+            self.forget(server)
+            raise
+        if late:
+            self.forget(server)
+            next_step = f"read its log: environment.logs({server.service!r})"
+            raise NotReady(f"{server.name} is ready within {deadline_s:g} s", seen, next_step)
+
+    def register(self, server: Server, backend: str = "") -> None:
+        """Make a server known, so that it is checked from now on; it gets no requests yet.
+
+        backend CHECKED registers it where it never gets any.
+        """
+        place = f"{server.service}{backend}/{server.name}"
+        answer = self.command(f"add server {place} {server.address} {CHECK}")
+        if "registered" not in answer:
+            next_step = (
+                f"use another name; known are those of environment.balancer.servers({server.service!r})"
+            )
+            raise LabError(f"the balancer registers {place}", answer.strip() or "no answer", next_step)
+        # Drained, because HAProxy takes a server that was enabled for UP until its first check has failed.
+        self.command(f"set server {place} state drain", f"enable health {place}")
+
+    def enable(self, server: Server) -> None:
+        """Give a registered server its share of the requests."""
+        self._unroute(server)
+        self.command(f"set server {server.service}/{server.name} state ready")
+
+    def is_healthy(self, server: Server, backend: str = "") -> bool:
+        """Return whether a registered server has passed its last health check."""
+        status = self.servers(server.service + backend).get(server.name)
+        return status is not None and status.status in {"UP", "DRAIN"} and PASSED in status.check
+
+    def last_check(self, server: Server, backend: str = "") -> str:
+        """Return in words how the last health check of a server ended."""
+        status = self.servers(server.service + backend).get(server.name)
+        if status is None:
+            return "the balancer does not know it"
+        return f"its last check ended with {status.check}" if status.check else "it was not checked yet"
+
+    def move(self, server: Server) -> None:
+        """Learn the new address of a server."""
+        ip, _, port = server.address.partition(":")
+        self.command(f"set server {server.service}/{server.name} addr {ip} port {port}")
+
+    # ---- who gets which requests ----
+
+    def switch(self, to: Iterable[Server], away: Iterable[Server]) -> None:
+        """Give registered servers their share of the requests, and others no new ones, at one moment."""
+        to = list(to)
+        self._unroute(*to)
+        ready = [f"set server {server.service}/{server.name} state ready" for server in to]
+        drained = [f"set server {server.service}/{server.name} state drain" for server in away]
+        self.command(*ready, *drained)
+
+    def route(self, server: Server, keys: Iterable[str], share: float = 0, salt: str = "") -> None:
+        """Send some requests to a server that gets no others; keys are "group/…", "user/…" and "name/…".
+
+        share (0 to 1) of the requests, or of the users where they are named, are sent there too; another salt
+        draws other users. It lasts until the server is enabled, drained or forgotten.
+        """
+        for key in [*keys, "split"]:
+            self._set(CANARY_MAP, f"{server.service}/{key}", server.name)
+        self._set(CANARY_MAP, f"{server.service}/salt", salt or server.name)
+        self._set(SHARE_MAP, server.service, round(share * BASIS_POINTS))
+
+    def _unroute(self, *servers: Server) -> None:
+        names = {server.name for server in servers}
+        for key, name in self._entries(CANARY_MAP).items():
+            if name in names:
+                self._set(CANARY_MAP, key, 0)
+
+    # ---- faults, on the way of the answers ----
+
+    def slow(self, server: Server, ms: int) -> None:
+        """Hold each answer of a server back by ms milliseconds, its health checks not; 0 ends that."""
+        self._set(SLOW_MAP, server.name, ms)
+
+    def slowed(self) -> dict[str, int]:
+        """Return by how many milliseconds the answers of which servers are held back."""
+        return {name: int(ms) for name, ms in self._entries(SLOW_MAP).items()}
+
+    def fail(self, server: Server, share: float) -> None:
+        """Turn this share (0 to 1) of a server's answers into errors 500, its health checks not."""
+        self._set(FAIL_MAP, server.name, round(share * BASIS_POINTS))
+
+    def failing(self) -> dict[str, float]:
+        """Return which share of the answers of which servers is turned into errors."""
+        return {name: int(share) / BASIS_POINTS for name, share in self._entries(FAIL_MAP).items()}
+
+    def _set(self, file: str, key: str, value: object) -> None:
+        """Set an entry of a map; 0 removes it."""
+        self.command(f"del map {file} {key}")
+        if value:
+            self.command(f"add map {file} {key} {value}")
+
+    def _entries(self, file: str) -> dict[str, str]:
+        rows = (line.split() for line in self.command(f"show map {file}").splitlines() if line.strip())
+        return {key: value for _, key, value in rows}
+
+    # ---- a server goes ----
+
+    def drain(self, server: Server, deadline_s: float = DRAIN_S) -> None:
+        """Give a server no new requests, and wait until those it has are answered.
+
+        :raises NotReady: when some are not within deadline_s seconds; the server stays without new ones.
+        """
+        self._unroute(server)
+        self.command(f"set server {server.service}/{server.name} state drain")
+        left = 0
+
+        def idle() -> bool:
+            nonlocal left
+            status = self.servers(server.service).get(server.name)
+            left = status.sessions + status.queued if status else 0
+            return left == 0
+
+        if Deadline(deadline_s).until(idle) is not None:
+            expected = f"{server.name} has answered its requests within {deadline_s:g} s"
+            next_step = "give the drain more seconds, or remove the instance and lose these requests"
+            raise NotReady(expected, f"{left} are open", next_step)
+
+    def forget(self, server: Server, backend: str = "") -> None:
+        """Forget a server, known or not; the requests that it still has are cut off."""
+        if not backend:
+            self._unroute(server)
+            self.slow(server, 0)
+            self.fail(server, 0)
+        place, answer = f"{server.service}{backend}/{server.name}", ""
+
+        def gone() -> bool:
+            nonlocal answer
+            answer = self.command(f"del server {place}").strip()
+            return "deleted" in answer or "No such" in answer
+
+        self.command(f"set server {place} state maint", f"shutdown sessions server {place}")
+        if Deadline(REMOVE_S).until(gone) is not None:
+            raise NotReady(f"the balancer forgets {place} within {REMOVE_S:g} s", answer, "try again")

@@ -1,0 +1,32 @@
+"""One container, and all that one does with one: start, await, run, copy, read its log, break, remove.
+
+`Element` is testcontainers' `DockerContainer`, bound to a namespace: the names, labels and network of one
+environment, on the engine's own connection.
+"""
+
+from labkit.containers._element import Container, Element, adopt, find_engine
+from labkit.containers._errors import NameTaken, NotReady, refusals
+from labkit.containers._info import ContainerInfo
+from labkit.containers._logs import read_logs
+from labkit.containers._namespace import Namespace
+from labkit.containers._wait import SERVER_S, Answers, Deadline, Stopped, listens, responds, succeeds
+
+__all__ = [
+    "SERVER_S",
+    "Answers",
+    "Container",
+    "ContainerInfo",
+    "Deadline",
+    "Element",
+    "NameTaken",
+    "Namespace",
+    "NotReady",
+    "Stopped",
+    "adopt",
+    "find_engine",
+    "listens",
+    "read_logs",
+    "refusals",
+    "responds",
+    "succeeds",
+]

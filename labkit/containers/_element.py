@@ -1,0 +1,419 @@
+"""One container of an environment: testcontainers' container, bound to the environment and to its engine."""
+
+import io
+import tarfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from weakref import finalize
+
+import requests.exceptions
+from docker import APIClient
+from docker.errors import APIError, NotFound, NullResource
+from docker.types import EndpointConfig
+from docker.utils.socket import STDERR, frames_iter
+from testcontainers.core.container import DockerContainer
+
+from labkit._tar import Files, pack
+from labkit.containers._errors import NotReady, refusals
+from labkit.containers._info import ContainerInfo
+from labkit.containers._namespace import Namespace
+from labkit.engine import Completed, Engine, Label, is_source
+from labkit.errors import LabError, NoAnswer
+
+MISSING = "missing"
+"""The state of an element that the environment should have and the engine has not."""
+
+COMMAND_S = 600.0
+"""How long a command in a container may take, in seconds."""
+
+TIMED_OUT = 124
+"""The exit code of timeout(1) for a command that it ended; KILLED is that of one that would not end."""
+
+KILLED = 137
+NEXT_STEPS = {
+    "paused": "environment.element({0!r}).resume()",
+    "disconnected": "environment.element({0!r}).reconnect()",
+}
+"""State of an element that does not answer → what brings it back."""
+
+Container = TypeVar("Container", bound=DockerContainer)
+
+
+class Element(DockerContainer):
+    """One container of an environment, started here or found again: testcontainers' own, with more verbs.
+
+    It differs from its parent in three points. Its client is the engine's own. No image is pulled and no Ryuk
+    is started for it, because labkit's reaper removes it by its labels. It belongs to a namespace, which gives
+    it its name, labels and network.
+
+    What it says of itself (state, address, image …) is what the engine listed when it was found or started;
+    `reload` looks again. The verbs act on the container as it is at that moment; each is recorded as a use of
+    the environment.
+    """
+
+    role = "added"
+    """What it is for; the environment finds it by this label."""
+
+    service = ""
+    version = ""
+    namespace: Namespace
+    name: str
+    info: ContainerInfo | None = None
+    """What the engine listed; None before the start, and for one that the engine does not have."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        name: str,
+        image: str,
+        *,
+        command: Sequence[str] | str | None = None,
+        variables: Mapping[str, str] | None = None,
+        ports: Sequence[int] = (),
+        aliases: Sequence[str] = (),
+        user: str | None = None,
+    ) -> None:
+        """Describe a container that is not started yet.
+
+        command None is the image's own, user None the image's own. ports are those inside to publish; aliases
+        are further names in the network.
+        """
+        super().__init__(
+            image,
+            docker_client_kw=_unasked(namespace.engine),
+            command=command if command is None or isinstance(command, str) else list(command),  # type: ignore[arg-type]  # it takes a list too
+            env=dict(variables or {}),
+            ports=list(ports),
+        )
+        if user:
+            self.with_kwargs(user=user)
+        self.join(namespace, name, aliases)
+
+    def join(self, namespace: Namespace, name: str, aliases: Sequence[str] = ()) -> None:
+        """Take a name in a namespace, and its engine; labels and network come with the start."""
+        self.namespace, self.name = namespace, name
+        self._aliases = [*aliases, *(self._network_aliases or ())]
+        self.get_docker_client().client = namespace.engine.client
+        self.with_name(f"{namespace.name}.{name}")
+
+    def attach(self, info: ContainerInfo | None) -> Self:
+        """Become the element that runs in a container; None means that the engine has none."""
+        self.info = info
+        if info is not None:
+            self.image, self.service, self.version = info.image, info.service, info.version
+            container = {"Id": info.id}
+            self._container = self.namespace.engine.client.containers.prepare_model(container)
+        return self
+
+    # ---- as it was listed ----
+
+    @property
+    def container(self) -> str:
+        """The id of its container, "" when the engine has none."""
+        return self.info.id if self.info else ""
+
+    @property
+    def state(self) -> str:
+        """How it is; for most elements as the engine says."""
+        return self.engine_state
+
+    @property
+    def engine_state(self) -> str:
+        """The engine's word (running, paused, exited …), "disconnected", or "missing"."""
+        if self.info is None:
+            return MISSING
+        off = self.info.state == "running" and self.namespace.network and not self.ip
+        return "disconnected" if off else self.info.state
+
+    @property
+    def ip(self) -> str:
+        """Its address in the namespace's network, "" while it has none."""
+        return self.info.addresses.get(self.namespace.network, "") if self.info else ""
+
+    def reload(self) -> None:
+        """Look again how it is; one that was restarted has other ports and perhaps another address."""
+        self.attach(self.namespace.container(self.name))
+
+    def port(self, inside: int) -> int:
+        """Return the port at which a port inside is reached from this machine.
+
+        :raises NoAnswer: when the engine published none, because the container does not run.
+        """
+        if self.info is None or inside not in self.info.ports:
+            self.reload()
+        if self.info is None or inside not in self.info.ports:
+            raise self.no_answer()
+        return self.info.ports[inside]
+
+    def no_answer(self, seen: str = "") -> NoAnswer:
+        """Return the error for an element that does not answer; seen adds what was met to its state."""
+        with suppress(LabError):  # a lost engine says less than the element that does not answer
+            self.reload()
+        state = "its container is gone" if self.info is None else f"its container is {self.engine_state}"
+        again = f"clean up and create again: labkit environment clean-up {self.namespace.name}"
+        return NoAnswer(
+            f"{self.name} of {self.namespace.name} answers",
+            f"{state}: {seen}" if seen else state,
+            NEXT_STEPS.get(self.engine_state, again).format(self.name),
+        )
+
+    # ---- testcontainers' verbs ----
+
+    def start(self) -> Self:
+        """Start it and return when it is ready, by its wait strategy; when that fails, nothing of it is left.
+
+        :raises ImageMissing: when the engine does not have its image; none is pulled.
+        :raises NameTaken: when the namespace has a container of this name.
+        :raises NotReady: when it ends, or is not ready in time.
+        """
+        self._configure()
+        with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} starts", self.image):
+            self._container = self._create()
+            try:
+                for transfer in self._transferable_specs:
+                    self._transfer_into_container(*transfer)
+                self._before_start()
+                self._container.start()
+                self.reload()
+                self._await_ready()
+            except BaseException:
+                with suppress(APIError):
+                    self._container.remove(v=True, force=True)
+                raise
+        return self
+
+    def _create(self) -> Any:  # noqa: ANN401 - a container of the untyped library
+        given = dict(self._kwargs)
+        labels = {**given.pop("labels", {}), **self._labels(), **self.namespace.labels}
+        network: dict[str, object] = {"network_mode": "none"}
+        if name := self.namespace.network:
+            names = EndpointConfig(self._api_version, aliases=[self.name, *self._aliases])
+            network = {"network": name, "networking_config": {name: names}}
+        return self.namespace.engine.client.containers.create(
+            self.image,
+            self._command,
+            **{"hostname": self.name, **given, **network},
+            name=self._name,
+            environment=self.env,
+            ports=self.ports,
+            volumes=dict(self.volumes),
+            tmpfs=self.tmpfs,
+            labels=labels,
+        )
+
+    def _labels(self) -> dict[str, str]:
+        own = {Label.ROLE: self.role, Label.SERVICE: self.service, Label.VERSION: self.version}
+        return {str(name): value for name, value in own.items() if value}
+
+    def _before_start(self) -> None:
+        """Do what has to be done between creation and start; most elements need nothing."""
+
+    def _await_ready(self) -> None:
+        if self._wait_strategy is None:
+            return
+        try:
+            self._wait_strategy.wait_until_ready(self)
+        except (TimeoutError, RuntimeError) as problem:  # testcontainers' own strategies raise these
+            if isinstance(problem, LabError):
+                raise
+            seen = self.get_logs()[1].decode(errors="replace").strip()[-1000:]
+            next_step = f"read its log: environment.logs({self.name!r})"
+            raise NotReady(f"{self.name} is ready", f"{problem}\n{seen}", next_step) from problem
+
+    def stop(self, force: bool = True, delete_volume: bool = True) -> None:  # noqa: FBT001, FBT002 - as the parent's
+        """Remove its container, as testcontainers does; the engine's connection stays open."""
+        with refusals(self.namespace.engine, f"{self.name} is removed"), suppress(NotFound):
+            self._api.remove_container(self.get_container_id(), v=delete_volume, force=force)
+
+    def finish(self, signal: str, within_s: float) -> None:
+        """Send its first process a signal; wait until the container has ended, at most within_s seconds."""
+        # It may have ended by itself, or need longer: both are the caller's to find out.
+        with suppress(APIError, requests.exceptions.RequestException):
+            self._api.kill(self.container, signal)
+            self._api.wait(self.container, timeout=within_s)
+
+    def get_exposed_port(self, port: int) -> int:
+        """Return the port at which a port inside is reached: testcontainers' name for `port`."""
+        return self.port(port)
+
+    def get_container_host_ip(self) -> str:
+        """Return the host at which published ports are reached."""
+        return self.namespace.engine.host
+
+    # ---- faults: what happens to containers anyway, done on purpose to see what follows ----
+
+    def pause(self) -> None:
+        """Freeze all its processes: its connections stay open and nobody answers, until resume().
+
+        :raises LabError: as every fault does, when its container is gone or in no state for that.
+        """
+        self._do("pause", lambda: self._api.pause(self.container))
+
+    def resume(self) -> None:
+        """Let its processes go on where they were frozen."""
+        self._do("resume", lambda: self._api.unpause(self.container))
+
+    def kill(self) -> None:
+        """End its processes at once, as kill -9 does; the container stays with its log, and does not run."""
+        self._do("kill", lambda: self._api.kill(self.container))
+
+    def disconnect(self) -> None:
+        """Take it off the environment's network: it runs, and nobody reaches it, until reconnect()."""
+        network = self.namespace.network
+        self._do("disconnect", lambda: self._api.disconnect_container_from_network(self.container, network))
+
+    def reconnect(self) -> None:
+        """Put it into the network again, where its address may be another one."""
+        self._do("reconnect", self._reconnect)
+
+    def _reconnect(self) -> None:
+        names = [self.name, *self._aliases]
+        self._api.connect_container_to_network(self.container, self.namespace.network, aliases=names)
+        self.reload()
+
+    def remove(self) -> None:
+        """Remove its container, as if it had never been there; what it held is lost."""
+        self._do("remove", lambda: self._api.remove_container(self.container, v=True, force=True))
+
+    def _do(self, fault: str, work: Callable[[], object], **details: object) -> None:
+        expected = f"{self.name} can {fault}"
+        next_step = "environment.elements() tells the state that each is in"
+        with refusals(self.namespace.engine, expected):
+            try:
+                work()
+            except (NotFound, NullResource) as problem:
+                raise LabError(expected, "its container is gone", next_step) from problem
+            except APIError as problem:
+                raise LabError(expected, str(problem.explanation or problem), next_step) from problem
+        self.namespace.on_use(fault, element=self.name, **details)
+
+    # ---- commands and files inside ----
+
+    def execute(
+        self,
+        command: Sequence[str] | str,
+        *,
+        workdir: str = "/",
+        variables: Mapping[str, str] | None = None,
+        timeout_s: float = COMMAND_S,
+    ) -> Completed:
+        """Run a command in the running container and return what came of it; a str is a script for sh.
+
+        After timeout_s seconds it is ended by timeout(1), and the result says timed_out.
+        """
+        words = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        limited = ["timeout", "--kill-after=2", f"{timeout_s:g}", *words]
+        started = time.monotonic()
+        with refusals(self.namespace.engine, f"{words[0]} runs in {self.name}"):
+            run = self._api.exec_create(
+                self.container, limited, workdir=workdir, environment=dict(variables or {})
+            )["Id"]
+            output, errors = _gather(self._api.exec_start(run, socket=True))
+            code = self._api.exec_inspect(run)["ExitCode"]
+        code = KILLED if code is None else int(code)  # None: the whole container ended meanwhile
+        seconds = time.monotonic() - started
+        timed_out = code in {TIMED_OUT, KILLED} and seconds >= timeout_s
+        return Completed(TIMED_OUT if timed_out else code, output, errors, seconds, timed_out)
+
+    def put(self, folder: str, files: Files) -> None:
+        """Copy files into a folder of the container, which is made; a Path to a folder is taken whole."""
+        packed: dict[str, bytes | Path] = {f"{folder}/": b""}
+        packed |= {f"{folder}/{name}": content for name, content in files.items()}
+        # With times, for else Python would take a changed module of the same size for the compiled one.
+        archive = pack(packed, times=True, wanted=is_source)
+        with refusals(self.namespace.engine, f"files are copied into {self.name}"):
+            self._api.put_archive(self.container, "/", archive)
+
+    def read(self, path: str) -> bytes:
+        """Return a file of the container.
+
+        :raises LabError: when there is none, or the container is gone.
+        """
+        with refusals(self.namespace.engine, f"{path} of {self.name} is read"):
+            chunks, _ = self._api.get_archive(self.container, path)
+            store = io.BytesIO(b"".join(chunks))
+        with tarfile.open(fileobj=store) as archive:
+            file = archive.extractfile(archive.next() or "")
+            return file.read() if file else b""
+
+    # ---- the container as an image ----
+
+    def to_image(self) -> str:
+        """Make an image of the container as it is and return its id; it has the container's labels."""
+        with refusals(self.namespace.engine, f"an image of {self.name} is made"):
+            return str(self._api.commit(self.container)["Id"])
+
+    def remove_image(self, image: str) -> None:
+        """Remove an image; one that a container stands on stays until clean-up, which finds its labels."""
+        with refusals(self.namespace.engine, f"the image of {self.name} is removed", image):
+            try:
+                self._api.remove_image(image)
+            except APIError as problem:
+                if problem.status_code != HTTPStatus.CONFLICT:
+                    raise
+
+    @property
+    def _api(self) -> APIClient:
+        return self.namespace.engine.client.api
+
+    @property
+    def _api_version(self) -> str:
+        return str(self._api._version)  # noqa: SLF001 - the library has no public name for it
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other is the same container."""
+        return isinstance(other, Element) and (self._name, self.container) == (other._name, other.container)
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+    def __repr__(self) -> str:
+        """Return kind, name and state."""
+        return f"<{type(self).__name__} {self.name} ({self.state})>"
+
+
+def _unasked(engine: Engine) -> dict[str, Any]:
+    """Return settings with which testcontainers' client asks no engine; `join` gives it the engine's own."""
+    api = engine.client.api
+    return {"version": str(api._version), "environment": engine.variables}  # noqa: SLF001 - no public name
+
+
+def adopt(container: Container, namespace: Namespace, name: str) -> Container:
+    """Make somebody's own testcontainers container, not yet started, an element of a namespace.
+
+    It keeps its class and all that its user set. Element comes in below its own class and above
+    DockerContainer (Python's method resolution order), so that its `start` runs through Element's.
+
+    :raises LabError: when it has been started already.
+    """
+    if container._container is not None:  # noqa: SLF001 - the parent's public question raises instead of answering
+        expected = "a container that was not started, so that it starts in the environment's network"
+        raise LabError(expected, f"{name} runs already", "give it to environment.add before its start()")
+    own = type(container)
+    container.__class__ = type(own.__name__, (own, Element), {"__module__": own.__module__})
+    container.get_docker_client().client.close()
+    container.join(namespace, name)  # type: ignore[attr-defined]  # the line above has made it an Element
+    return container
+
+
+def find_engine() -> Engine:
+    """Return the engine; its connections are closed when nobody uses it any more."""
+    engine = Engine.find()
+    finalize(engine, engine.client.close)
+    return engine
+
+
+def _gather(connection: Any) -> tuple[str, str]:  # noqa: ANN401 - the library's kind of socket
+    """Read a command's output to its end: both streams as they came, and standard error alone."""
+    both, errors = bytearray(), bytearray()
+    try:
+        for stream, chunk in frames_iter(connection, tty=False):
+            both += chunk
+            errors += chunk if stream == STDERR else b""
+    finally:
+        getattr(connection, "_response", connection).close()  # the library keeps the answer there, left open
+    return both.decode(errors="replace"), errors.decode(errors="replace")

@@ -1,0 +1,64 @@
+"""What the engine's library raises, turned into errors that a user can fix.
+
+NameTaken   a container of this name is there already
+NotReady    an element did not do in time what it was waited for
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests.exceptions
+from docker.errors import APIError, ImageNotFound
+
+from labkit.engine import Engine, NoEngine
+from labkit.errors import LabError
+
+NAME_TAKEN = "is already in use by container"
+OTHER_PORTS = "try again: the engine chooses other ports; labkit doctor tells who uses many"
+NEXT_STEPS = {
+    "No command specified": "give the Dockerfile of the image a CMD",
+    "port is already allocated": OTHER_PORTS,
+    "address already in use": OTHER_PORTS,
+    "address pool": "the engine's networks are used up: clean up environments (labkit environment list)",
+    "no space left": "free some disk: labkit doctor tells how much is needed",
+}
+"""What the engine says → what helps."""
+
+
+class NameTaken(LabError):
+    """A container of this name is there already."""
+
+
+class NotReady(LabError):
+    """An element did not do in time what it was waited for."""
+
+
+@contextmanager
+def refusals(engine: Engine, expected: str, image: str = "") -> Iterator[None]:
+    """Turn what the engine's library raises within the block into an error with a next step.
+
+    :raises ImageMissing: when the engine does not have the image.
+    :raises NameTaken: when the name of a new container is in use.
+    :raises NoEngine: when the connection is lost.
+    :raises LabError: when the engine refuses for another reason.
+    """
+    try:
+        yield
+    except ImageNotFound:
+        engine.image(image)  # raises ImageMissing with the step that brings it
+        raise
+    except APIError as problem:
+        raise _refused(expected, str(problem.explanation or problem)) from problem
+    except requests.exceptions.RequestException as problem:
+        lost = f"a container engine that answers at {engine.address}, so that {expected}"
+        raise NoEngine(lost, "the connection was lost, or nothing listens", "labkit doctor") from problem
+
+
+def _refused(expected: str, seen: str) -> LabError:
+    if NAME_TAKEN in seen:
+        return NameTaken(expected, seen, "try again")
+    next_step = "labkit doctor tells what is wrong with the engine"
+    for words, step in NEXT_STEPS.items():
+        if words in seen:
+            next_step = step
+    return LabError(expected, seen, next_step)

@@ -1,0 +1,70 @@
+"""The names, labels and network that the containers of one environment have in common."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+from labkit.containers._errors import refusals
+from labkit.containers._info import ContainerInfo
+from labkit.engine import Engine, Label
+
+IDENTITY = (Label.WORKSPACE, Label.ENVIRONMENT)
+LOOPBACK = {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"}
+"""Ports published from such a network are reached from this machine alone."""
+
+OnUse = Callable[..., object]
+"""Hears what was done with an element: on_use("pause", element="cart-1")."""
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The containers of one environment: engine, prefix of their names, labels, network.
+
+    network is "" for a container that is alone. on_use hears what is done with an element. stop cuts short
+    every wait for one of them, because somebody else failed or Ctrl-C was pressed.
+    """
+
+    engine: Engine
+    name: str
+    labels: Mapping[str, str]
+    network: str
+    on_use: OnUse = field(default=lambda *_, **__: None, compare=False)
+    stop: Event = field(default_factory=Event, compare=False)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The two labels by which everything of this environment is found."""
+        return {name: self.labels[name] for name in IDENTITY}
+
+    @property
+    def workspace(self) -> str:
+        """The id of the workspace that the environment belongs to."""
+        return self.labels[Label.WORKSPACE]
+
+    def containers(self, filters: Mapping[str, Any] | None = None) -> list[ContainerInfo]:
+        """Return the containers by name, also those that do not run.
+
+        filters are the engine's own, such as {"id": …}; None means all that carry the identity.
+        """
+        given = filters or {"label": [f"{name}={value}" for name, value in self.identity.items()]}
+        with refusals(self.engine, f"the containers of {self.name}"):
+            entries = self.engine.client.api.containers(all=True, filters=dict(given))
+        return sorted(map(ContainerInfo.read, entries), key=lambda container: container.name)
+
+    def container(self, name: str) -> ContainerInfo | None:
+        """Return one container by its name, None when there is none."""
+        # The engine's filter finds every container whose name contains the text, so the name is compared too.
+        listed = self.containers({"name": f"{self.name}.{name}"})
+        return next((container for container in listed if container.name == name), None)
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a network; a local engine publishes ports from it on loopback alone."""
+        with refusals(self.engine, f"the network {name} is created"):
+            self.engine.client.networks.create(
+                name,
+                driver="bridge",
+                check_duplicate=True,
+                options=LOOPBACK if self.engine.local else {},
+                labels={**self.labels, **labels},
+            )

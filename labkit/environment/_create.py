@@ -1,0 +1,259 @@
+"""Creates an environment: everything is started at once, and each element is waited for on its own."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from labkit._uninterruptible import uninterruptible
+from labkit.balancer import Balancer
+from labkit.containers import Element, Namespace, Stopped
+from labkit.engine import BUILD, PYTHON, SERVERS, Engine, Label, Owner, sweep
+from labkit.environment import _record
+from labkit.environment._images import Progress, build, service_images, versions
+from labkit.environment._plan import Plan
+from labkit.environment._status import statuses
+from labkit.environment.elements import elements_of
+from labkit.environment.elements.instance import Instance
+from labkit.environment.elements.runner import APP, Module
+from labkit.errors import LabError
+from labkit.postgres import Database, Postgres
+from labkit.system import System
+from labkit.workspace import Workspace
+
+INSTALL = """\
+python3 -c 'import pytest' 2>/dev/null || pip install --quiet pytest
+grep -Eqv '^[[:space:]]*(#|$)' requirements.lock 2>/dev/null || exit 0
+python3 -m venv --system-site-packages /venv
+/venv/bin/pip install --quiet --require-hashes --requirement requirements.lock
+"""
+
+FIRST = {"database": 0, "service": 1}
+"""Roles of the elements that take longest from start to ready: they are started first."""
+
+
+class Creation:
+    """One creation of an environment of a system by a plan.
+
+    owner None is this process, for production the workspace. ready_s is how long each instance may take to be
+    ready, in seconds. progress hears each element that is ready, and what takes longer.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        system: System,
+        plan: Plan,
+        workspace: Workspace,
+        *,
+        owner: Owner | None,
+        ready_s: float,
+        progress: Progress,
+    ) -> None:
+        self.engine, self.system, self.plan, self.workspace = engine, system, plan, workspace
+        self._owner, self._ready_s, self._progress = owner, ready_s, progress
+        self._seconds: dict[str, float] = {}
+        self._balancer: Future[Balancer] = Future()  # instances wait for it
+
+    def run(self, images: Mapping[str, str] | None) -> tuple[Namespace, Plan]:
+        """Create, record, and return where the environment is, and its plan with the images.
+
+        images maps each service to its image; None builds them. Whatever ends the creation, an error, Ctrl-C
+        or a dead engine: what was started is removed before that goes on.
+        """
+        namespace = self._namespace()
+
+        def work(stop: threading.Event) -> tuple[Namespace, Plan]:
+            sweep(self.engine, self.workspace.id)
+            _record.lost(self.workspace)
+            self._refuse_second_production()
+            gathered = self._gather(images, stop)
+            if stop.is_set():
+                raise Stopped
+            plan = self.plan.with_images(gathered)
+            try:
+                self._create(replace(namespace, stop=stop), plan, gathered)
+                owner, containers = namespace.labels[Label.OWNER], namespace.containers()
+                _record.created(self.workspace, plan, owner, containers, self._seconds)
+            except BaseException as fault:
+                take_back(namespace, fault)
+                raise
+            return namespace, plan
+
+        return uninterruptible(work, lambda made: delete(*made, self.workspace))
+
+    def _namespace(self) -> Namespace:
+        workspace, plan = self.workspace.id, self.plan
+        by_default = Owner.workspace(workspace) if plan.stage == "production" else None
+        labels = {
+            Label.WORKSPACE: workspace,
+            Label.ENVIRONMENT: plan.name,
+            Label.OWNER: str(self._owner or by_default or Owner.process()),
+            Label.STAGE: plan.stage,
+        }
+        texts = {str(name): value for name, value in labels.items()}
+        return Namespace(self.engine, plan.name, texts, network="" if plan.module else plan.name)
+
+    def _refuse_second_production(self) -> None:
+        if self.plan.stage != "production":
+            return
+        for status in statuses(self.engine, self.workspace.id):
+            if status.stage == "production":
+                next_step = f"upgrade it, or clean it up first: labkit environment clean-up {status.name}"
+                raise LabError("at most one production in a workspace", f"{status.name} lives", next_step)
+
+    def _gather(self, images: Mapping[str, str] | None, stop: threading.Event) -> dict[str, str]:
+        """Return the image of each service, provider and declared container.
+
+        That each is there is found out now, before anything starts.
+        """
+        if self.plan.module:
+            self.engine.image(BUILD)
+            return {}
+        for ref in (SERVERS, PYTHON):
+            self.engine.image(ref)
+        given = {} if images is None else service_images(self.system, self.plan.stage, images)
+        declared = {name: one.image for name, one in self.system.containers.items() if one.image}
+        folders = {
+            **{
+                external.name: self.system.external[external.name].provider
+                for external in self.plan.providers
+            },
+            **{name: container.path for name, container in self.system.containers.items() if container.path},
+        }
+        if images is None:
+            folders |= {one.name: one.path for one in self.system.services_of(self.plan.stage)}
+        gathered = given | declared | self._build(folders, stop)
+        versions(self.engine, gathered)  # asks for each
+        return gathered
+
+    def _build(self, folders: Mapping[str, object], stop: threading.Event) -> dict[str, str]:
+        """Build the image of each folder; a folder that several have in common is built once, by its name."""
+        paths = {name: Path(str(folder)) for name, folder in folders.items()}
+        external = self.system.external  # those that share a folder are one program under several names
+        names = {path: path.name if name in external else name for name, path in paths.items()}
+        built = build(
+            self.engine, self.system, {names[path]: path for path in paths.values()}, self._progress, stop
+        )
+        return {name: built[names[path]] for name, path in paths.items()}
+
+    def _create(self, namespace: Namespace, plan: Plan, images: Mapping[str, str]) -> None:
+        began = time.monotonic()
+        if plan.module is None:
+            self._start_all(namespace, plan, images)
+        else:
+            (module,) = elements_of(plan, namespace)
+            self._start_module(module)
+        self._seconds["all"] = time.monotonic() - began
+        if namespace.stop.is_set():
+            raise Stopped
+
+    def _start_all(self, namespace: Namespace, plan: Plan, images: Mapping[str, str]) -> None:
+        with self._step("network"):
+            namespace.create_network(namespace.network, plan.to_labels())
+            if outside := plan.outside(namespace.workspace):
+                namespace.create_network(outside, {})
+        version = versions(self.engine, images)
+        elements: list[Element] = [
+            Instance(
+                namespace,
+                plan,
+                service,
+                name,
+                images[service.name],
+                version[service.name],
+                self._balancer.result,
+            )
+            for service, name in plan.instances()
+        ]
+        elements += elements_of(plan, namespace)
+        elements.sort(key=lambda element: FIRST.get(element.role, len(FIRST)))
+        # A thread for each: those that wait for the balancer must never keep the balancer waiting.
+        with ThreadPoolExecutor(len(elements), thread_name_prefix="labkit-create") as pool:
+            try:
+                _all([pool.submit(self._start, element) for element in elements])
+            except BaseException:
+                namespace.stop.set()
+                raise
+
+    def _start(self, element: Element) -> None:
+        with self._step(element.name):
+            if isinstance(element, Balancer):
+                self._start_balancer(element)
+                return
+            element.start()
+            if isinstance(element, Instance):
+                element.await_health_check(self._ready_s)
+                element.balancer().enable(element)
+            elif isinstance(element, Postgres) and self.system.database:
+                migrations = self.system.root / self.system.database.migrations
+                Database(self.system.database.name, element).create(migrations)
+
+    def _start_balancer(self, balancer: Balancer) -> None:
+        try:
+            self._balancer.set_result(balancer.start())
+        except BaseException:
+            # The cause is raised here; for the instances that wait it is only the end.
+            self._balancer.set_exception(Stopped())
+            raise
+
+    def _start_module(self, module: Element) -> None:
+        assert isinstance(module, Module)  # noqa: S101 - a plan with a module has nothing else
+        with self._step("module"):
+            module.start()
+            module.put(APP, {"": self.system.root / self.system.services[module.service].path})
+        with self._step("requirements"):
+            done = module.execute(INSTALL, workdir=APP)
+        if not done.ok:
+            expected = f"the locked requirements of {module.service} are installed"
+            next_step = (
+                "correct requirements.lock; packages come from the wheelhouse alone (labkit images build)"
+            )
+            raise LabError(expected, done.output.strip(), next_step)
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._seconds[name] = time.monotonic() - began
+        self._progress(f"{name} is ready")
+
+
+def _all(tasks: list["Future[None]"]) -> None:
+    """Wait for all tasks; raise the first failure at once, and a Stopped only when nothing else failed."""
+    finished, pending = wait(tasks, return_when=FIRST_EXCEPTION)
+    failures = [fault for task in finished if (fault := task.exception())]
+    if pending and all(isinstance(fault, Stopped) for fault in failures):
+        finished, _ = wait(tasks)
+        failures = [fault for task in finished if (fault := task.exception())]
+    for failure in sorted(failures, key=lambda fault: isinstance(fault, Stopped)):
+        raise failure
+
+
+def take_back(namespace: Namespace, fault: BaseException) -> None:
+    """Remove what was started; if that fails, add a note to the original error."""
+    try:
+        namespace.engine.remove(namespace.identity)
+    except Exception as problem:  # noqa: BLE001 - the first error is the one to raise
+        fault.add_note(f"Something of {namespace.name} may be left: {problem}")
+        if isinstance(fault, LabError):
+            left = f"; then clean up what is left: labkit environment clean-up {namespace.name}"
+            fault.next_step += left
+
+
+def delete(
+    namespace: Namespace,
+    plan: Plan | None,
+    workspace: Workspace,
+    save: Callable[[], list[str]] = list,
+) -> None:
+    """Remove an environment and record that; save is called before, and returns what it saved, by name."""
+    containers = namespace.containers()
+    saved = save() if containers else []
+    removed = namespace.engine.remove(namespace.identity)
+    removed = {"container": removed} if isinstance(removed, int) else removed  # XXX until F
+    if removed and plan:
+        _record.deleted(workspace, plan, containers, removed, saved)

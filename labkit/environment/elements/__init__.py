@@ -1,0 +1,16 @@
+"""The elements of an environment, one class and one file each.
+
+What an environment has by its plan is registered with `@planned`; every module of this package is read for
+that, so a new kind of infrastructure is one new file here. Balancer, PostgreSQL and etcd have rooms of their
+own; `infrastructure` says when an environment has them.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from labkit.environment.elements._registry import elements_of, planned
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["elements_of", "planned"]

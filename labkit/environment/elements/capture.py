@@ -1,0 +1,213 @@
+"""Captures what comes in: a recording proxy in front of the balancer, which writes each request down.
+
+nginx passes every request on to the load balancer and logs it with its time and body when it was answered.
+The log stays in the proxy's container until it is read, so that nothing is sampled and nothing is lost.
+
+Source: nginx, "Module ngx_http_log_module": log_format with escape=json, $msec, $request_time, $request_body.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from labkit import _http
+from labkit.containers import Answers, Element, Namespace, NameTaken
+from labkit.engine import SERVERS
+from labkit.environment._plan import PlannedService
+from labkit.errors import LabError
+
+READY_S = 30.0
+GRACE_S = 5.0
+"""How long a proxy that ends waits for the answers under way, in seconds."""
+
+LOG = "/capture.jsonl"
+MOST_BODY = "1m"
+IS_OPEN = "/__capture__"
+
+CONFIGURATION = """\
+daemon off;
+error_log stderr warn;
+events { worker_connections 4096; }
+http {
+    log_format capture escape=json '{"ended_s":$msec,"took_s":$request_time,"method":"$request_method",'
+        '"path":"$request_uri","content_type":"$content_type","body":"$request_body","status":$status}';
+    access_log %(log)s capture;
+    client_max_body_size %(most)s;
+    client_body_buffer_size %(most)s;
+    client_body_in_single_buffer on;
+    server {
+        listen %(port)d;
+        location = %(is_open)s { access_log off; return 204; }
+        location / {
+            resolver 127.0.0.11 valid=1s;
+            set $entry http://%(service)s:%(port)d;
+            proxy_pass $entry;
+            proxy_http_version 1.1;
+            proxy_set_header Host $http_host;
+            proxy_set_header Connection "";
+        }
+    }
+}
+"""
+WRITE_AND_RUN = 'printf "%s" "$CONFIGURATION" > /tmp/nginx.conf && exec nginx -c /tmp/nginx.conf'
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A request as it came in, at_s seconds after the first one.
+
+    path has its query. body is text, "" for none; bytes that are no UTF-8 are replaced. status is what was
+    answered, after ms milliseconds. Of the headers only the content type is kept: no cookie, no password.
+    """
+
+    at_s: float
+    method: str
+    path: str
+    content_type: str
+    body: str
+    status: int
+    ms: float
+
+
+class RecordingProxy(Element):
+    """nginx in front of the balancer; one at a time in an environment."""
+
+    role = "capture"
+
+    def __init__(self, namespace: Namespace, entry: PlannedService) -> None:
+        """Describe a proxy to the service that clients enter by."""
+        words = {"log": LOG, "most": MOST_BODY, "port": entry.port, "is_open": IS_OPEN, "service": entry.name}
+        super().__init__(
+            namespace,
+            "capture",
+            SERVERS,
+            command=["sh", "-c", WRITE_AND_RUN],
+            variables={"CONFIGURATION": CONFIGURATION % words},
+            ports=[entry.port],
+        )
+        self._port = entry.port
+        self.waiting_for(Answers("opens", lambda _: self._is_open(), READY_S))
+
+    @property
+    def url(self) -> str:
+        """Return where clients reach it."""
+        return f"http://{self.namespace.engine.host}:{self.port(self._port)}"
+
+    def start(self) -> Self:
+        """Start it and return it when it lets requests through.
+
+        :raises LabError: when the environment has one already.
+        """
+        try:
+            return super().start()
+        except NameTaken as taken:
+            expected = f"one capture of {self.namespace.name} at a time"
+            raise LabError(
+                expected, "one is open", "close the other: leave its with block, or call its stop()"
+            ) from taken
+
+    def log(self) -> bytes:
+        """Return what it has logged.
+
+        :raises LabError: when it is gone together with its environment.
+        """
+        try:
+            return self.read(LOG)
+        except LabError as problem:
+            self.reload()
+            if self.container:
+                raise
+            next_step = "stop or save a capture before its environment is cleaned up"
+            raise LabError(
+                f"the capture of {self.namespace.name}", "its proxy is gone", next_step
+            ) from problem
+
+    def _is_open(self) -> bool:
+        host = self.namespace.engine.host
+        response = _http.request(host, self.port(self._port), "GET", IS_OPEN, timeout_s=READY_S)
+        return response.status == HTTPStatus.NO_CONTENT
+
+
+class Capture:
+    """A recording proxy at `url`: what comes through it reaches the system and is written down.
+
+    Leaving its `with` block ends it. It is gone with its environment too.
+    """
+
+    def __init__(self, proxy: RecordingProxy) -> None:
+        """Capture what comes through a proxy that was started."""
+        self._proxy = proxy
+        self._captured: list[Captured] | None = None
+        self.url = proxy.url
+
+    def requests(self) -> list[Captured]:
+        """Return what came through so far, the oldest first; a request is there once it was answered.
+
+        :raises LabError: when the environment was cleaned up before the capture was stopped.
+        """
+        return read_log(self._proxy.log()) if self._captured is None else self._captured
+
+    def stop(self) -> list[Captured]:
+        """End the proxy when the answers under way are given; return what came through it."""
+        if self._captured is None:
+            self._proxy.finish("QUIT", GRACE_S)  # nginx's signal for: answer what is under way, then end
+            self._captured = self.requests()
+            self._proxy.stop()
+            self._proxy.namespace.on_use("capture", requests=len(self._captured))
+        return self._captured
+
+    def save(self, path: Path) -> None:
+        """Write what came through into a file, one JSON object a line."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = (f"{json.dumps(asdict(captured))}\n" for captured in self.requests())
+        path.write_text("".join(lines), encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        """Return the capture."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the proxy, also after an error."""
+        self.stop()
+
+
+def read_capture(path: Path) -> list[Captured]:
+    """Return the requests that `Capture.save` wrote.
+
+    :raises LabError: for a file that is none of these.
+    """
+    try:
+        return [Captured(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, TypeError) as problem:
+        next_step = "give a file that capture.save(path) wrote"
+        raise LabError(f"a saved capture in {path.name}", str(problem), next_step) from problem
+
+
+def read_log(log: bytes) -> list[Captured]:
+    """Return the requests of nginx's log by the time at which they came; what was no HTTP is left out."""
+    entries = [json.loads(line) for line in log.decode(errors="replace").split("\n") if line]
+    requests = sorted((entry for entry in entries if entry["method"]), key=_came_s)
+    return list(_captured(requests, _came_s(requests[0]) if requests else 0.0))
+
+
+def _captured(entries: Iterable[dict[str, Any]], first_s: float) -> Iterable[Captured]:
+    for entry in entries:
+        yield Captured(
+            at_s=round(_came_s(entry) - first_s, 3),
+            method=entry["method"],
+            path=entry["path"],
+            content_type=entry["content_type"],
+            body=entry["body"],
+            status=entry["status"],
+            ms=round(entry["took_s"] * 1000, 1),
+        )
+
+
+def _came_s(entry: dict[str, Any]) -> float:
+    return float(entry["ended_s"] - entry["took_s"])

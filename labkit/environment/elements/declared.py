@@ -1,0 +1,40 @@
+"""Further infrastructure, as [containers.NAME] in system.toml declares it."""
+
+import shlex
+from collections.abc import Iterator
+
+from labkit.containers import Element, Namespace, listens, responds, succeeds
+from labkit.environment._plan import Plan, PlannedContainer
+from labkit.environment.elements._registry import planned
+
+
+class Declared(Element):
+    """A container of which labkit knows what system.toml says: a Redis, a broker, a second database.
+
+    It is ready when a path answers with 200, when a command in it succeeds, or when it listens at its port.
+    """
+
+    role = "container"
+
+    def __init__(self, namespace: Namespace, plan: Plan, container: PlannedContainer) -> None:
+        super().__init__(
+            namespace,
+            container.name,
+            container.image,
+            command=container.command or None,
+            variables={**plan.configuration, **container.variables, "LABKIT_STAGE": plan.stage},
+            ports=[container.port] if container.port else [],
+        )
+        if container.ready.startswith("/"):
+            self.waiting_for(responds(container.port, container.ready))
+        elif container.ready:
+            self.waiting_for(succeeds(shlex.split(container.ready)))
+        elif container.port:
+            self.waiting_for(listens(container.port))
+
+
+@planned
+def declared(plan: Plan, namespace: Namespace) -> Iterator[Declared]:
+    """Yield each declared container."""
+    for container in plan.containers:
+        yield Declared(namespace, plan, container)

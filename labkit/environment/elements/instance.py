@@ -1,0 +1,105 @@
+"""One running copy of a service."""
+
+from collections.abc import Callable
+
+from labkit.balancer import CHECKED, Balancer
+from labkit.containers import Answers, Element, Namespace
+from labkit.environment._plan import Plan, PlannedService
+from labkit.errors import LabError
+
+READY_S = 30.0
+"""How long an instance may take to be ready, in seconds."""
+
+WAITING = "waiting"
+"""The state of an instance that runs and that the balancer does not know."""
+
+
+class Instance(Element):
+    """One running copy of a service, behind the balancer.
+
+    name is also its name in the network. address is ip:port inside the network, "" while it has none. state
+    is the balancer's word (UP, DOWN, DRAIN, MAINT), "waiting" while the balancer does not know it, or the
+    engine's (paused, exited …) when it does not run.
+    """
+
+    role = "service"
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        plan: Plan,
+        service: PlannedService,
+        name: str,
+        image: str,
+        version: str,
+        balancer: Callable[[], Balancer],
+    ) -> None:
+        """Describe an instance; balancer returns the load balancer, and may wait until that is there."""
+        super().__init__(namespace, name, image, variables=plan.variables_of(service, name, version))
+        self.service, self.version = service.name, version
+        self.balancer = balancer
+        self.balancer_state = ""
+        self._port, self._ready = service.port, service.ready
+        self._outside = plan.outside(namespace.workspace) if plan.calls_real(service) else ""
+
+    @property
+    def address(self) -> str:
+        """Where it listens in the environment's network, as ip:port; "" while it is off the network."""
+        return f"{self.ip}:{self._port}" if self.ip else ""
+
+    @property
+    def state(self) -> str:
+        """The balancer's word, "waiting", or the engine's word when it does not run."""
+        runs = self.info is not None and self.info.state == "running"
+        return self.balancer_state or "running" if runs else self.engine_state
+
+    def _before_start(self) -> None:
+        if self._outside:  # it calls a service that is real here
+            self._api.connect_container_to_network(
+                self.get_container_id(), self._outside, aliases=[self.name]
+            )
+
+    def await_health_check(self, within_s: float, backend: str = "") -> None:
+        """Register it at the balancer and wait until its health check has passed; it gets no requests.
+
+        backend CHECKED lets the balancer forget it again.
+
+        :raises NotReady: when it is not ready within within_s seconds.
+        """
+        balancer = self.balancer()
+        balancer.register(self, backend)
+        try:
+            Answers(
+                f"answers GET {self._ready} with 200",
+                lambda _: balancer.is_healthy(self, backend),
+                within_s,
+                lambda _: balancer.last_check(self, backend),
+            ).wait_until_ready(self)
+        finally:
+            if backend == CHECKED:
+                balancer.forget(self, backend)
+
+    def slow(self, ms: int) -> None:
+        """Hold each of its answers back by ms milliseconds, 0 ends that; its readiness checks are not.
+
+        The balancer does it, through which every request goes; so it is the network that is slow, or the
+        instance, which no client can tell apart.
+        """
+        if ms < 0:
+            raise LabError("milliseconds from 0 on", str(ms), "slow(300) holds back, slow(0) ends that")
+        self._do("slow", lambda: self.balancer().slow(self, ms), ms=ms)
+
+    def fail(self, share: float) -> None:
+        """Turn this share (0 to 1) of its answers into errors 500, 0 ends that; its readiness checks pass.
+
+        The balancer does it, as with slow.
+        """
+        if not 0 <= share <= 1:
+            raise LabError("a share from 0 to 1", str(share), "fail(0.1) for a tenth, fail(0) ends that")
+        self._do("fail", lambda: self.balancer().fail(self, share), share=share)
+
+    def _reconnect(self) -> None:
+        """Put it into the network again; the balancer, when it knows the instance, learns the new address."""
+        super()._reconnect()
+        if self.name in self.balancer().servers(self.service):
+            self.balancer().move(self)

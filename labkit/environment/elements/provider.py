@@ -1,0 +1,35 @@
+"""Providers: what stands for a real external service, in the network outside."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from labkit.containers import Element, Namespace, responds
+from labkit.environment._plan import Plan, PlannedExternal
+from labkit.environment.elements._registry import planned
+
+READY_S = 30.0
+
+
+class Provider(Element):
+    """A real external service. Only services that call it, and no tests, share its network."""
+
+    role = "provider"
+
+    def __init__(self, namespace: Namespace, stage: str, external: PlannedExternal) -> None:
+        self.service = external.name
+        variables = {
+            "LABKIT_SERVICE": external.name,
+            "LABKIT_INSTANCE": external.name,
+            "LABKIT_PORT": str(external.port),
+            "LABKIT_STAGE": stage,
+        }
+        super().__init__(namespace, external.name, external.image, variables=variables, ports=[external.port])
+        self.waiting_for(responds(external.port, "/readyz", READY_S))
+
+
+@planned
+def providers(plan: Plan, namespace: Namespace) -> Iterator[Provider]:
+    """Yield a provider for each external service that is real here."""
+    outside = replace(namespace, network=plan.outside(namespace.workspace))
+    for external in plan.providers:
+        yield Provider(outside, plan.stage, external)

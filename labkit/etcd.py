@@ -1,0 +1,36 @@
+"""The coordinator: etcd in a container."""
+
+from labkit.containers import Answers, Element, Namespace
+from labkit.coordination import PORT, Coordinator
+from labkit.engine import SERVERS
+
+__all__ = ["COMMAND", "Etcd"]
+
+# Members that are alone need no long election; with etcd's defaults the start takes ten times as long.
+COMMAND = (
+    "etcd",
+    "--data-dir=/tmp/etcd",
+    f"--listen-client-urls=http://0.0.0.0:{PORT}",
+    f"--advertise-client-urls=http://coordinator:{PORT}",
+    "--heartbeat-interval=10",
+    "--election-timeout=50",
+    "--unsafe-no-fsync",
+    "--log-level=warn",
+)
+
+
+class Etcd(Element):
+    """A coordinator of one member; its keys live as long as its container."""
+
+    role = "coordinator"
+
+    def __init__(self, namespace: Namespace, name: str = "coordinator") -> None:
+        super().__init__(namespace, name, SERVERS, command=COMMAND, ports=[PORT])
+        self.waiting_for(Answers("has a leader", lambda _: self.client().answers()))
+
+    def client(self) -> Coordinator:
+        """Return a client of it, for use from this machine.
+
+        :raises NoAnswer: when it does not run.
+        """
+        return Coordinator(self.namespace.engine.host, self.port(PORT))

@@ -1,0 +1,125 @@
+"""PostgreSQL as an element: connections to it, its own tools beside it, and its container as an image."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from labkit.containers import Answers, Deadline, Element, Namespace, NotReady
+from labkit.engine import SERVERS
+from labkit.errors import LabError
+
+PORT = 5432
+MAINTENANCE = "postgres"
+"""The database that every server has; the others are made and dropped from there."""
+
+CONNECT_S = 5
+ANSWER_S = 2
+FOLDER = "/var/lib/postgresql"
+LOCK = 0x6C61626B69740001
+"""One snapshot or restore at a time: the number of PostgreSQL's advisory lock for it."""
+
+LOCK_S = 60.0
+"""How long a snapshot waits for another one to end, in seconds."""
+
+
+class Postgres(Element):
+    """A PostgreSQL server. Everyone in its network is trusted, and nothing waits for the disk."""
+
+    role = "database"
+
+    def __init__(self, namespace: Namespace, name: str = "database") -> None:
+        super().__init__(namespace, name, SERVERS, command=["postgres"], ports=[PORT], user="postgres")
+        self.waiting_for(Answers("answers SQL", lambda _: self._answers()))
+
+    def url(self, database: str = MAINTENANCE) -> str:
+        """Return where one of its databases is reached from this machine, as a libpq URL.
+
+        :raises NoAnswer: when it does not run.
+        """
+        return f"postgresql://postgres@{self.namespace.engine.host}:{self.port(PORT)}/{database}"
+
+    def connect(self, database: str = MAINTENANCE, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own
+        """Return a new connection to one of its databases; settings are psycopg's.
+
+        :raises NoAnswer: when the server does not answer: it was paused, killed or removed.
+        :raises psycopg.OperationalError: when it answers and refuses.
+        """
+        try:
+            return self._connect(database, **settings)
+        except psycopg.OperationalError as problem:
+            self.reload()  # a server that was restarted has another port
+            if self.state == "running":
+                return self._connect(database, **settings)
+            raise self.no_answer(str(problem).strip()) from problem
+
+    def _connect(self, database: str, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - as above
+        where = {"host": self.namespace.engine.host, "port": self.port(PORT), "user": "postgres"}
+        given = {"connect_timeout": CONNECT_S, "application_name": "labkit", **where, **settings}
+        return psycopg.connect(dbname=database, **given)
+
+    def _answers(self) -> bool:
+        try:
+            with self._connect(MAINTENANCE, connect_timeout=ANSWER_S) as connection:
+                return connection.execute("SELECT true").fetchone() is not None
+        except psycopg.OperationalError as problem:
+            raise ConnectionError(str(problem).strip()) from problem
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection[Any]]:
+        """Give a connection in which databases can be made and dropped."""
+        with self.connect(autocommit=True) as connection:
+            yield connection
+
+    @contextmanager
+    def exclusive(self, deadline_s: float = LOCK_S) -> Iterator[psycopg.Connection[Any]]:
+        """Give such a connection while nobody else takes a snapshot or restores.
+
+        :raises NotReady: when somebody else still does after deadline_s seconds.
+        """
+        with self.session() as connection:
+
+            def locked() -> bool:
+                row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+                return bool(row and row[0])
+
+            # Asked again and again, and not waited for in PostgreSQL, where Ctrl-C would not be heard.
+            if Deadline(deadline_s, self.namespace.stop).until(locked) is not None:
+                expected = f"other snapshots and restores in {self.name} end within {deadline_s:g} s"
+                next_step = "end the process that takes one, or wait for it, then try again"
+                raise NotReady(expected, "one is still under way", next_step)
+            yield connection
+
+    def tool(self, *command: str) -> None:
+        """Run one of PostgreSQL's tools beside the server, as its user.
+
+        :raises LabError: when it fails; with what it wrote.
+        """
+        self.reload()  # a restore in another process may have put another container in its place
+        done = self.execute(command)
+        if not done.ok:
+            next_step = "correct what it says; environment.logs('database') has the server's side"
+            raise LabError(f"{command[0]} succeeds in {self.name}", done.output.strip(), next_step)
+
+    def fresh_path(self) -> str:
+        """Return a path in its container that nothing uses, in a folder where the server may write."""
+        return f"{FOLDER}/{uuid.uuid4().hex[:8]}"
+
+    # ---- the whole container as a state ----
+
+    def to_image(self) -> str:
+        """Make an image of the container as it is and return its id; see Element.to_image."""
+        self.reload()  # a restore in another process may have put another container in its place
+        return super().to_image()
+
+    def replace(self, image: str) -> None:
+        """Put a container of an image in the place of its own, and return when that answers."""
+        self.reload()
+        self.stop()
+        before, self.image = self.image, image
+        try:
+            self.start()
+        finally:
+            self.image = before

@@ -1,0 +1,271 @@
+"""Containers as testcontainers' users know them: one's own join an environment, and what is dead says so."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from testcontainers.community.postgres import PostgresContainer
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy
+
+from labkit.artifacts import Kind
+from labkit.containers import Element, Namespace, NotReady, listens, responds, succeeds
+from labkit.engine import PYTHON, SERVERS, Engine, ImageMissing, Label
+from labkit.environment import Environment
+from labkit.errors import LabError, NoAnswer
+from labkit.workspace import Workspace
+
+pytestmark = pytest.mark.engine
+
+SERVE = ["python3", "-m", "http.server", "8000"]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Give a workspace of its own."""
+    made = Workspace.create(tmp_path_factory.mktemp("containers") / "workspace")
+    yield made
+    made.artifacts.close()
+
+
+@pytest.fixture(scope="module")
+def environment(workspace: Workspace) -> Iterator[Environment]:
+    """Give one integration environment to the tests that leave it as it was."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+        yield made
+
+
+def server() -> DockerContainer:
+    """Return a web server as a testcontainers user writes it."""
+    return DockerContainer(PYTHON).with_command(SERVE).with_exposed_ports(8000)
+
+
+# ---- somebody's own containers ----
+
+
+def test_the_process_keeps_its_own_setting_of_ryuk() -> None:
+    """Importing labkit leaves testcontainers as it was, switched on as by default."""
+    code = (
+        "import labkit.environment, testcontainers.core.config as c; print(c.testcontainers_config.ryuk_disabled)"
+    )
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("TESTCONTAINERS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables
+    )
+    assert done.stdout.strip() == "False"
+
+
+def test_a_missing_ryuk_image_names_the_variable_that_does_without() -> None:
+    """The one who starts a testcontainers container offline learns how to do it without Ryuk."""
+    with pytest.raises(ImageMissing, match="TESTCONTAINERS_RYUK_DISABLED"):
+        Engine.find().image("testcontainers/ryuk:0.8.1")
+
+
+def test_a_container_of_ones_own_joins_the_environment(environment: Environment) -> None:
+    """It has the network, the labels and the verbs of all others, and nothing of testcontainers' session."""
+    container = server().with_env("COLOUR", "blue").waiting_for(HttpWaitStrategy(8000))
+    added = environment.add(container, "pages")
+    try:
+        assert added is container
+        assert isinstance(added, Element)
+        code = "import urllib.request as u; print(u.urlopen('http://pages:8000/').status)"
+        assert environment.run(["python3", "-c", code]).output.strip() == "200"
+        (labels,) = (
+            thing.labels
+            for thing in Engine.find().owned({Label.ENVIRONMENT: environment.name, Label.ROLE: "added"})
+        )
+        assert labels[Label.OWNER] == environment.owner
+        assert not [name for name in labels if "session" in name]
+        assert added.exec(["printenv", "COLOUR"]).output == b"blue\n"
+        assert added.get_exposed_port(8000) == environment.element("pages").port(8000)
+        environment.element("pages").pause()
+        assert environment.element("pages").state == "paused"
+        environment.element("pages").resume()
+        again = Environment.attach(environment.name, environment.workspace).element("pages")
+        assert (again.state, again.role) == ("running", "added")
+    finally:
+        environment.element("pages").remove()
+
+
+def test_a_postgres_container_joins_as_its_users_know_it(environment: Environment) -> None:
+    """PostgresContainer on labkit's servers has the user and the database that it asks for."""
+    postgres = environment.add(PostgresContainer(image=SERVERS, username="ada", dbname="tales"))
+    try:
+        with psycopg.connect(postgres.get_connection_url(driver=None)) as connection:
+            row = connection.execute("SELECT current_user, current_database()").fetchone()
+        assert row == ("ada", "tales")
+        assert environment.run(["getent", "hosts", "postgres"]).ok
+    finally:
+        environment.element("postgres").remove()
+
+
+def test_what_was_added_goes_with_the_environment(workspace: Workspace) -> None:
+    """Clean-up takes it and counts it; the use is on record."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+        environment_containers = len(Engine.find().owned({Label.ENVIRONMENT: made.name}))
+        made.add(server(), "pages")
+        assert len(Engine.find().owned({Label.ENVIRONMENT: made.name})) == environment_containers + 1
+    assert Engine.find().owned({Label.ENVIRONMENT: made.name}) == []
+    used = workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=made.name)
+    assert [fact.predicate["element"] for fact in used if fact.predicate["use"] == "add"] == ["pages"]
+
+
+def test_a_container_that_cannot_join_is_refused_and_leaves_nothing(environment: Environment) -> None:
+    """One whose name is taken, one that was started before, one that ends, one that never says its word."""
+    before = Engine.find().owned({Label.ENVIRONMENT: environment.name})
+    with pytest.raises(LabError, match="a name that no element"):
+        environment.add(server(), "database")
+    started = server()
+    started._container = object()  # type: ignore[assignment]  # as start() would, without a container to clean up
+    with pytest.raises(LabError, match="not started"):
+        environment.add(started, "pages")
+    silent = LogMessageWaitStrategy("never said").with_startup_timeout(1)
+    with pytest.raises(NotReady, match="pages is ready"):
+        environment.add(server().waiting_for(silent), "pages")
+    with pytest.raises(ImageMissing, match="nobody/has:1"):
+        environment.add(DockerContainer("nobody/has:1"), "pages")
+    assert Engine.find().owned({Label.ENVIRONMENT: environment.name}) == before
+
+
+# ---- waits ----
+
+
+@pytest.mark.parametrize(
+    ("wait", "words"),
+    [
+        (responds(8000, "/nowhere", 1), r"answers GET /nowhere with 200 within 1 s[\s\S]*it answers 404"),
+        (listens(9, 1), "listens at port 9 within 1 s"),
+        (succeeds(["cat", "/nowhere"], 1), r"succeeds with cat /nowhere within 1 s[\s\S]*No such file"),
+    ],
+)
+def test_a_wait_says_what_was_waited_for_and_what_was_met(
+    environment: Environment, wait: object, words: str
+) -> None:
+    """The error has what was asked, the last answer, and the log's last lines; nothing is left."""
+    container = server().with_exposed_ports(9).waiting_for(wait)  # type: ignore[arg-type]  # each is a WaitStrategy
+    with pytest.raises(NotReady, match=words):
+        environment.add(container, "pages")
+    assert "pages" not in {status.name for status in environment.elements()}
+
+
+def test_a_wait_is_met_by_a_server_that_answers(environment: Environment) -> None:
+    """Each kind of wait ends when the server is there."""
+    for wait in (responds(8000, "/"), listens(8000), succeeds(["test", "-d", "/tmp"])):
+        environment.add(server().waiting_for(wait), "pages")
+        environment.element("pages").remove()
+
+
+# ---- elements that do not answer ----
+
+
+def ask_database(environment: Environment) -> object:
+    """Ask the database."""
+    assert environment.database is not None
+    return environment.database.fingerprint()
+
+
+DEAD = {
+    "database": ask_database,
+    "stub": lambda environment: environment.stub("payments").calls(),
+    "balancer": lambda environment: environment.url,
+}
+FAULTS = {
+    "paused": lambda element: element.pause(),
+    "exited": lambda element: element.kill(),
+    "gone": lambda element: element.remove(),
+}
+
+
+@pytest.mark.parametrize("fault", list(FAULTS))
+def test_an_element_that_does_not_answer_says_so_in_three_parts(workspace: Workspace, fault: str) -> None:
+    """Paused, killed or removed: the error names the element, its state, and a next step, also when attached."""
+    with Environment.create(workspace.system, "staging", workspace=workspace) as made:
+        assert made.coordinator is not None
+        asked = {**DEAD, "coordinator": lambda environment: environment.coordinator.get("/key")}
+        for name, ask in asked.items():
+            ask(made)
+            FAULTS[fault](made.element(name))
+            if (name, fault) == ("balancer", "paused"):  # its port is still published: who uses it has to wait
+                ask = balance  # noqa: PLW2901 - another question to the same element
+            for environment in (made, Environment.attach(made.name, workspace)):
+                with pytest.raises(NoAnswer, match=f"{name} of {made.name} answers") as caught:
+                    ask(environment)
+                assert fault in caught.value.seen
+                assert name in caught.value.next_step if fault == "paused" else "create" in caught.value.next_step
+
+
+def balance(environment: Environment) -> object:
+    """Ask the balancer itself."""
+    return environment.balancer.servers("cart")
+
+
+def test_an_instance_cannot_be_deployed_without_its_balancer(workspace: Workspace) -> None:
+    """What needs the balancer says that it is gone: slow, drain, add_instance, and reconnect."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+        (cart,) = made.instances("cart")
+        made.element("balancer").kill()
+        work: list[Callable[[], object]] = [
+            lambda: cart.slow(10),
+            lambda: made.balancer.drain(cart),
+            lambda: made.add_instance("cart", cart.image),
+        ]
+        for verb in work:
+            with pytest.raises(NoAnswer, match="balancer of"):
+                verb()
+        assert [instance.name for instance in made.instances("cart")] == ["cart-1"]
+
+
+def test_an_instance_that_the_balancer_does_not_know_can_be_reconnected(environment: Environment) -> None:
+    """A new instance that gets no requests yet goes off the network and comes back."""
+    (cart,) = environment.instances("cart")
+    new = environment.add_instance("cart", cart.image)
+    try:
+        new.disconnect()
+        assert environment.element(new.name).state == "disconnected" or environment.instances("cart")[1].ip == ""
+        new.reconnect()
+        assert new.address == environment.instances("cart")[1].address
+        environment.balancer.add(new)
+        assert environment.instances("cart")[1].state == "UP"
+    finally:
+        environment.remove_instance(new)
+
+
+def test_a_module_that_is_gone_says_so(workspace: Workspace) -> None:
+    """A command in a development environment whose container was removed is refused with words."""
+    with Environment.create(workspace.system, "development", module="cart", workspace=workspace) as made:
+        made.element("module").remove()
+        with pytest.raises(NoAnswer, match="its container is gone"):
+            made.run("ls")
+
+
+def test_a_restarted_balancer_is_found_at_its_new_port(workspace: Workspace) -> None:
+    """Nobody has to look again by hand: its runtime API and the url follow."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+        before = made.balancer.port(9999)
+        Engine.find().client.containers.get(made.element("balancer").container).restart(timeout=0)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                made.balancer.all_servers()
+                break
+            except NoAnswer:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        assert made.url == f"http://127.0.0.1:{made.element('balancer').port(8001)}"
+        assert made.balancer.port(9999) != before or made.balancer.all_servers()
+
+
+def test_an_element_is_started_and_removed_as_testcontainers_does(environment: Environment) -> None:
+    """An element is a context manager like every DockerContainer."""
+    plain = Engine.find().owned({Label.ENVIRONMENT: environment.name})
+    with Element(environment.element("stub").namespace, "alone", PYTHON, command=SERVE, ports=[8000]) as element:
+        assert isinstance(element.namespace, Namespace)
+        assert element.port(8000) > 0
+        assert element.execute("echo $((6 * 7))").output.strip() == "42"
+        element.put("/tmp/told", {"word.txt": b"hello"})
+        assert element.read("/tmp/told/word.txt") == b"hello"
+    assert Engine.find().owned({Label.ENVIRONMENT: environment.name}) == plain
