@@ -1,10 +1,12 @@
 """Containers as testcontainers' users know them: one's own join an environment, and what is dead says so."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -49,9 +51,8 @@ def server() -> DockerContainer:
 
 def test_the_process_keeps_its_own_setting_of_ryuk() -> None:
     """Importing labkit leaves testcontainers as it was, switched on as by default."""
-    code = (
-        "import labkit.environment, testcontainers.core.config as c; print(c.testcontainers_config.ryuk_disabled)"
-    )
+    code = "import labkit.environment; from testcontainers.core.config import testcontainers_config as c\n"
+    code += "print(c.ryuk_disabled)"
     variables = {name: value for name, value in os.environ.items() if not name.startswith("TESTCONTAINERS_")}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables
@@ -154,7 +155,7 @@ def test_a_wait_says_what_was_waited_for_and_what_was_met(
 
 def test_a_wait_is_met_by_a_server_that_answers(environment: Environment) -> None:
     """Each kind of wait ends when the server is there."""
-    for wait in (responds(8000, "/"), listens(8000), succeeds(["test", "-d", "/tmp"])):
+    for wait in (responds(8000, "/"), listens(8000), succeeds(["test", "-d", "/etc"])):
         environment.add(server().waiting_for(wait), "pages")
         environment.element("pages").remove()
 
@@ -182,20 +183,27 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_an_element_that_does_not_answer_says_so_in_three_parts(workspace: Workspace, fault: str) -> None:
-    """Paused, killed or removed: the error names the element, its state, and a next step, also when attached."""
+    """Paused, killed or removed: the error names the element, its state, and what can be typed."""
     with Environment.create(workspace.system, "staging", workspace=workspace) as made:
         assert made.coordinator is not None
         asked = {**DEAD, "coordinator": lambda environment: environment.coordinator.get("/key")}
         for name, ask in asked.items():
             ask(made)
             FAULTS[fault](made.element(name))
-            if (name, fault) == ("balancer", "paused"):  # its port is still published: who uses it has to wait
+            if (name, fault) == (
+                "balancer",
+                "paused",
+            ):  # its port is still published: who uses it has to wait
                 ask = balance  # noqa: PLW2901 - another question to the same element
             for environment in (made, Environment.attach(made.name, workspace)):
                 with pytest.raises(NoAnswer, match=f"{name} of {made.name} answers") as caught:
                     ask(environment)
                 assert fault in caught.value.seen
-                assert name in caught.value.next_step if fault == "paused" else "create" in caught.value.next_step
+                assert (
+                    name in caught.value.next_step
+                    if fault == "paused"
+                    else "create" in caught.value.next_step
+                )
 
 
 def balance(environment: Environment) -> object:
@@ -225,7 +233,9 @@ def test_an_instance_that_the_balancer_does_not_know_can_be_reconnected(environm
     new = environment.add_instance("cart", cart.image)
     try:
         new.disconnect()
-        assert environment.element(new.name).state == "disconnected" or environment.instances("cart")[1].ip == ""
+        assert (
+            environment.element(new.name).state == "disconnected" or environment.instances("cart")[1].ip == ""
+        )
         new.reconnect()
         assert new.address == environment.instances("cart")[1].address
         environment.balancer.add(new)
@@ -262,10 +272,50 @@ def test_a_restarted_balancer_is_found_at_its_new_port(workspace: Workspace) -> 
 def test_an_element_is_started_and_removed_as_testcontainers_does(environment: Environment) -> None:
     """An element is a context manager like every DockerContainer."""
     plain = Engine.find().owned({Label.ENVIRONMENT: environment.name})
-    with Element(environment.element("stub").namespace, "alone", PYTHON, command=SERVE, ports=[8000]) as element:
+    with Element(
+        environment.element("stub").namespace, "alone", PYTHON, command=SERVE, ports=[8000]
+    ) as element:
         assert isinstance(element.namespace, Namespace)
         assert element.port(8000) > 0
         assert element.execute("echo $((6 * 7))").output.strip() == "42"
-        element.put("/tmp/told", {"word.txt": b"hello"})
-        assert element.read("/tmp/told/word.txt") == b"hello"
+        element.put("/told", {"word.txt": b"hello"})
+        assert element.read("/told/word.txt") == b"hello"
     assert Engine.find().owned({Label.ENVIRONMENT: environment.name}) == plain
+
+
+# ---- the recipe of CONTRIBUTING ----
+
+RECIPE = """\
+import sys, urllib.request
+import labkit
+from labkit import Environment, Workspace
+workspace = Workspace.open(sys.argv[1])
+with Environment.create(workspace.system, "staging", workspace=workspace) as made:
+    page = Environment.attach(made.name, workspace).element("stage-page")
+    print(labkit.__file__, page.role, urllib.request.urlopen(page.url).read().decode())
+with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+    print([status.name for status in made.elements() if status.role == "stage-page"])
+"""
+
+
+def test_the_recipe_for_an_element_works_as_it_is_written(workspace: Workspace, tmp_path: Path) -> None:
+    """The file of CONTRIBUTING's recipe, put where it says, is all that a new element takes."""
+    root = Path(__file__).parents[1]
+    text = (root / "CONTRIBUTING.md").read_text().split("## Add an element", 1)[1]
+    recipe = text.split("```python\n", 1)[1].split("```", 1)[0]
+    for name in ("labkit", "labs"):
+        ignored = shutil.ignore_patterns("__pycache__", "*.ipynb")
+        shutil.copytree(root / name, tmp_path / name, ignore=ignored)
+    shutil.copy(root / "pyproject.toml", tmp_path)
+    (tmp_path / "labkit/environment/elements/stage_page.py").write_text(recipe)
+    done = subprocess.run(
+        [sys.executable, "-c", RECIPE, str(workspace.root)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+    )
+    assert done.stdout.split() == [str(tmp_path / "labkit/__init__.py"), "stage-page", "staging", "[]"], (
+        done.stderr
+    )

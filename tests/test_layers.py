@@ -1,9 +1,13 @@
 """The design as a test: which room may look into which, and which library has which door."""
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -21,6 +25,8 @@ ROWS = [
     {"service"},
     {"toggles", "testdata", "skew", "experiment", "model"},
     {"environment"},
+    {"postgres", "balancer", "etcd"},
+    {"containers"},
     {"engine"},
     {"workspace"},
     {"artifacts"},
@@ -31,23 +37,30 @@ DEPTH = {room: depth for depth, row in enumerate(ROWS) for room in row}
 SIDEWAYS = {("deployment", "load"), ("checks", "load")}
 
 DOORS = {
-    "docker": {"engine", "environment"},
-    "testcontainers": {"environment"},
+    "docker": {"engine", "containers"},
+    "testcontainers": {"containers"},
+    "requests": {"engine", "containers"},
+    "packageurl": {"engine"},
     "faker": {"testdata"},
     "polars": {"testdata"},
     "numpy": {"testdata", "experiment"},
     "cryptography": {"artifacts", "testdata"},
+    "securesystemslib": {"artifacts"},
+    "sqlalchemy": {"artifacts", "grading"},
+    "nbformat": {"grading"},
     "locust": {"load"},
     "gevent": {"load"},
-    "sqlalchemy": {"artifacts", "grading"},
+    "httptools": {"load"},
+    "openfeature": {"toggles"},
     "ipywidgets": {"widgets"},
-    "anywidget": {"widgets"},
     "IPython": {"widgets"},
     "tornado": {"jupyter"},
     "jupyter_server": {"jupyter"},
+    "jupyter_events": {"jupyter"},
     "click": {"cli"},
     "rich": {"cli"},
-    "psycopg": {"environment", "testdata", "skew"},
+    "psycopg": {"postgres", "testdata", "skew"},
+    "httpx": {"service"},
     "starlette": {"service"},
     "uvicorn": {"service"},
 }
@@ -90,6 +103,57 @@ def test_a_room_looks_only_into_rooms_below_it_and_uses_only_its_own_doors(room:
                 allowed = other in IN_CONTAINER[room] if room in IN_CONTAINER else below
                 assert allowed, f"{path.name}: {room} may not import {other}"
             assert room in DOORS.get(top, {room}), f"{path.name}: only {DOORS[top]} may import {top}"
+
+
+def declared() -> set[str]:
+    """Return the import names of all that pyproject.toml declares, for labkit, its services and its tests."""
+    project = tomllib.loads((LABKIT.parent / "pyproject.toml").read_text())
+    lines = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    lines += [line for extra in project["project"]["optional-dependencies"].values() for line in extra]
+    names = {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower().replace("_", "-") for line in lines}
+    return {
+        module
+        for module, distributions in packages_distributions().items()
+        if names & {distribution.lower().replace("_", "-") for distribution in distributions}
+    }
+
+
+def test_what_is_imported_is_declared_and_each_door_leads_to_a_dependency() -> None:
+    """No library comes in as somebody else's dependency, and no door stands where there is no library."""
+    modules = {path: imports(path) for path in [*LABKIT.rglob("*.py"), *Path(__file__).parent.rglob("*.py")]}
+    own = {"labkit", *(path.stem for path in modules)}
+    known = declared() | own | sys.stdlib_module_names
+    missing = {
+        f"{path.name}: {name}"
+        for path, names in modules.items()
+        for name in names
+        if name.partition(".")[0] not in known
+    }
+    assert missing == set()
+    assert set(DOORS) <= declared()
+
+
+def test_no_room_imports_another_that_imports_it_not_even_for_types() -> None:
+    """The modules of labkit have no circle of imports, type-only ones included."""
+    graph = {
+        ".".join(path.relative_to(LABKIT.parent).with_suffix("").parts).removesuffix(".__init__"): {
+            name for name in imports(path) if name.startswith("labkit.")
+        }
+        for path in LABKIT.rglob("*.py")
+    }
+    graph = {
+        module: {found for name in names if (found := _module(name, graph)) and found != module}
+        for module, names in graph.items()
+    }
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as circle:
+        pytest.fail(" → ".join(circle.args[1]))
+
+
+def _module(name: str, graph: Collection[str]) -> str:
+    """Return the module that an imported name is, or is in; "" when it is none of these."""
+    return next((module for module in (name, name.rpartition(".")[0]) if module in graph), "")
 
 
 def test_import_labkit_loads_no_heavy_library() -> None:

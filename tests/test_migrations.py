@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from labkit.postgres import migrate
 from labkit.errors import LabError
+from labkit.postgres import migrate
 
 pytest_plugins = ["postgres"]
 pytestmark = pytest.mark.engine

@@ -150,7 +150,11 @@ def test_nothing_of_a_way_is_left(environment: Environment, database: Database, 
         files = in_container(environment, "ls /var/lib/postgresql")
         kinds = [thing.kind for thing in engine.owned(mine)]
         # A container's image stays while a container stands on it; another test sees to that one.
-        return databases(database), files, sorted(it for it in kinds if it != "image" or strategy != "container")
+        return (
+            databases(database),
+            files,
+            sorted(it for it in kinds if it != "image" or strategy != "container"),
+        )
 
     before = there()
     with pytest.raises(ZeroDivisionError), database.snapshot_by(strategy) as kept:
@@ -230,7 +234,9 @@ def test_a_dump_that_cannot_be_read_leaves_the_database_and_nothing_half_made(
 
 def test_an_unknown_way_is_refused(database: Database) -> None:
     """The message lists the ways."""
-    with pytest.raises(LabError, match="rollback, template, pre-built clone, truncate and load, dump, container"):
+    with pytest.raises(
+        LabError, match="rollback, template, pre-built clone, truncate and load, dump, container"
+    ):
         database.snapshot_by("magic")
 
 

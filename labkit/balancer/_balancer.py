@@ -42,15 +42,10 @@ exec haproxy -db -f /tmp/haproxy.cfg
 
 
 class Server(Protocol):
-    """What the balancer has to know of a server: its service, its name there, its address as ip:port."""
+    """What the balancer has to know of a server: its service, its name there, and its address."""
 
-    @property
-    def service(self) -> str:
-        """The service that it is a copy of."""
-
-    @property
-    def name(self) -> str:
-        """Its name, unique in the service."""
+    service: str
+    name: str
 
     @property
     def address(self) -> str:
@@ -111,14 +106,13 @@ class Balancer(Element):
         except NoAnswer:
             raise
         except OSError as problem:
-            before = self.info
-            error = self.no_answer(str(problem))  # it looks again, so that a new port is known
-            if self.info is None or before is None or self.info.ports == before.ports:
+            error = self.no_answer(str(problem))  # which looks at the container again: a restart changes ports
+            if self.engine_state != "running":
                 raise error from problem
         try:
             return self._send(*commands)
         except OSError as problem:
-            raise self.no_answer(str(problem)) from problem
+            raise error from problem
 
     def _send(self, *commands: str) -> str:
         where = (self.namespace.engine.host, self.port(CONTROL_PORT))

@@ -47,8 +47,8 @@ class Element(DockerContainer):
     """One container of an environment, started here or found again: testcontainers' own, with more verbs.
 
     It differs from its parent in three points. Its client is the engine's own. No image is pulled and no Ryuk
-    is started for it, because labkit's reaper removes it by its labels. It belongs to a namespace, which gives
-    it its name, labels and network.
+    is started for it, because labkit's reaper removes it by its labels. It belongs to a namespace, which
+    gives it its name, labels and network.
 
     What it says of itself (state, address, image …) is what the engine listed when it was found or started;
     `reload` looks again. The verbs act on the container as it is at that moment; each is recorded as a use of

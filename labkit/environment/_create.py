@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labkit._uninterruptible import uninterruptible
@@ -35,6 +35,7 @@ FIRST = {"database": 0, "service": 1}
 """Roles of the elements that take longest from start to ready: they are started first."""
 
 
+@dataclass
 class Creation:
     """One creation of an environment of a system by a plan.
 
@@ -42,21 +43,15 @@ class Creation:
     ready, in seconds. progress hears each element that is ready, and what takes longer.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        system: System,
-        plan: Plan,
-        workspace: Workspace,
-        *,
-        owner: Owner | None,
-        ready_s: float,
-        progress: Progress,
-    ) -> None:
-        self.engine, self.system, self.plan, self.workspace = engine, system, plan, workspace
-        self._owner, self._ready_s, self._progress = owner, ready_s, progress
-        self._seconds: dict[str, float] = {}
-        self._balancer: Future[Balancer] = Future()  # instances wait for it
+    engine: Engine
+    system: System
+    plan: Plan
+    workspace: Workspace
+    owner: Owner | None
+    ready_s: float
+    progress: Progress
+    _seconds: dict[str, float] = field(default_factory=dict)
+    _balancer: "Future[Balancer]" = field(default_factory=Future)  # instances wait for it
 
     def run(self, images: Mapping[str, str] | None) -> tuple[Namespace, Plan]:
         """Create, record, and return where the environment is, and its plan with the images.
@@ -70,12 +65,11 @@ class Creation:
             sweep(self.engine, self.workspace.id)
             _record.lost(self.workspace)
             self._refuse_second_production()
-            gathered = self._gather(images, stop)
+            plan = replace(self.plan, images=self._gather(images, stop))
             if stop.is_set():
                 raise Stopped
-            plan = self.plan.with_images(gathered)
             try:
-                self._create(replace(namespace, stop=stop), plan, gathered)
+                self._create(replace(namespace, stop=stop), plan)
                 owner, containers = namespace.labels[Label.OWNER], namespace.containers()
                 _record.created(self.workspace, plan, owner, containers, self._seconds)
             except BaseException as fault:
@@ -91,7 +85,7 @@ class Creation:
         labels = {
             Label.WORKSPACE: workspace,
             Label.ENVIRONMENT: plan.name,
-            Label.OWNER: str(self._owner or by_default or Owner.process()),
+            Label.OWNER: str(self.owner or by_default or Owner.process()),
             Label.STAGE: plan.stage,
         }
         texts = {str(name): value for name, value in labels.items()}
@@ -136,40 +130,26 @@ class Creation:
         external = self.system.external  # those that share a folder are one program under several names
         names = {path: path.name if name in external else name for name, path in paths.items()}
         built = build(
-            self.engine, self.system, {names[path]: path for path in paths.values()}, self._progress, stop
+            self.engine, self.system, {names[path]: path for path in paths.values()}, self.progress, stop
         )
         return {name: built[names[path]] for name, path in paths.items()}
 
-    def _create(self, namespace: Namespace, plan: Plan, images: Mapping[str, str]) -> None:
+    def _create(self, namespace: Namespace, plan: Plan) -> None:
         began = time.monotonic()
         if plan.module is None:
-            self._start_all(namespace, plan, images)
+            self._start_all(namespace, plan)
         else:
-            (module,) = elements_of(plan, namespace)
-            self._start_module(module)
+            self._start_module(namespace, plan)
         self._seconds["all"] = time.monotonic() - began
         if namespace.stop.is_set():
             raise Stopped
 
-    def _start_all(self, namespace: Namespace, plan: Plan, images: Mapping[str, str]) -> None:
+    def _start_all(self, namespace: Namespace, plan: Plan) -> None:
         with self._step("network"):
             namespace.create_network(namespace.network, plan.to_labels())
             if outside := plan.outside(namespace.workspace):
                 namespace.create_network(outside, {})
-        version = versions(self.engine, images)
-        elements: list[Element] = [
-            Instance(
-                namespace,
-                plan,
-                service,
-                name,
-                images[service.name],
-                version[service.name],
-                self._balancer.result,
-            )
-            for service, name in plan.instances()
-        ]
-        elements += elements_of(plan, namespace)
+        elements = [*elements_of(plan, namespace), *self._instances(namespace, plan)]
         elements.sort(key=lambda element: FIRST.get(element.role, len(FIRST)))
         # A thread for each: those that wait for the balancer must never keep the balancer waiting.
         with ThreadPoolExecutor(len(elements), thread_name_prefix="labkit-create") as pool:
@@ -179,6 +159,12 @@ class Creation:
                 namespace.stop.set()
                 raise
 
+    def _instances(self, namespace: Namespace, plan: Plan) -> Iterator[Instance]:
+        version = versions(self.engine, plan.images)
+        for service, name in plan.instances():
+            image = plan.images[service]
+            yield Instance(namespace, plan, service, name, image, version[service], self._balancer.result)
+
     def _start(self, element: Element) -> None:
         with self._step(element.name):
             if isinstance(element, Balancer):
@@ -186,7 +172,7 @@ class Creation:
                 return
             element.start()
             if isinstance(element, Instance):
-                element.await_health_check(self._ready_s)
+                element.await_health_check(self.ready_s)
                 element.balancer().enable(element)
             elif isinstance(element, Postgres) and self.system.database:
                 migrations = self.system.root / self.system.database.migrations
@@ -200,10 +186,9 @@ class Creation:
             self._balancer.set_exception(Stopped())
             raise
 
-    def _start_module(self, module: Element) -> None:
-        assert isinstance(module, Module)  # noqa: S101 - a plan with a module has nothing else
+    def _start_module(self, namespace: Namespace, plan: Plan) -> None:
         with self._step("module"):
-            module.start()
+            module = Module(namespace, plan).start()
             module.put(APP, {"": self.system.root / self.system.services[module.service].path})
         with self._step("requirements"):
             done = module.execute(INSTALL, workdir=APP)
@@ -219,7 +204,7 @@ class Creation:
         began = time.monotonic()
         yield
         self._seconds[name] = time.monotonic() - began
-        self._progress(f"{name} is ready")
+        self.progress(f"{name} is ready")
 
 
 def _all(tasks: list["Future[None]"]) -> None:

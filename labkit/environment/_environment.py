@@ -5,6 +5,7 @@ import json
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
@@ -63,9 +64,7 @@ class Environment:
         """Look at an environment that lives; create and attach do that. plan None: parts of it are gone."""
         self._workspace, self._plan_found = workspace, plan
         on_use = partial(_record.used, workspace, plan) if plan else namespace.on_use
-        self._namespace = Namespace(
-            namespace.engine, namespace.name, namespace.labels, namespace.network, on_use
-        )
+        self._namespace = replace(namespace, on_use=on_use)
         self._engine = namespace.engine
         self._one_runner = Lock()
         self._added: dict[str, Element] = {}
@@ -106,13 +105,7 @@ class Environment:
         # Planned before the engine is asked: what cannot work must not start.
         plan = Plan.make(system, stage, module, config or {}, because, real)
         creation = Creation(
-            find_engine(),
-            system,
-            plan,
-            workspace,
-            owner=owner,
-            ready_s=ready_s,
-            progress=progress or (lambda _: None),
+            find_engine(), system, plan, workspace, owner, ready_s, progress or (lambda _: None)
         )
         return cls(workspace, *creation.run(images))
 
@@ -242,7 +235,7 @@ class Environment:
         element: Any = adopt(container, self._namespace, name)
 
         def work(stop: Event) -> Container:
-            element.namespace = self._with(stop)
+            element.namespace = replace(self._namespace, stop=stop)
             element.start()
             element.namespace = self._namespace
             return container
@@ -291,7 +284,7 @@ class Environment:
         """Return the instances of a service by number, as they are now."""
         self._plan.service(service)
         listed = [one for one in self._namespace.containers() if one.role == "service"]
-        instances = [self._instance(one) for one in listed if one.service == service]
+        instances = [self._attached(one) for one in listed if one.service == service]
         with suppress(OSError):  # a balancer that does not answer knows nothing of them
             servers = self.balancer.servers(service)
             for instance in instances:
@@ -311,7 +304,7 @@ class Environment:
         version = version or versions(self._engine, {service: image})[service]
 
         def work(stop: Event) -> Instance:
-            instance = self._start_instance(self._with(stop), service, image, version)
+            instance = self._start_instance(replace(self._namespace, stop=stop), service, image, version)
             try:
                 instance.await_health_check(deadline_s, CHECKED)
             except BaseException:
@@ -324,12 +317,10 @@ class Environment:
 
     def _start_instance(self, namespace: Namespace, service: str, image: str, version: str) -> Instance:
         """Start one under the next free number; somebody else may take that at the same moment."""
-        planned = self._plan.service(service)
         taken = [_number(one.name)[0] for one in namespace.containers() if one.service == service]
         for number in count(max(taken, default=0) + 1):
-            instance = Instance(
-                namespace, self._plan, planned, f"{service}-{number}", image, version, lambda: self.balancer
-            )
+            name, balancer = f"{service}-{number}", lambda: self.balancer
+            instance = Instance(namespace, self._plan, service, name, image, version, balancer)
             try:
                 return instance.start()
             except NameTaken:
@@ -410,7 +401,7 @@ class Environment:
         entry = self._plan.service(self._plan.entry)
 
         def work(stop: Event) -> Capture:
-            proxy = RecordingProxy(self._with(stop), entry).start()
+            proxy = RecordingProxy(replace(self._namespace, stop=stop), entry).start()
             proxy.namespace = self._namespace
             return Capture(proxy)
 
@@ -508,17 +499,6 @@ class Environment:
             raise LabError(self.name, "only parts of it", f"labkit environment clean-up {self.name}")
         return self._plan_found
 
-    def _with(self, stop: Event) -> Namespace:
-        """Return the namespace with an event that cuts short the waits in it."""
-        return Namespace(
-            self._engine,
-            self.name,
-            self._namespace.labels,
-            self._namespace.network,
-            self._namespace.on_use,
-            stop,
-        )
-
     def _elements(self) -> dict[str, Element]:
         """Return every element by name: those of the plan, missing ones too, and what else there is."""
         listed = {one.name: one for one in self._namespace.containers()}
@@ -528,23 +508,17 @@ class Environment:
 
     def _unplanned(self, container: ContainerInfo) -> Element:
         if container.role == "service" and self._plan_found:
-            return self._instance(container)
+            return self._attached(container)
         element = self._added.get(container.name) or Element(self._namespace, container.name, container.image)
         element.role = container.role or element.role
         return element.attach(container)
 
-    def _instance(self, container: ContainerInfo) -> Instance:
-        service = self._plan.service(container.service)
-        made = Instance(
-            self._namespace,
-            self._plan,
-            service,
-            container.name,
-            container.image,
-            container.version,
-            lambda: self.balancer,
+    def _attached(self, container: ContainerInfo) -> Instance:
+        one, plan, namespace = container, self._plan, self._namespace
+        found = Instance(
+            namespace, plan, one.service, one.name, one.image, one.version, lambda: self.balancer
         )
-        return made.attach(container)
+        return found.attach(container)
 
     def _one(self, kind: type[E]) -> E:
         """Return the planned element of a kind, attached to its container if it has one."""

@@ -35,26 +35,10 @@ class PlannedService:
 
 
 @dataclass(frozen=True)
-class PlannedContainer:
-    """Further infrastructure, as [containers.NAME] declares it.
-
-    image is "" until it is known. command is "" for the image's own, port 0 where none is published, ready ""
-    for one that is ready when it listens at its port.
-    """
-
-    name: str
-    image: str
-    command: str
-    port: int
-    ready: str
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class PlannedExternal:
     """An external service: answered by a stub, or by the provider that stands for the real one.
 
-    writes says whether a call may change something there. image is the provider's, "" until it is known.
+    writes says whether a call may change something there.
     answers are the stub's, as system.toml has them; a plan that was read from a label has none.
     """
 
@@ -62,7 +46,6 @@ class PlannedExternal:
     port: int
     real: bool
     writes: bool = True
-    image: str = ""
     answers: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -71,7 +54,8 @@ class Plan:
     """What an environment is to have.
 
     database is the name of the database, owner the service that may use it. module is the one service under
-    development, None in all other stages. entry, database and owner are "" where there is none.
+    development, None in all other stages. images maps services, providers and declared containers to their
+    images; it is empty until these are known. entry, database and owner are "" where there is none.
     """
 
     name: str
@@ -82,11 +66,12 @@ class Plan:
     entry: str = ""
     services: tuple[PlannedService, ...] = ()
     external: tuple[PlannedExternal, ...] = ()
-    containers: tuple[PlannedContainer, ...] = ()
+    containers: tuple[Container, ...] = ()
     database: str = ""
     owner: str = ""
     coordinator: bool = False
     because: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -119,7 +104,7 @@ class Plan:
             entry=_entry(system, stage),
             services=tuple(_service(service, stage) for service in system.services_of(stage)),
             external=tuple(_external(external, stage, real) for external in system.external.values()),
-            containers=tuple(_container(container) for container in system.containers.values()),
+            containers=tuple(system.containers.values()),
             database=system.database.name if system.database else "",
             owner=system.database.service if system.database else "",
             coordinator=stage in WITH_COORDINATOR,
@@ -163,11 +148,11 @@ class Plan:
             own["DATABASE_URL"] = f"postgresql://postgres@database:{DATABASE_PORT}/{self.database}"
         return self.variables() | own
 
-    def instances(self) -> Iterator[tuple[PlannedService, str]]:
-        """Yield each instance that the creation starts: its service and its name."""
+    def instances(self) -> Iterator[tuple[str, str]]:
+        """Yield each instance that the creation starts: the name of its service, and its own."""
         for service in self.services:
             for number in range(1, service.instances + 1):
-                yield service, f"{service.name}-{number}"
+                yield service.name, f"{service.name}-{number}"
 
     @property
     def stubs(self) -> list[PlannedExternal]:
@@ -194,18 +179,6 @@ class Plan:
         name = f"labkit-outside-{workspace}"
         return name if self.stage == "production" else f"{name}-{self.name}"
 
-    def with_images(self, images: Mapping[str, str]) -> Self:
-        """Return the plan with the images of its providers and declared containers, by name."""
-        return replace(
-            self,
-            external=tuple(
-                replace(external, image=images.get(external.name, "")) for external in self.external
-            ),
-            containers=tuple(
-                replace(container, image=images[container.name]) for container in self.containers
-            ),
-        )
-
     @property
     def digest(self) -> str:
         """The SHA-256 of stage and configuration, as "sha256:…"."""
@@ -228,7 +201,7 @@ class Plan:
             for service in fields.pop("services")
         ]
         external = [PlannedExternal(**external) for external in fields.pop("external")]
-        containers = [PlannedContainer(**container) for container in fields.pop("containers", [])]
+        containers = [Container(**container) for container in fields.pop("containers")]
         return cls(**fields, services=tuple(services), external=tuple(external), containers=tuple(containers))
 
 
@@ -284,14 +257,3 @@ def _external(external: External, stage: str, asked: Collection[str]) -> Planned
         next_step = f'write provider = "FOLDER" at [{place}], or take {stage} out of its real'
         raise LabError(f"a provider that stands for {external.name} in {stage}", "none", next_step)
     return PlannedExternal(external.name, external.port, real, writes, answers=external.stub)
-
-
-def _container(container: Container) -> PlannedContainer:
-    return PlannedContainer(
-        name=container.name,
-        image=container.image,
-        command=container.command,
-        port=container.port,
-        ready=container.ready,
-        variables=container.variables,
-    )

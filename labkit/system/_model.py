@@ -44,15 +44,15 @@ class Database:
 class Container:
     """Further infrastructure of which labkit knows only this: a Redis, a broker, a second database.
 
-    One of image and path is given: an image's name, or the folder with its Dockerfile; the other is "" or
-    None. command is "" for the image's own. port is the one inside, 0 for none. ready is a path that answers
+    One of image and path is given, an image's name or the folder with its Dockerfile; the other is "".
+    command is "" for the image's own. port is the one inside, 0 for none. ready is a path that answers
     with 200, or a command that succeeds in the container; "" means that it is ready when it listens at its
     port. variables are its environment variables.
     """
 
     name: str
     image: str
-    path: PurePosixPath | None
+    path: str
     command: str
     port: int
     ready: str

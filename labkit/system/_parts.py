@@ -74,17 +74,17 @@ def database(table: Table) -> Database | None:
 
 def container(name: str, table: Table) -> Container:
     """Read [containers.NAME]."""
-    image, path = table.text("image", default=""), table.folder("path", None)
+    image, path = table.text("image", default=None) or "", table.folder("path", None)
     if bool(image) == bool(path):
         expected = "an image's name, or path = the folder with its Dockerfile, and not both"
         table.refuse("image", expected, image or None, 'write image = "NAME" or path = "FOLDER"')
     read = Container(
         name=name,
         image=image,
-        path=path,
-        command=table.text("command", default=""),
-        port=table.port("port") if "port" in table.written else 0,
-        ready=table.text("ready", 'a path or a command, such as "/health"', ""),
+        path=str(path or ""),
+        command=table.text("command", default=None) or "",
+        port=table.port("port") if "port" in table.written else table.get("port", int, "a port number", 0),
+        ready=table.text("ready", 'a path or a command, such as "/health"', None) or "",
         variables=_variables(table.table("variables")),
     )
     if read.ready.startswith("/") and not read.port:

@@ -4,7 +4,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from labkit.errors import LabError
@@ -167,7 +167,11 @@ def _check_folders(top: Table, system: System) -> None:
     folders |= {
         f"external.{name}.provider": it.provider for name, it in system.external.items() if it.provider
     }
-    folders |= {f"containers.{name}.path": it.path for name, it in system.containers.items() if it.path}
+    folders |= {
+        f"containers.{name}.path": PurePosixPath(container.path)
+        for name, container in system.containers.items()
+        if container.path
+    }
     if system.database is not None:
         folders["database.migrations"] = system.database.migrations
     for key, folder in folders.items():

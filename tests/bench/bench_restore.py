@@ -53,7 +53,11 @@ def measure(database: Database) -> tuple[dict[str, list[float]], bool]:
     and container end what the other ways have kept, so they have rounds of their own.
     """
     before, same, seconds = database.fingerprint(), True, {}
-    for group in (("dump", "truncate and load", "template", "pre-built clone"), ("rollback",), ("container",)):
+    for group in (
+        ("dump", "truncate and load", "template", "pre-built clone"),
+        ("rollback",),
+        ("container",),
+    ):
         with ExitStack() as stack:
             kept = [stack.enter_context(database.snapshot_by(name)) for name in group]
             for one in kept * ROUNDS:

@@ -4,8 +4,9 @@ import shlex
 from collections.abc import Iterator
 
 from labkit.containers import Element, Namespace, listens, responds, succeeds
-from labkit.environment._plan import Plan, PlannedContainer
+from labkit.environment._plan import Plan
 from labkit.environment.elements._registry import planned
+from labkit.system import Container
 
 
 class Declared(Element):
@@ -16,11 +17,11 @@ class Declared(Element):
 
     role = "container"
 
-    def __init__(self, namespace: Namespace, plan: Plan, container: PlannedContainer) -> None:
+    def __init__(self, namespace: Namespace, plan: Plan, container: Container) -> None:
         super().__init__(
             namespace,
             container.name,
-            container.image,
+            plan.images.get(container.name, ""),
             command=container.command or None,
             variables={**plan.configuration, **container.variables, "LABKIT_STAGE": plan.stage},
             ports=[container.port] if container.port else [],

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from labkit.balancer import CHECKED, Balancer
 from labkit.containers import Answers, Element, Namespace
-from labkit.environment._plan import Plan, PlannedService
+from labkit.environment._plan import Plan
 from labkit.errors import LabError
 
 READY_S = 30.0
@@ -28,19 +28,19 @@ class Instance(Element):
         self,
         namespace: Namespace,
         plan: Plan,
-        service: PlannedService,
+        service: str,
         name: str,
         image: str,
         version: str,
         balancer: Callable[[], Balancer],
     ) -> None:
         """Describe an instance; balancer returns the load balancer, and may wait until that is there."""
-        super().__init__(namespace, name, image, variables=plan.variables_of(service, name, version))
-        self.service, self.version = service.name, version
-        self.balancer = balancer
+        planned = plan.service(service)
+        super().__init__(namespace, name, image, variables=plan.variables_of(planned, name, version))
+        self.service, self.version, self.balancer = service, version, balancer
         self.balancer_state = ""
-        self._port, self._ready = service.port, service.ready
-        self._outside = plan.outside(namespace.workspace) if plan.calls_real(service) else ""
+        self._port, self._ready = planned.port, planned.ready
+        self._outside = plan.outside(namespace.workspace) if plan.calls_real(planned) else ""
 
     @property
     def address(self) -> str:

@@ -15,15 +15,16 @@ class Provider(Element):
 
     role = "provider"
 
-    def __init__(self, namespace: Namespace, stage: str, external: PlannedExternal) -> None:
+    def __init__(self, namespace: Namespace, plan: Plan, external: PlannedExternal) -> None:
         self.service = external.name
         variables = {
             "LABKIT_SERVICE": external.name,
             "LABKIT_INSTANCE": external.name,
             "LABKIT_PORT": str(external.port),
-            "LABKIT_STAGE": stage,
+            "LABKIT_STAGE": plan.stage,
         }
-        super().__init__(namespace, external.name, external.image, variables=variables, ports=[external.port])
+        image = plan.images.get(external.name, "")
+        super().__init__(namespace, external.name, image, variables=variables, ports=[external.port])
         self.waiting_for(responds(external.port, "/readyz", READY_S))
 
 
@@ -32,4 +33,4 @@ def providers(plan: Plan, namespace: Namespace) -> Iterator[Provider]:
     """Yield a provider for each external service that is real here."""
     outside = replace(namespace, network=plan.outside(namespace.workspace))
     for external in plan.providers:
-        yield Provider(outside, plan.stage, external)
+        yield Provider(outside, plan, external)
