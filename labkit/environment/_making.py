@@ -5,14 +5,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labkit.engine import BUILD, PYTHON, SERVERS, Engine, Label, Owner, sweep
+from labkit.engine import BUILD, PYTHON, SERVERS, Engine, Label, Owner
 from labkit.environment import _record
 from labkit.environment._apart import apart
 from labkit.environment._creation import Creation, Progress
 from labkit.environment._images import build, service_images, versions
 from labkit.environment._part import Scope
 from labkit.environment._plan import Plan
-from labkit.environment._removal import remove_all
 from labkit.environment._starter import SERVICE_S
 from labkit.environment._status import statuses
 from labkit.errors import LabError
@@ -53,7 +52,7 @@ def make(engine: Engine, order: Order, plan: Plan) -> Scope:
     scope = _scope(engine, order, plan)
 
     def work(stop: threading.Event) -> Scope:
-        sweep(engine, order.workspace.id)
+        engine.sweep(order.workspace.id)
         _record.lost(order.workspace)
         _refuse_second_production(engine, order)
         creation = _creation(engine, order, plan, scope)
@@ -72,7 +71,7 @@ def delete(scope: Scope, plan: Plan | None, workspace: Workspace, save: Save = l
     """Remove an environment and record that; save is asked before for the names of what it saved."""
     parts = scope.parts()
     saved = save() if parts else ()
-    removed = remove_all(scope.engine, scope.identity)
+    removed = scope.engine.remove(scope.identity)
     if removed and plan:
         _record.deleted(workspace, plan, parts, removed, saved)
 
@@ -145,7 +144,7 @@ def _refuse_second_production(engine: Engine, order: Order) -> None:
 def _take_back(engine: Engine, scope: Scope, fault: BaseException) -> None:
     """Remove what was started; when the engine does not let us, say so beside the fault that began it."""
     try:
-        remove_all(engine, scope.identity)
+        engine.remove(scope.identity)
     except Exception as problem:  # noqa: BLE001 - the first fault is the one to tell
         fault.add_note(f"Something of {scope.environment} may be left: {problem}")
         if isinstance(fault, LabError):
