@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def test_no_engine_is_reported_with_the_place_and_one_step(
 
 
 def test_no_permission_is_told_apart_from_no_engine(tmp_path: Path) -> None:
-    """A socket that this user may not open is an engine without permission; the next step is the group docker."""
+    """A socket that this user may not open has an error of its own; its next step is the group docker."""
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     path = tmp_path / "docker.sock"
@@ -189,6 +190,41 @@ def test_an_engine_that_dies_in_mid_call_is_no_engine(tmp_path: Path) -> None:
             Engine(Address(f"unix://{path}")).image(BASE)
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+@needs_engine
+def test_an_engine_that_does_not_answer_in_time_is_no_engine(engine: Engine) -> None:
+    """A call that takes too long becomes NoEngine, not a library's error."""
+    engine.client.api.timeout = 1e-6
+    with pytest.raises(NoEngine, match="no answer in time"):
+        engine.info()
+
+
+def test_importing_the_room_loads_no_library_of_the_engine() -> None:
+    """Half a second of imports comes with the first call to the engine, not with the name Engine."""
+    code = "import sys; from labkit.engine import Engine, Owner, doctor; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"docker", "requests", "urllib3"} & set(loaded.stdout.split())
+
+
+CONNECTIONS = """
+import gc
+from labkit.engine import Engine
+engine = Engine.find()
+engine.info()
+engine.close()
+engine.info()
+del engine
+gc.collect()
+"""
+
+
+@needs_engine
+def test_an_engine_leaves_no_connection_open() -> None:
+    """Connections are closed by close(), after which new ones are opened, and when nobody has the engine."""
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", CONNECTIONS]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 # --- starting it ---
@@ -287,6 +323,14 @@ def test_a_missing_image_is_named_with_the_step_that_brings_it(engine: Engine) -
         assert "labkit/nowhere:1" in caught.value.expected
 
 
+@needs_engine
+def test_the_missing_image_of_testcontainers_own_reaper_can_be_done_without(engine: Engine) -> None:
+    """The next step for Ryuk's image is the variable that switches Ryuk off."""
+    with pytest.raises(ImageMissing) as caught:
+        engine.image("testcontainers/ryuk:never")
+    assert "TESTCONTAINERS_RYUK_DISABLED=true" in caught.value.next_step
+
+
 # --- labels, events, owners ---
 
 
@@ -331,6 +375,35 @@ def test_remove_takes_a_network_although_someone_elses_container_is_in_it(
     assert engine.remove({Label.OWNER: name}) == {"network": 1}
     guest.reload()
     assert guest.status == "running"
+
+
+@needs_engine
+def test_one_thing_that_cannot_be_removed_keeps_nothing_else(engine: Engine, workspace: str) -> None:
+    """At the deadline the error names what is left and the engine's reason; everything else is gone."""
+    labels = {Label.WORKSPACE: workspace, Label.OWNER: "workspace:a"}
+    furnish(engine, workspace, labels[Label.OWNER])
+    (volume,) = (thing.name for thing in engine.owned(labels) if thing.kind == "volume")
+    guest = engine.client.containers.create(
+        BASE, labels={Label.WORKSPACE: workspace}, volumes=[f"{volume}:/here"]
+    )
+    with pytest.raises(LabError) as caught:
+        engine.remove(labels, deadline_s=0.3)
+    assert volume in caught.value.seen
+    assert "in use" in caught.value.seen
+    assert [thing.name for thing in engine.owned(labels)] == [volume]
+    guest.remove()
+    assert engine.remove(labels) == {"volume": 1}
+
+
+@needs_engine
+def test_two_may_remove_the_same_at_once(engine: Engine, workspace: str) -> None:
+    """Each waits for what the other removes, and each thing is counted once."""
+    for _ in range(3):
+        furnish(engine, workspace, "workspace:a")
+    with ThreadPoolExecutor(2) as pool:
+        removals = [pool.submit(engine.remove, {Label.WORKSPACE: workspace}) for _ in range(2)]
+        first, second = (removal.result() for removal in removals)
+    assert first + second == {"container": 3, "network": 3, "volume": 3}
 
 
 def test_remove_without_labels_is_refused() -> None:
@@ -474,6 +547,15 @@ def test_nothing_of_an_owner_killed_in_mid_create_outlives_it(engine: Engine, wo
         assert until(lambda: not engine.owned({Label.WORKSPACE: workspace}))
         time.sleep(0.7)
         assert engine.owned({Label.WORKSPACE: workspace}) == []
+
+
+def test_the_reaper_loads_the_labkit_of_its_owner() -> None:
+    """A labkit that is not installed, and was found by a script's folder, has a reaper too."""
+    Owner.process()
+    (reaper,) = _owner._reapers.values()
+    variables = Path(f"/proc/{reaper.pid}/environ").read_text().split("\0")
+    (path,) = (entry for entry in variables if entry.startswith("PYTHONPATH="))
+    assert path.removeprefix("PYTHONPATH=").split(os.pathsep)[0] == str(Path(__file__).parents[1])
 
 
 # --- what is in an image ---
