@@ -9,6 +9,10 @@ T = TypeVar("T")
 E = TypeVar("E")
 
 
+class Stopped(Exception):
+    """The work was told to stop, or something else failed that it was needed for; nobody waits for it."""
+
+
 class Uninterruptible(Generic[T, E]):
     """Runs work in a thread; what the work tells is heard in the thread that waits for it.
 

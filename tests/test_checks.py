@@ -14,7 +14,7 @@ from labkit.checks import (
     read_junit,
     squawk,
 )
-from labkit.engine import Part
+from labkit.engine import Package
 
 JUNIT = """<?xml version="1.0" encoding="utf-8"?>
 <testsuites><testsuite name="pytest" errors="1" failures="1" skipped="1" tests="4" time="0.2">
@@ -132,16 +132,16 @@ def test_an_exception_that_is_not_needed_is_a_warning() -> None:
     assert [finding.severity for finding in report.findings] == ["warning"]
 
 
-PARTS = [
-    Part("pypi", "starlette", "0.46.0", "pkg:pypi/starlette@0.46.0"),
-    Part("deb", "libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9"),
-    Part("deb", "libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9"),
+PACKAGES = [
+    Package("pypi", "starlette", "0.46.0", "pkg:pypi/starlette@0.46.0"),
+    Package("deb", "libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9"),
+    Package("deb", "libc6", "2.36-9", "pkg:deb/debian/libc6@2.36-9"),
 ]
 
 
 def test_a_bill_of_materials_lists_each_part_once_by_its_package_url() -> None:
     """The document is CycloneDX 1.6 and its references resolve."""
-    document = cyclonedx("labkit/shop-cart:1", "sha256:" + "a" * 64, PARTS)
+    document = cyclonedx("labkit/shop-cart:1", "sha256:" + "a" * 64, PACKAGES)
     references = [component["bom-ref"] for component in document["components"]]
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     assert references == ["pkg:deb/debian/libc6@2.36-9", "pkg:pypi/starlette@0.46.0"]
@@ -151,9 +151,9 @@ def test_a_bill_of_materials_lists_each_part_once_by_its_package_url() -> None:
 
 
 def test_the_same_image_has_the_same_bill_of_materials() -> None:
-    """Two documents of one image are equal, whatever order its parts were read in."""
+    """Two documents of one image are equal, whatever order its packages were read in."""
     digest = "sha256:" + "a" * 64
-    assert cyclonedx("x", digest, PARTS) == cyclonedx("x", digest, PARTS[::-1])
+    assert cyclonedx("x", digest, PACKAGES) == cyclonedx("x", digest, PACKAGES[::-1])
 
 
 @pytest.mark.parametrize(

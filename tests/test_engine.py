@@ -10,12 +10,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from images import remove_images
 
+from labkit._tar import pack
 from labkit.engine import (
     BASE,
     BUILD,
@@ -38,10 +40,9 @@ from labkit.engine import (
     images_missing,
     load_images,
     save_images,
-    sweep,
 )
 from labkit.engine._locate import DEFAULT, Address, locate
-from labkit.engine._recipes import Recipe, tar
+from labkit.engine._recipes import Recipe
 from labkit.engine._start import stale, start
 from labkit.engine._wheelhouse import complete
 from labkit.errors import LabError
@@ -71,10 +72,10 @@ def tag(engine: Engine) -> Iterator[str]:
     remove_images(engine, name)
 
 
-def until(true: Callable[[], object], seconds: float = 20.0) -> bool:
-    """Wait until a condition holds; answer whether it did in time."""
+def until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
+    """Wait until a condition holds; return whether it did in time."""
     end = time.monotonic() + seconds
-    while not true():
+    while not condition():
         if time.monotonic() > end:
             return False
         time.sleep(0.05)
@@ -130,7 +131,9 @@ def test_published_ports_are_reached_at_the_engines_host() -> None:
 
 
 @pytest.mark.parametrize("address", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1"])
-def test_no_engine_is_said_with_the_place_and_one_step(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_no_engine_is_reported_with_the_place_and_one_step(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
     """Where nothing listens, the error names the address and what to do."""
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(NoEngine) as caught:
@@ -141,13 +144,13 @@ def test_no_engine_is_said_with_the_place_and_one_step(monkeypatch: pytest.Monke
 
 
 def test_no_permission_is_told_apart_from_no_engine(tmp_path: Path) -> None:
-    """A socket that this user may not open is an engine without permission; the mend is the group docker."""
+    """A socket that this user may not open has an error of its own; its next step is the group docker."""
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     path = tmp_path / "docker.sock"
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(path))
-        door.listen()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
         path.chmod(0)
         code = (
             "import os, sys\n"
@@ -157,27 +160,27 @@ def test_no_permission_is_told_apart_from_no_engine(tmp_path: Path) -> None:
             "try: Engine.find()\n"
             "except NoPermission as problem: sys.exit(problem.next_step)\n"
         )
-        told = subprocess.run(
+        ended = subprocess.run(
             [sys.executable, "-c", code],
             env=os.environ | {"DOCKER_HOST": f"unix://{path}"},
             capture_output=True,
             text=True,
             check=False,
         )
-    assert told.stderr.startswith("sudo usermod -aG docker "), told.stderr
+    assert ended.stderr.startswith("sudo usermod -aG docker "), ended.stderr
 
 
 def test_an_engine_that_dies_in_mid_call_is_no_engine(tmp_path: Path) -> None:
     """A connection that breaks while the engine is asked becomes NoEngine, not a library's error."""
     path = tmp_path / "docker.sock"
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(path))
-        door.listen()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
 
         def hang_up() -> None:
             while True:
                 try:
-                    door.accept()[0].close()
+                    listener.accept()[0].close()
                 except OSError:
                     return
 
@@ -185,8 +188,43 @@ def test_an_engine_that_dies_in_mid_call_is_no_engine(tmp_path: Path) -> None:
         thread.start()
         with pytest.raises(NoEngine):
             Engine(Address(f"unix://{path}")).image(BASE)
-        door.shutdown(socket.SHUT_RDWR)
+        listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+@needs_engine
+def test_an_engine_that_does_not_answer_in_time_is_no_engine(engine: Engine) -> None:
+    """A call that takes too long becomes NoEngine, not a library's error."""
+    engine.client.api.timeout = 1e-6
+    with pytest.raises(NoEngine, match="no answer in time"):
+        engine.info()
+
+
+def test_importing_the_room_loads_no_library_of_the_engine() -> None:
+    """Half a second of imports comes with the first call to the engine, not with the name Engine."""
+    code = "import sys; from labkit.engine import Engine, Owner, doctor; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"docker", "requests", "urllib3"} & set(loaded.stdout.split())
+
+
+CONNECTIONS = """
+import gc
+from labkit.engine import Engine
+engine = Engine.find()
+engine.info()
+engine.close()
+engine.info()
+del engine
+gc.collect()
+"""
+
+
+@needs_engine
+def test_an_engine_leaves_no_connection_open() -> None:
+    """Connections are closed by close(), after which new ones are opened, and when nobody has the engine."""
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", CONNECTIONS]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 # --- starting it ---
@@ -279,10 +317,18 @@ def test_run_has_no_network_unless_one_is_named(engine: Engine) -> None:
 @needs_engine
 def test_a_missing_image_is_named_with_the_step_that_brings_it(engine: Engine) -> None:
     """Nothing is pulled; the error says how to get the image."""
-    for ask in (engine.image, engine.parts, lambda image: engine.run(image, ["true"])):
+    for ask in (engine.image, engine.packages, lambda image: engine.run(image, ["true"])):
         with pytest.raises(ImageMissing, match="labkit images build") as caught:
             ask("labkit/nowhere:1")
         assert "labkit/nowhere:1" in caught.value.expected
+
+
+@needs_engine
+def test_the_missing_image_of_testcontainers_own_reaper_can_be_done_without(engine: Engine) -> None:
+    """The next step for Ryuk's image is the variable that switches Ryuk off."""
+    with pytest.raises(ImageMissing) as caught:
+        engine.image("testcontainers/ryuk:never")
+    assert "TESTCONTAINERS_RYUK_DISABLED=true" in caught.value.next_step
 
 
 # --- labels, events, owners ---
@@ -300,7 +346,7 @@ def furnish(engine: Engine, workspace: str, owner: str) -> None:
 def test_remove_takes_containers_networks_and_volumes_and_nothing_else(
     engine: Engine, workspace: str
 ) -> None:
-    """What carries all labels goes, however busy; what carries others stays."""
+    """What carries all labels goes, however busy, and is counted by kind; what carries others stays."""
     furnish(engine, workspace, "workspace:a")
     furnish(engine, workspace, "workspace:b")
     assert {thing.kind for thing in engine.owned({Label.WORKSPACE: workspace})} == {
@@ -308,11 +354,12 @@ def test_remove_takes_containers_networks_and_volumes_and_nothing_else(
         "network",
         "volume",
     }
-    assert engine.remove({Label.WORKSPACE: workspace, Label.OWNER: "workspace:a"}) == 3
+    each = {"container": 1, "network": 1, "volume": 1}
+    assert engine.remove({Label.WORKSPACE: workspace, Label.OWNER: "workspace:a"}) == each
     left = engine.owned({Label.WORKSPACE: workspace})
     assert {thing.labels[Label.OWNER] for thing in left} == {"workspace:b"}
-    assert engine.remove({Label.WORKSPACE: workspace}) == 3
-    assert engine.remove({Label.WORKSPACE: workspace}) == 0
+    assert engine.remove({Label.WORKSPACE: workspace}) == each
+    assert not engine.remove({Label.WORKSPACE: workspace})
 
 
 @needs_engine
@@ -325,9 +372,38 @@ def test_remove_takes_a_network_although_someone_elses_container_is_in_it(
     guest = engine.client.containers.run(
         BASE, ["sleep", "600"], detach=True, network=network.name, labels={Label.WORKSPACE: workspace}
     )
-    assert engine.remove({Label.OWNER: name}) == 1
+    assert engine.remove({Label.OWNER: name}) == {"network": 1}
     guest.reload()
     assert guest.status == "running"
+
+
+@needs_engine
+def test_one_thing_that_cannot_be_removed_keeps_nothing_else(engine: Engine, workspace: str) -> None:
+    """At the deadline the error names what is left and the engine's reason; everything else is gone."""
+    labels = {Label.WORKSPACE: workspace, Label.OWNER: "workspace:a"}
+    furnish(engine, workspace, labels[Label.OWNER])
+    (volume,) = (thing.name for thing in engine.owned(labels) if thing.kind == "volume")
+    guest = engine.client.containers.create(
+        BASE, labels={Label.WORKSPACE: workspace}, volumes=[f"{volume}:/here"]
+    )
+    with pytest.raises(LabError) as caught:
+        engine.remove(labels, deadline_s=0.3)
+    assert volume in caught.value.seen
+    assert "in use" in caught.value.seen
+    assert [thing.name for thing in engine.owned(labels)] == [volume]
+    guest.remove()
+    assert engine.remove(labels) == {"volume": 1}
+
+
+@needs_engine
+def test_two_may_remove_the_same_at_once(engine: Engine, workspace: str) -> None:
+    """Each waits for what the other removes, and each thing is counted once."""
+    for _ in range(3):
+        furnish(engine, workspace, "workspace:a")
+    with ThreadPoolExecutor(2) as pool:
+        removals = [pool.submit(engine.remove, {Label.WORKSPACE: workspace}) for _ in range(2)]
+        first, second = (removal.result() for removal in removals)
+    assert first + second == {"container": 3, "network": 3, "volume": 3}
 
 
 def test_remove_without_labels_is_refused() -> None:
@@ -362,8 +438,8 @@ def test_events_since_a_time_tell_first_what_the_engine_remembers(engine: Engine
     began = time.time_ns()
     engine.run(BASE, ["true"], labels={Label.WORKSPACE: workspace})
     with engine.events({Label.WORKSPACE: workspace}, since=began) as events:
-        told = iter(events)
-        actions = [next(told).action for _ in range(4)]
+        following = iter(events)
+        actions = [next(following).action for _ in range(4)]
     assert actions == ["create", "start", "die", "destroy"]
 
 
@@ -397,7 +473,7 @@ def test_sweep_looks_only_at_its_own_workspace_and_at_dead_owners(engine: Engine
     furnish(engine, workspace, str(Owner.process()))
     furnish(engine, other, dead)
     try:
-        assert sweep(engine, workspace) == 3
+        assert engine.sweep(workspace) == {"container": 1, "network": 1, "volume": 1}
         left = engine.owned({Label.WORKSPACE: workspace})
         assert {thing.labels[Label.OWNER] for thing in left} == {str(Owner.process())}
         assert len(engine.owned({Label.WORKSPACE: other})) == 3
@@ -473,11 +549,20 @@ def test_nothing_of_an_owner_killed_in_mid_create_outlives_it(engine: Engine, wo
         assert engine.owned({Label.WORKSPACE: workspace}) == []
 
 
+def test_the_reaper_loads_the_labkit_of_its_owner() -> None:
+    """A labkit that is not installed, and was found by a script's folder, has a reaper too."""
+    Owner.process()
+    (reaper,) = _owner._reapers.values()
+    variables = Path(f"/proc/{reaper.pid}/environ").read_text().split("\0")
+    (path,) = (entry for entry in variables if entry.startswith("PYTHONPATH="))
+    assert path.removeprefix("PYTHONPATH=").split(os.pathsep)[0] == str(Path(__file__).parents[1])
+
+
 # --- what is in an image ---
 
 
 @needs_engine
-def test_parts_are_read_from_the_image_itself(engine: Engine, tag: str, tmp_path: Path) -> None:
+def test_packages_are_read_from_the_image_itself(engine: Engine, tag: str, tmp_path: Path) -> None:
     """Packages are found wherever they are; what dpkg knows but has removed is left out."""
     metadata = "Metadata-Version: 2.1\nName: Some_Thing\nVersion: 1.2\n\ntext\n"
     (tmp_path / "METADATA").write_text(metadata)
@@ -487,21 +572,21 @@ def test_parts_are_read_from_the_image_itself(engine: Engine, tag: str, tmp_path
         "RUN cat /more >> /var/lib/dpkg/status\n"
     )
     build_service_image(engine, tmp_path, tag)
-    parts = engine.parts(tag)
-    purls = {part.purl for part in parts}
+    packages = engine.packages(tag)
+    purls = {package.purl for package in packages}
     assert "pkg:pypi/some-thing@1.2" in purls
-    apt = next(part for part in parts if part.name == "apt")
+    apt = next(package for package in packages if package.name == "apt")
     assert (apt.kind, apt.purl) == ("deb", f"pkg:deb/debian/apt@{apt.version}?arch={engine.architecture}")
-    assert "gone" not in {part.name for part in parts}
-    assert engine.parts(tag) == parts == sorted(set(parts))
+    assert "gone" not in {package.name for package in packages}
+    assert engine.packages(tag) == packages == sorted(set(packages))
 
 
 @needs_engine
 def test_export_reads_files_of_an_image(engine: Engine) -> None:
     """Files and folders of an image can be read without starting it."""
-    found = engine.export(BASE, ["/etc/debian_version", "/etc/apt/sources.list.d", "/not/there"])
-    assert found["/etc/debian_version"].startswith(b"12")
-    assert not any(path.startswith("/not") for path in found)
+    files = engine.export(BASE, ["/etc/debian_version", "/etc/apt/sources.list.d", "/not/there"])
+    assert files["/etc/debian_version"].startswith(b"12")
+    assert not any(path.startswith("/not") for path in files)
 
 
 # --- building ---
@@ -551,7 +636,7 @@ def test_building_again_leaves_no_image_without_a_name(engine: Engine, tag: str,
 
 @needs_engine
 @pytest.mark.parametrize(
-    ("dockerfile", "said"),
+    ("dockerfile", "words"),
     [
         (f"FROM {BASE}\nRUN echo the reason && false", "the reason"),
         ("FRUM nothing", "unknown instruction"),
@@ -559,7 +644,7 @@ def test_building_again_leaves_no_image_without_a_name(engine: Engine, tag: str,
     ],
 )
 def test_a_failed_build_shows_its_last_lines(
-    engine: Engine, tag: str, tmp_path: Path, dockerfile: str | None, said: str
+    engine: Engine, tag: str, tmp_path: Path, dockerfile: str | None, words: str
 ) -> None:
     """Whatever stops a build, the error shows what the builder said last."""
     (tmp_path / "file").write_text("")
@@ -567,7 +652,7 @@ def test_a_failed_build_shows_its_last_lines(
         (tmp_path / "Dockerfile").write_text(dockerfile)
     with pytest.raises(BuildFailed) as caught:
         build_service_image(engine, tmp_path, tag)
-    assert said in caught.value.seen
+    assert words in caught.value.seen
 
 
 @needs_engine
@@ -581,7 +666,7 @@ def test_a_build_from_an_image_that_is_missing_says_so(engine: Engine, tag: str,
 def recipe(tag: str, text: str) -> Recipe:
     """Return a recipe that takes a second."""
     inputs = {"Dockerfile": f"FROM {BASE}\nRUN echo {text} > /text\n".encode()}
-    return Recipe(tag, inputs, lambda _architecture: tar(inputs))
+    return Recipe(tag, inputs, lambda _architecture: pack(inputs))
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, *known: Recipe) -> None:
@@ -598,10 +683,10 @@ def test_images_are_built_when_their_recipe_changed_and_only_then(
 ) -> None:
     """A missing or outdated image is built, the replaced one removed, a current one left alone."""
     serve(monkeypatch, recipe(tag, "one"))
-    said: list[tuple[object, ...]] = []
+    steps: list[tuple[object, ...]] = []
     assert images_missing() == [tag]
-    assert build_images(lambda *words: said.append(words)) == [tag]
-    assert {words[0] for words in said} == {tag}
+    assert build_images(lambda *words: steps.append(words)) == [tag]
+    assert {words[0] for words in steps} == {tag}
     first = engine.image(tag).digest
     assert (images_missing(), build_images()) == ([], [])
     serve(monkeypatch, recipe(tag, "two"))
@@ -713,7 +798,7 @@ class TestImages:
         done = engine.run(PYTHON, ["python3", "-c", code])
         assert done.output.strip() == _recipes._version(), done.output
         assert not engine.run(PYTHON, ["python3", "-m", "pip"]).ok
-        assert "pkg:pypi/starlette" in " ".join(part.purl for part in engine.parts(PYTHON))
+        assert "pkg:pypi/starlette" in " ".join(package.purl for package in engine.packages(PYTHON))
 
     def test_build_installs_from_the_wheelhouse_without_a_network(self, engine: Engine) -> None:
         """A virtual environment is filled from /wheelhouse, with hashes."""

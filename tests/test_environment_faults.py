@@ -471,8 +471,7 @@ def test_the_end_of_an_environment_whose_owner_died_is_recorded_with_the_next_cr
 BUILD = """\
 import sys
 from pathlib import Path
-from labkit.engine import Engine
-from labkit.environment import one_builder, service_image
+from labkit.engine import Engine, one_builder, service_image
 from labkit.system import System
 with one_builder():
     made = service_image(Engine.find(), System.load(sys.argv[1]), "lonely", Path("lonely"))

@@ -10,9 +10,8 @@ from images import remove_images
 
 from labkit import lesson, load
 from labkit.artifacts import Kind
-from labkit.engine import Engine, Label
+from labkit.engine import Engine, Label, service_image
 from labkit.environment import ElementStatus, Environment, Instance
-from labkit.environment._images import service_image
 from labkit.errors import LabError
 from labkit.system import System
 from labkit.workspace import Workspace

@@ -106,7 +106,9 @@ class Balancer(Element):
         except NoAnswer:
             raise
         except OSError as problem:
-            error = self.no_answer(str(problem))  # which looks at the container again: a restart changes ports
+            error = self.no_answer(
+                str(problem)
+            )  # which looks at the container again: a restart changes ports
             if self.engine_state != "running":
                 raise error from problem
         try:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labkit.checks._report import Finding, Outcome, Report, version_of
-from labkit.engine import Engine, Part
+from labkit.engine import Engine, Package
 
 CHECK = "bill_of_materials"
 NAMESPACE = uuid.UUID("6b0f4f2e-6d1c-5e5e-9d53-6f2b8f3b3d8a")
@@ -18,21 +18,21 @@ PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)"
 
 
 def bill_of_materials(
-    engine: Engine, image: str, *, locked: str | None = None, parts: Sequence[Part] | None = None
+    engine: Engine, image: str, *, locked: str | None = None, packages: Sequence[Package] | None = None
 ) -> Report:
     """Make an image's bill of materials and hold it against the lock file that it was built from.
 
-    image is the image's reference. locked is the text of its requirements.lock; None compares nothing. parts
-    are the image's parts where they were read already; None reads them from the image. The answer is fail
-    when a part has no version, or when the image lacks a locked Python part or holds another version of it.
+    image is the image's reference. locked is the text of its requirements.lock; None compares nothing.
+    packages are the image's where they were read already; None reads them from the image. The answer is fail
+    when a package has no version, or when the image lacks a locked Python package or holds another version.
     evidence["document"] is the CycloneDX document.
     """
     started = time.monotonic()
-    parts = engine.parts(image) if parts is None else parts
-    if not parts:
+    packages = engine.packages(image) if packages is None else packages
+    if not packages:
         return Report.not_run(CHECK, f"no package data could be read from {image}", tool="labkit")
-    document = cyclonedx(image, engine.image(image).digest, parts)
-    findings = [*_unversioned(parts), *_not_as_locked(parts, locked or "")]
+    document = cyclonedx(image, engine.image(image).digest, packages)
+    findings = [*_unversioned(packages), *_not_as_locked(packages, locked or "")]
     return Report(
         check=CHECK,
         outcome=Outcome.FAIL if findings else Outcome.PASS,
@@ -44,13 +44,15 @@ def bill_of_materials(
     )
 
 
-def cyclonedx(name: str, digest: str, parts: Sequence[Part]) -> dict[str, Any]:
+def cyclonedx(name: str, digest: str, packages: Sequence[Package]) -> dict[str, Any]:
     """Return a CycloneDX 1.6 document for an image; the same image always gives the same document.
 
     digest is the image's, "sha256:…". The document carries no time, because its fact in the artifact
     database does.
     """
-    components = {part.purl: _component(part) for part in sorted(parts, key=lambda part: part.purl)}
+    components = {
+        package.purl: _component(package) for package in sorted(packages, key=lambda package: package.purl)
+    }
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -70,27 +72,27 @@ def cyclonedx(name: str, digest: str, parts: Sequence[Part]) -> dict[str, Any]:
     }
 
 
-def _component(part: Part) -> dict[str, Any]:
+def _component(package: Package) -> dict[str, Any]:
     return {
         "type": "library",
-        "bom-ref": part.purl,
-        "name": part.name,
-        "version": part.version,
-        "purl": part.purl,
+        "bom-ref": package.purl,
+        "name": package.name,
+        "version": package.version,
+        "purl": package.purl,
     }
 
 
-def _unversioned(parts: Sequence[Part]) -> list[Finding]:
+def _unversioned(packages: Sequence[Package]) -> list[Finding]:
     return [
-        Finding("no version", f"{part.name} in the image does not tell its version")
-        for part in parts
-        if not part.version
+        Finding("no version", f"{package.name} in the image does not tell its version")
+        for package in packages
+        if not package.version
     ]
 
 
-def _not_as_locked(parts: Sequence[Part], locked: str) -> list[Finding]:
+def _not_as_locked(packages: Sequence[Package], locked: str) -> list[Finding]:
     wanted: Mapping[str, str] = {_normal(name): version for name, version in PINNED.findall(locked)}
-    inside = {_normal(part.name): part.version for part in parts if part.kind == "pypi"}
+    inside = {_normal(package.name): package.version for package in packages if package.kind == "pypi"}
     return [
         Finding("not as locked", f"{name} {version} is locked, the image holds {inside.get(name) or 'none'}")
         for name, version in sorted(wanted.items())

@@ -24,7 +24,7 @@ def doctor(*, fix: bool, as_json: bool) -> None:
             mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]"
             console.print(f"{mark} {check.name:<8} {check.seen} (wanted: {check.threshold})", soft_wrap=True)
             if not check.ok:
-                console.print(f"     mend: {check.mend}", soft_wrap=True)
+                console.print(f"     next: {check.next_step}", soft_wrap=True)
     if any(check.name == "engine" and not check.ok for check in checks):
         sys.exit(3)
     sys.exit(0 if all(check.ok for check in checks) else 1)

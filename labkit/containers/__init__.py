@@ -4,12 +4,12 @@
 environment, on the engine's own connection.
 """
 
-from labkit.containers._element import Container, Element, adopt, find_engine
+from labkit.containers._element import Container, Element, adopt
 from labkit.containers._errors import NameTaken, NotReady, refusals
 from labkit.containers._info import ContainerInfo
 from labkit.containers._logs import read_logs
 from labkit.containers._namespace import Namespace
-from labkit.containers._wait import SERVER_S, Answers, Deadline, Stopped, listens, responds, succeeds
+from labkit.containers._wait import SERVER_S, Answers, Deadline, listens, responds, succeeds
 
 __all__ = [
     "SERVER_S",
@@ -21,9 +21,7 @@ __all__ = [
     "NameTaken",
     "Namespace",
     "NotReady",
-    "Stopped",
     "adopt",
-    "find_engine",
     "listens",
     "read_logs",
     "refusals",

@@ -8,7 +8,6 @@ from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from weakref import finalize
 
 import requests.exceptions
 from docker import APIClient
@@ -398,13 +397,6 @@ def adopt(container: Container, namespace: Namespace, name: str) -> Container:
     container.get_docker_client().client.close()
     container.join(namespace, name)  # type: ignore[attr-defined]  # the line above has made it an Element
     return container
-
-
-def find_engine() -> Engine:
-    """Return the engine; its connections are closed when nobody uses it any more."""
-    engine = Engine.find()
-    finalize(engine, engine.client.close)
-    return engine
 
 
 def _gather(connection: Any) -> tuple[str, str]:  # noqa: ANN401 - the library's kind of socket

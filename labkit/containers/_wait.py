@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from testcontainers.core.waiting_utils import WaitStrategy
 
 from labkit import _http
+from labkit._uninterruptible import Stopped
 from labkit.containers._errors import NotReady, refusals
 from labkit.containers._logs import last_lines
 
@@ -31,10 +32,6 @@ ANSWER_S = 2.0
 
 QUIET_S = 0.2
 """How long a connection that nobody closes counts as a server that waits for a request, in seconds."""
-
-
-class Stopped(Exception):
-    """Another element failed or the user pressed Ctrl-C, so this wait is pointless."""
 
 
 class Deadline:

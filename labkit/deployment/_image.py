@@ -2,8 +2,7 @@
 
 import subprocess
 
-from labkit.engine import Engine, Label, build_service_image
-from labkit.environment import one_builder
+from labkit.engine import Engine, Label, build_service_image, one_builder
 from labkit.errors import LabError
 from labkit.workspace import Workspace
 

@@ -22,8 +22,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 
-def ensure_base(engine: "Engine", said: Callable[[str], object]) -> None:
-    """Bring the base image to the engine unless it is there.
+def ensure_base(engine: "Engine", progress: Callable[[str], object]) -> None:
+    """Bring the base image to the engine unless it is there; progress gets a line about how.
 
     :raises LabError: when no registry answers and it cannot be made here either.
     """
@@ -33,22 +33,22 @@ def ensure_base(engine: "Engine", said: Callable[[str], object]) -> None:
         engine.client.api.inspect_image(BASE)
         return
     if _registry_answers(engine):
-        said("pulling from the registry")
+        progress("pulling from the registry")
         with suppress(docker.errors.APIError):
             engine.client.images.pull(*BASE.split(":"))
             return
-    said("no registry answers: making it from Debian's packages with mmdebstrap (about a minute)")
+    progress("no registry answers: making it from Debian's packages with mmdebstrap (about a minute)")
     bootstrap(engine, BASE)
 
 
 def _registry_answers(engine: "Engine") -> bool:
-    """Tell whether a pull can be tried: the registry answers soon, or the engine is set to use a mirror."""
+    """Return whether a pull can be tried: the registry answers soon, or the engine has a mirror of it."""
     if (engine.info().get("RegistryConfig") or {}).get("Mirrors"):
         return True
     try:
         urllib.request.urlopen(REGISTRY, timeout=ANSWER_S).close()
-    except urllib.error.HTTPError as answer:
-        return answer.code == 401  # noqa: PLR2004 - a registry's way to say: I am one, log in first
+    except urllib.error.HTTPError as response:
+        return response.code == 401  # noqa: PLR2004 - how a registry answers who has not logged in
     except OSError:
         return False
     return True
@@ -80,7 +80,7 @@ def bootstrap(engine: "Engine", ref: str) -> None:
         finally:
             making.terminate()
     if making.returncode:
-        with suppress(Exception):
+        with suppress(Exception):  # the engine may have made an image of the half that it got
             engine.client.api.remove_image(ref)
         last = " / ".join(problem.strip().splitlines()[-3:])
         raise LabError(

@@ -34,16 +34,16 @@ def build(  # noqa: PLR0913 - all but four have defaults and are named
     target: str | None = None,
     cached: bool = True,
     keep_stages: bool = False,
-    said: Callable[[str], object] = lambda _line: None,
+    progress: Callable[[str], object] = lambda _line: None,
 ) -> Image:
     """Build an image from a tar with a Dockerfile, and remove the image that had this tag before.
 
     network "none" cuts the build off; None gives it the engine's usual one. arguments are the Dockerfile's
-    ARGs; target is the stage to build, None the last; cached False does every step anew. keep_stages names
-    the image of each earlier stage `<name>:stage-1` and so on, so that the next build finds it; else only
-    what the image stands on is kept. said gets each line of the build.
+    ARGs, None means none; target is the stage to build, None the last; cached False does every step anew.
+    keep_stages names the image of each earlier stage `<name>:stage-1` and so on, so that the next build finds
+    it; else only what the image stands on is kept. progress gets each line of the build.
 
-    :raises BuildFailed: with the last lines of what the build said.
+    :raises BuildFailed: when the build ends with an error; it has the build's last lines.
     :raises ImageMissing: when an image of labkit that it starts from is not there.
     """
     before, lines = _digest(engine, tag), list[str]()
@@ -57,50 +57,53 @@ def build(  # noqa: PLR0913 - all but four have defaults and are named
         "nocache": not cached,
     }
     try:
-        for line in _say(engine, context, options):
+        for line in _lines(engine, context, options):
             lines.append(line)
-            said(line)
-    except _Said as problem:
-        _drop_rest(engine, lines)
+            progress(line)
+    except _BuilderError as problem:
+        _discard_last(engine, lines)
         raise _failed(tag, str(problem), lines) from None
     for number, stage in enumerate(_stages(lines) if keep_stages else (), 1):
         _keep(engine, stage, f"{tag.rpartition(':')[0]}:stage-{number}")
     made = engine.image(tag)
     if before and before != made.digest:
         discard(engine, before)
-    _tidy(engine)
+    _discard_nameless(engine)
     return made
 
 
-def _tidy(engine: "Engine") -> None:
+def _discard_nameless(engine: "Engine") -> None:
     """Remove labkit's images without a name: replaced in use, or left by a broken-off build."""
     nameless = {"dangling": True, "label": str(Label.RECIPE)}
-    for told in engine.client.api.images(filters=nameless):
-        if time.time() - told["Created"] > NAMELESS_S:
-            discard(engine, told["Id"])
+    for entry in engine.client.api.images(filters=nameless):
+        if time.time() - entry["Created"] > NAMELESS_S:
+            discard(engine, entry["Id"])
 
 
-class _Said(Exception):
-    """What the builder said when it gave up."""
+class _BuilderError(Exception):
+    """The builder's own words about why it gave up."""
 
 
-def _say(engine: "Engine", context: bytes, options: Mapping[str, Any]) -> Iterator[str]:
-    """Build, and yield what the builder says line by line."""
+def _lines(engine: "Engine", context: bytes, options: Mapping[str, Any]) -> Iterator[str]:
+    """Build, and yield the builder's output line by line.
+
+    :raises _BuilderError: when the build ends with an error.
+    """
     import docker.errors  # noqa: PLC0415 - loaded with the client
 
     try:
-        answer = engine.client.api.build(
+        messages = engine.client.api.build(
             fileobj=io.BytesIO(context), custom_context=True, rm=True, forcerm=True, decode=True, **options
         )
         errors = []
-        for told in answer:  # to the end, so that the connection can be used again
-            if "error" in told:
-                errors.append(str(told["error"]).strip())
-            yield from (line for line in str(told.get("stream", "")).splitlines() if line.strip())
+        for message in messages:  # to the end, so that the connection can be used again
+            if "error" in message:
+                errors.append(str(message["error"]).strip())
+            yield from (line for line in str(message.get("stream", "")).splitlines() if line.strip())
     except docker.errors.APIError as problem:
-        raise _Said(problem.explanation or str(problem)) from problem
+        raise _BuilderError(problem.explanation or str(problem)) from problem
     if errors:
-        raise _Said("\n".join(errors))
+        raise _BuilderError("\n".join(errors))
 
 
 def _failed(tag: str, error: str, lines: list[str]) -> Exception:
@@ -112,7 +115,7 @@ def _failed(tag: str, error: str, lines: list[str]) -> Exception:
     return BuildFailed(
         f"the image {tag} can be built",
         f"the build ended with an error; its last lines:{last}",
-        "mend what the last lines name, then try again",
+        "correct what the last lines name, then try again",
     )
 
 
@@ -127,13 +130,13 @@ def _layers(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 def _stages(lines: list[str]) -> list[str]:
     """Return the image of each stage but the last: the one that the builder named before a later FROM."""
-    told = list(_layers(lines))
-    begins = [at for at, (word, _) in enumerate(told) if word]
-    return [told[at - 1][1] for at in begins[1:] if told[at - 1][1]]
+    steps = list(_layers(lines))
+    begins = [at for at, (word, _) in enumerate(steps) if word]
+    return [steps[at - 1][1] for at in begins[1:] if steps[at - 1][1]]
 
 
-def _drop_rest(engine: "Engine", lines: list[str]) -> None:
-    """Remove what a failed build made; what another image stands on stays."""
+def _discard_last(engine: "Engine", lines: list[str]) -> None:
+    """Remove the last image that a failed build made; what another image stands on stays."""
     for word, layer in reversed(list(_layers(lines))):
         if not word:
             discard(engine, layer)

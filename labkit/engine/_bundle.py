@@ -21,6 +21,8 @@ CHUNK_BYTES = 1 << 20
 def save_images(file: Path | str, engine: Engine | None = None) -> None:
     """Save the base and labkit's images, wheelhouse included, into one file that `docker load` reads too.
 
+    engine None means the one that Engine.find returns.
+
     :raises ImageMissing: when an image is missing or out of date.
     :raises LabError: when the file cannot be written; then no half file is left.
     """
@@ -28,31 +30,34 @@ def save_images(file: Path | str, engine: Engine | None = None) -> None:
     engine.image(BASE)
     if missing := images_missing(engine):
         raise image_missing(missing[0])
-    part = file.with_name(file.name + ".part")
+    partial = file.with_name(file.name + ".part")
     try:
-        with gzip.open(part, "wb", compresslevel=1) as bundle:
+        with gzip.open(partial, "wb", compresslevel=1) as bundle:
             for chunk in _saved(engine):
                 bundle.write(chunk)
-        part.replace(file)
+        partial.replace(file)
     except OSError as problem:
         raise LabError(
             expected=f"{file} can be written", seen=str(problem), next_step="choose a folder with 1 GB free"
         ) from problem
     finally:
-        part.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _saved(engine: Engine) -> Iterator[bytes]:
-    """Stream all images in one tar, shared layers once; the API offers that, the library one image a tar."""
+    """Stream all images in one tar, so that a layer that several share is in it once."""
     api = engine.client.api
-    answer = api._get(api._url("/images/get"), params={"names": list(ALL)}, stream=True)  # noqa: SLF001 - see above
-    api._raise_for_status(answer)  # noqa: SLF001 - as above
-    chunks: Iterator[bytes] = answer.iter_content(CHUNK_BYTES)
+    names = {"names": list(ALL)}
+    response = api._get(api._url("/images/get"), params=names, stream=True)  # noqa: SLF001 - the public method saves one image a tar
+    api._raise_for_status(response)  # noqa: SLF001 - the public method does that too
+    chunks: Iterator[bytes] = response.iter_content(CHUNK_BYTES)
     return chunks
 
 
 def load_images(file: Path | str, engine: Engine | None = None) -> None:
     """Load the images of a file that save_images wrote; what they replace is removed.
+
+    engine None means the one that Engine.find returns.
 
     :raises LabError: when the file is no such file, or holds the images of another version of labkit.
     """
@@ -70,7 +75,7 @@ def load_images(file: Path | str, engine: Engine | None = None) -> None:
         raise LabError(
             expected=f"{file} holds the images of this version of labkit",
             seen=other if names else "no image in the file",
-            next_step="labkit images build where there is a network, or take the bundle of this version",
+            next_step="labkit images build where there is a network, or a file of this version",
         )
 
 
@@ -85,13 +90,15 @@ def _loaded(engine: Engine, bundle: Any) -> list[str]:  # noqa: ANN401 - a file 
 
 def _unreadable(file: Path, seen: str) -> LabError:
     return LabError(
-        f"{file} is a bundle of images", seen, "write it anew: labkit images save FILE, and copy it whole"
+        f"{file} is a bundle of images",
+        seen,
+        "write the file again: labkit images save FILE; then copy all of it",
     )
 
 
 def _digests(engine: Engine) -> set[str]:
-    found = set()
+    digests = set()
     for image in ALL:
         with suppress(ImageMissing):
-            found.add(engine.image(image).digest)
-    return found
+            digests.add(engine.image(image).digest)
+    return digests

@@ -1,4 +1,4 @@
-"""Is this machine ready for the labs? Each check with its threshold, what was seen, and its one mend."""
+"""Is this machine ready for the labs? Each check with its threshold, what was seen, and one next step."""
 
 import platform
 import re
@@ -24,87 +24,98 @@ DISK_COMMAND = ("df", "--block-size=1", "--output=avail", "/")
 
 
 @dataclass(frozen=True)
-class Check:
-    """One line of the doctor's answer. mend is the one step that helps, "" when ok."""
+class DoctorCheck:
+    """One line of the doctor's answer. next_step is the one step that helps, "" when ok."""
 
     name: str
     ok: bool
     seen: str
     threshold: str
-    mend: str = ""
+    next_step: str = ""
 
 
-def doctor(*, fix: bool = False, progress: Callable[..., Any] | None = None) -> list[Check]:
+def doctor(*, fix: bool = False, progress: Callable[..., Any] | None = None) -> list[DoctorCheck]:
     """Check this machine: python, git, engine, images, disk, memory, ports; in this order.
 
     fix starts the engine (and installs it, as root on Debian or Ubuntu) and builds the images where that is
-    needed. progress is called with words about what is done now. What depends on an engine that is not there
-    fails too and says so.
+    needed. progress is called with words about what is done now; None means silence. What depends on an
+    engine that is not there fails too and says so.
     """
-    say = progress or (lambda *_: None)
-    checks = [_python(), _git()]
-    engine, check = _engine(fix=fix, say=say)
-    rest = [_disk(engine), _memory(engine), _port()]
-    return [*checks, check, _images(engine, fix=fix, say=say), *rest]
+    progress = progress or (lambda *_: None)
+    engine, answers = _engine(fix=fix, progress=progress)
+    images = _images(engine, fix=fix, progress=progress)
+    return [_python(), _git(), answers, images, _disk(engine), _memory(engine), _port()]
 
 
-def _python() -> Check:
+def _python() -> DoctorCheck:
     ok = sys.version_info[:2] >= PYTHON
-    return Check(
+    return DoctorCheck(
         "python", ok, platform.python_version(), "≥ 3.11", "" if ok else "install Python 3.11 or newer"
     )
 
 
-def _git() -> Check:
-    mend = "install git 2.30 or newer (Debian, Ubuntu: sudo apt-get install git)"
+def _git() -> DoctorCheck:
+    next_step = "install git 2.30 or newer (Debian, Ubuntu: sudo apt-get install git)"
     try:
-        told = subprocess.run(["git", "--version"], capture_output=True, text=True, check=False).stdout
+        output = subprocess.run(["git", "--version"], capture_output=True, text=True, check=False).stdout
     except OSError:
-        return Check("git", ok=False, seen="not found", threshold="≥ 2.30", mend=mend)
-    found = re.search(r"(\d+)\.(\d+)[\d.]*", told)
-    ok = bool(found) and (int(found[1]), int(found[2])) >= GIT if found else False
-    return Check("git", ok, found[0] if found else told.strip(), "≥ 2.30", "" if ok else mend)
+        return DoctorCheck("git", ok=False, seen="not found", threshold="≥ 2.30", next_step=next_step)
+    version = re.search(r"(\d+)\.(\d+)[\d.]*", output)
+    ok = version is not None and (int(version[1]), int(version[2])) >= GIT
+    return DoctorCheck(
+        "git", ok, version[0] if version else output.strip(), "≥ 2.30", "" if ok else next_step
+    )
 
 
-def _engine(*, fix: bool, say: Callable[..., Any]) -> tuple[Engine | None, Check]:
-    wanted = "answers"
+def _engine(*, fix: bool, progress: Callable[..., Any]) -> tuple[Engine | None, DoctorCheck]:
+    threshold = "answers"
     try:
-        engine = Engine.ensure(say) if fix else Engine.find()
-        return engine, Check(
-            "engine", ok=True, seen=f"{engine.version} at {engine.address}", threshold=wanted
+        engine = Engine.ensure(progress) if fix else Engine.find()
+        return engine, DoctorCheck(
+            "engine", ok=True, seen=f"{engine.version} at {engine.address}", threshold=threshold
         )
     except NoEngine as problem:
-        return None, Check("engine", ok=False, seen=problem.seen, threshold=wanted, mend=problem.next_step)
+        return None, DoctorCheck(
+            "engine", ok=False, seen=problem.seen, threshold=threshold, next_step=problem.next_step
+        )
 
 
-def _images(engine: Engine | None, *, fix: bool, say: Callable[..., Any]) -> Check:
-    wanted, mend = "there and current", "labkit images build, or labkit images load FILE"
+def _images(engine: Engine | None, *, fix: bool, progress: Callable[..., Any]) -> DoctorCheck:
+    threshold, next_step = "there and current", "labkit images build, or labkit images load FILE"
     if engine is None:
-        return Check("images", ok=False, seen="unknown without an engine", threshold=wanted, mend=mend)
+        return DoctorCheck(
+            "images", ok=False, seen="unknown without an engine", threshold=threshold, next_step=next_step
+        )
     try:
         if fix:
-            build_images(say, engine)
+            build_images(progress, engine)
         missing = images_missing(engine)
     except LabError as problem:
-        return Check("images", ok=False, seen=problem.seen, threshold=wanted, mend=problem.next_step)
+        return DoctorCheck(
+            "images", ok=False, seen=problem.seen, threshold=threshold, next_step=problem.next_step
+        )
     seen = "missing or out of date: " + ", ".join(missing) if missing else "all there"
-    return Check("images", not missing, seen, wanted, mend if missing else "")
+    return DoctorCheck("images", not missing, seen, threshold, next_step if missing else "")
 
 
-def _disk(engine: Engine | None) -> Check:
-    wanted = f"≥ {DISK_BYTES / 1e9:.0f} GB free for the engine"
+def _disk(engine: Engine | None) -> DoctorCheck:
+    threshold = f"≥ {DISK_BYTES / 1e9:.0f} GB free for the engine"
     if engine is None:
-        return Check(
-            "disk", ok=False, seen="unknown without an engine", threshold=wanted, mend="mend the engine first"
+        return DoctorCheck(
+            "disk",
+            ok=False,
+            seen="unknown without an engine",
+            threshold=threshold,
+            next_step="correct the line `engine` first",
         )
     free = free_bytes(engine)
     if free is None:
-        return Check(
-            "disk", ok=True, seen="unknown: the engine's disk cannot be seen from here", threshold=wanted
+        return DoctorCheck(
+            "disk", ok=True, seen="unknown: the engine's disk cannot be seen from here", threshold=threshold
         )
     ok = free >= DISK_BYTES
-    mend = "" if ok else "free some space: docker system prune removes what no container uses"
-    return Check("disk", ok, f"{free / 1e9:.1f} GB free", wanted, mend)
+    next_step = "" if ok else "free some space: docker system prune removes what no container uses"
+    return DoctorCheck("disk", ok, f"{free / 1e9:.1f} GB free", threshold, next_step)
 
 
 def free_bytes(engine: Engine) -> int | None:
@@ -117,39 +128,41 @@ def free_bytes(engine: Engine) -> int | None:
     try:
         if engine.local and sys.platform == "linux":
             return shutil.disk_usage(root).free
-        told = engine.run(BASE, DISK_COMMAND, timeout_s=30).output.split()
-        return int(told[-1])
+        output = engine.run(BASE, DISK_COMMAND, timeout_s=30).output
+        return int(output.split()[-1])
     except (OSError, LabError, ValueError, IndexError):
         return None
 
 
-def _memory(engine: Engine | None) -> Check:
-    wanted = f"≥ {MEMORY_BYTES / 1e9:.0f} GB for the engine"
+def _memory(engine: Engine | None) -> DoctorCheck:
+    threshold = f"≥ {MEMORY_BYTES / 1e9:.0f} GB for the engine"
     if engine is None:
-        return Check(
+        return DoctorCheck(
             "memory",
             ok=False,
             seen="unknown without an engine",
-            threshold=wanted,
-            mend="mend the engine first",
+            threshold=threshold,
+            next_step="correct the line `engine` first",
         )
     total = int(engine.info().get("MemTotal", 0))
     ok = total >= MEMORY_BYTES
-    mend = "" if ok else "give the machine, or Docker Desktop's settings, 4 GB or more"
-    return Check("memory", ok, f"{total / 1e9:.1f} GB", wanted, mend)
+    next_step = "" if ok else "give the machine, or Docker Desktop's settings, 4 GB or more"
+    return DoctorCheck("memory", ok, f"{total / 1e9:.1f} GB", threshold, next_step)
 
 
-def _port() -> Check:
-    wanted = "a loopback port can be opened"
+def _port() -> DoctorCheck:
+    threshold = "a loopback port can be opened"
     try:
-        with socket.create_server(("127.0.0.1", 0)) as door:
-            return Check("ports", ok=True, seen=f"127.0.0.1:{door.getsockname()[1]} opened", threshold=wanted)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            return DoctorCheck(
+                "ports", ok=True, seen=f"127.0.0.1:{listener.getsockname()[1]} opened", threshold=threshold
+            )
     except OSError as problem:
         seen = problem.strerror or str(problem)
-        return Check(
+        return DoctorCheck(
             "ports",
             ok=False,
             seen=seen,
-            threshold=wanted,
-            mend="free some ports, or lift the limit on sockets",
+            threshold=threshold,
+            next_step="free some ports, or lift the limit on sockets",
         )

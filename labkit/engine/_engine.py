@@ -1,28 +1,31 @@
 """The container engine."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
+from weakref import finalize
 
-from labkit.engine import _inspect, _owned, _reaper, _run
+from labkit._tar import Files
+from labkit.engine import _inspect, _owned, _run
 from labkit.engine._errors import NoEngine, NoPermission, answering
 from labkit.engine._events import Events
 from labkit.engine._inspect import Image
 from labkit.engine._labels import Label
-from labkit.engine._locate import Address, knock, locate
+from labkit.engine._locate import Address, locate, probe
 from labkit.engine._owned import Owned
 from labkit.engine._owner import Owner
-from labkit.engine._parts import Part, parts, remembered
-from labkit.engine._run import Completed, Files
+from labkit.engine._packages import Package, packages, remembered
+from labkit.engine._run import Completed
 from labkit.engine._start import start
-from labkit.errors import LabError
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 CALL_TIMEOUT_S = 120
+REMOVED_WITHIN_S = 30.0
 POOL = 32
 """Connections kept open, because environments are created by many threads at once."""
 
@@ -43,7 +46,7 @@ class Engine:
         :raises NoEngine: when nothing listens.
         """
         address = locate()
-        knock(address)
+        probe(address)
         return cls(address)
 
     @classmethod
@@ -75,7 +78,7 @@ class Engine:
 
     @property
     def local(self) -> bool:
-        """Tell whether the engine is reached by a socket file of this machine."""
+        """Return whether the engine is reached by a socket file of this machine."""
         return self._address.local
 
     @property
@@ -90,35 +93,46 @@ class Engine:
 
     @cached_property
     def client(self) -> "DockerClient":
-        """Return the engine's client, made on first use (only the rooms engine and environment use it)."""
+        """Return the engine's client, made on first use (only the rooms of containers use it).
+
+        Its connections are closed by close(), or when nobody uses this engine any more.
+        """
         import docker  # noqa: PLC0415 - half a second that finding the engine does not need
 
         with self._answering():
-            return docker.from_env(
+            client = docker.from_env(
                 environment=self.variables,
                 timeout=CALL_TIMEOUT_S,
                 max_pool_size=POOL,
                 use_ssh_client=self.address.startswith("ssh:"),
             )
+        finalize(self, client.close)
+        return client
+
+    def close(self) -> None:
+        """Close the connections to the engine; the next call opens new ones."""
+        client = self.__dict__.pop("client", None)  # where cached_property keeps it
+        if client is not None:
+            client.close()
 
     @cached_property
     def architecture(self) -> str:
         """Return the processor architecture of its containers in Debian's words: amd64 or arm64."""
-        return str(self._told("version")["Arch"])
+        return str(self._ask("version")["Arch"])
 
     @cached_property
     def version(self) -> str:
         """Return the engine's own version."""
-        return str(self._told("version")["Version"])
+        return str(self._ask("version")["Version"])
 
     def info(self) -> dict[str, Any]:
-        """Return what the engine tells about itself and its machine (the API's /info)."""
-        return self._told("info")
+        """Return the engine's figures about itself and its machine (the API's /info)."""
+        return self._ask("info")
 
-    def _told(self, what: str) -> dict[str, Any]:
+    def _ask(self, what: str) -> dict[str, Any]:
         with self._answering():
-            told: dict[str, Any] = getattr(self.client, what)()
-            return told
+            fields: dict[str, Any] = getattr(self.client, what)()
+            return fields
 
     def _answering(self) -> AbstractContextManager[None]:
         return answering(self.address)
@@ -139,10 +153,11 @@ class Engine:
     ) -> Completed:
         """Run one container to its end and return what came of it; it is always removed.
 
-        files are copied in before the start: absolute path in the container → content, file or folder.
-        collect names files or folders to bring back. network None cuts the container off but for its own
-        loopback. timeout_s is for the command; when it is over the container is killed and the answer says
-        timed_out. The container is owned by this process unless labels name another owner.
+        files are copied in before the start: absolute path in the container → content, file or folder; None
+        means none. collect names files or folders to bring back. environment are variables, None means none.
+        network None leaves the container only its own loopback. timeout_s is for the command; a container
+        that takes longer is killed, and the answer has timed_out. workdir and user None are the image's own.
+        The container is owned by this process unless labels name another owner.
 
         :raises ImageMissing: when the engine does not have the image; none is pulled.
         """
@@ -175,25 +190,25 @@ class Engine:
             return Events(self.client, labels, since_ns)
 
     def image(self, ref: str) -> Image:
-        """Return what the engine tells about an image.
+        """Return what the engine knows about an image.
 
         :raises ImageMissing: when it does not have it.
         """
         with self._answering():
             return _inspect.image(self.client, ref)
 
-    def parts(self, image: str) -> list[Part]:
+    def packages(self, image: str) -> list[Package]:
         """Return the Debian and Python packages in an image, read from its files, sorted by kind and name.
 
-        An image is read once (a second or two); what was found is kept by the image's digest.
+        An image is read once (a second or two); the answer is kept by the image's digest.
 
         :raises ImageMissing: when the engine does not have the image.
         """
         digest = self.image(image).digest
 
-        def read() -> list[Part]:
+        def read() -> list[Package]:
             with self._answering(), self._unstarted(image) as container:
-                return parts(container)
+                return packages(container)
 
         return remembered(digest, read)
 
@@ -205,7 +220,7 @@ class Engine:
         :raises ImageMissing: when the engine does not have the image.
         """
         with self._answering(), self._unstarted(image) as container:
-            return dict(found for path in paths for found in _run.collect_from(container, path))
+            return dict(file for path in paths for file in _run.collect_from(container, path))
 
     def _unstarted(self, image: str) -> AbstractContextManager[Any]:
         return _inspect.unstarted(self.client, image, {Label.OWNER: str(Owner.process())})
@@ -215,26 +230,33 @@ class Engine:
         with self._answering():
             return _owned.owned(self.client, labels)
 
-    def remove(self, labels: Mapping[str, str | None]) -> int:
-        """Remove by force every container, network, volume and image with all these labels.
+    def remove(self, labels: Mapping[str, str | None], deadline_s: float = REMOVED_WITHIN_S) -> Counter[str]:
+        """Remove by force every container, network, volume and image with all these labels (None: any value).
 
-        Returns how many went.
-
-        It goes on until nothing with the labels is found.
+        It goes on until nothing is found, and returns how many of each kind went. One thing that cannot be
+        removed does not keep the others; what somebody else removes meanwhile is waited for and not counted.
 
         :raises ValueError: when labels is empty, because that would mean everything in the engine.
-        :raises LabError: when something cannot be removed within a minute.
+        :raises LabError: when something is left after deadline_s seconds; it names what, and what the engine
+            said.
         """
+        from labkit.engine import _remove  # noqa: PLC0415 - it loads the engine's library
+
         if not labels:
             message = "labels must name what to remove"
             raise ValueError(message)
         with self._answering():
-            try:
-                return _reaper.remove_all(self.client, _owned.filters(labels))
-            except TimeoutError as problem:
-                left = ", ".join(thing.name for thing in self.owned(labels))
-                raise LabError(
-                    expected="everything with these labels removed",
-                    seen=f"still there after a minute: {left}",
-                    next_step="restart the container engine, then clean up again",
-                ) from problem
+            return _remove.remove(self.client, labels, deadline_s)
+
+    def sweep(self, workspace: str) -> Counter[str]:
+        """Remove what dead owners left in one workspace, and return how many of each kind went.
+
+        Other workspaces are not looked at: their owners may be alive where this process cannot see them.
+        """
+        things = self.owned({Label.WORKSPACE: workspace})
+        owners = {thing.labels[Label.OWNER] for thing in things if Label.OWNER in thing.labels}
+        removed: Counter[str] = Counter()
+        for owner in sorted(owners):
+            if not Owner.parse(owner).alive():
+                removed += self.remove({Label.WORKSPACE: workspace, Label.OWNER: owner})
+        return removed

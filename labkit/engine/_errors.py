@@ -32,7 +32,7 @@ class BuildFailed(LabError):
 
 
 def no_engine(address: str, seen: str) -> NoEngine:
-    """Return the error for an engine that does not answer, with the mend for this machine."""
+    """Return the error for an engine that does not answer, with the next step for this machine."""
     return NoEngine(f"a container engine that answers at {address}", seen, start_hint())
 
 
@@ -61,14 +61,19 @@ def start_hint() -> str:
 
 @contextmanager
 def answering(address: str) -> Iterator[None]:
-    """Turn a lost connection to the engine into NoEngine or NoPermission; other errors pass."""
+    """Turn a lost connection to the engine, or one that stays silent, into NoEngine; other errors pass.
+
+    :raises NoPermission: when the socket is there and this user may not open it.
+    """
     import docker.errors  # noqa: PLC0415 - the library is loaded with the first call to the engine
-    import requests.exceptions  # noqa: PLC0415 - as above
+    import requests.exceptions  # noqa: PLC0415 - it comes with the engine's library
 
     try:
         yield
     except requests.exceptions.ConnectionError as problem:
         raise no_engine(address, "the connection was lost, or nothing listens") from problem
+    except requests.exceptions.Timeout as problem:
+        raise no_engine(address, f"no answer in time: {problem}") from problem
     except docker.errors.APIError:
         raise
     except docker.errors.DockerException as problem:

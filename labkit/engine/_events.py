@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from labkit.engine._owned import filters
+from labkit.engine._labels import filters
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -38,7 +38,7 @@ class Event:
 class Events:
     """An endless iterator of events, which another thread may end with close().
 
-    When the connection is lost, it is made anew and goes on after the last event, so that none is lost or
+    When the connection is lost, it is made again and goes on after the last event, so that none is lost or
     doubled.
     """
 
@@ -54,8 +54,8 @@ class Events:
 
     def _open(self) -> None:
         since = f"{self._since_ns // NANO}.{self._since_ns % NANO:09d}"
-        wanted = {"label": self._labels, "type": list(KINDS)}
-        self._stream = self._client.events(since=since, filters=wanted, decode=True)
+        chosen = {"label": self._labels, "type": list(KINDS)}
+        self._stream = self._client.events(since=since, filters=chosen, decode=True)
         if self._closed.is_set():
             self._stream.close()
 
@@ -65,15 +65,15 @@ class Events:
         :raises NoEngine: when the engine is gone.
         """
         while not self._closed.is_set():
-            for told in self._stream:
-                if event := self._new(told):
+            for fields in self._stream:
+                if event := self._new(fields):
                     yield event
             if not self._closed.is_set():
-                self._client.ping()
+                self._client.ping()  # an engine that is gone ends the iteration here, with its error
                 self._open()
 
-    def _new(self, told: dict[str, Any]) -> Event | None:
-        event = _event(told)
+    def _new(self, fields: dict[str, Any]) -> Event | None:
+        event = _event(fields)
         key = (event.time_ns, event.id, event.action)
         if key in self._seen:
             return None
@@ -99,13 +99,13 @@ class Events:
         self.close()
 
 
-def _event(told: dict[str, Any]) -> Event:
-    actor = told.get("Actor") or {}
+def _event(fields: dict[str, Any]) -> Event:
+    actor = fields.get("Actor") or {}
     attributes = dict(actor.get("Attributes") or {})
-    time_ns = int(told.get("timeNano") or told["time"] * NANO)
+    time_ns = int(fields.get("timeNano") or fields["time"] * NANO)
     return Event(
-        kind=told["Type"],
-        action=told["Action"],
+        kind=fields["Type"],
+        action=fields["Action"],
         id=actor.get("ID", ""),
         name=attributes.get("name", ""),
         at=datetime.fromtimestamp(time_ns / NANO, UTC),

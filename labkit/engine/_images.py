@@ -18,7 +18,10 @@ Progress = Callable[..., Any]
 
 
 def images_missing(engine: Engine | None = None) -> list[str]:
-    """Return which of labkit's images the engine lacks or has from an older recipe; [] means all is well."""
+    """Return which of labkit's images the engine lacks or has from an older recipe; [] means all is well.
+
+    engine None means the one that Engine.find returns.
+    """
     engine = engine or Engine.find()
     return [name for name, recipe in recipes().items() if not _current(engine, recipe)]
 
@@ -34,23 +37,24 @@ def build_images(progress: Progress | None = None, engine: Engine | None = None)
     """Build every image that is missing or older than its recipe, and return which were built.
 
     The servers are built beside Python's two images. Nothing is built or downloaded when all are there.
+    progress None means silence; engine None means the one that Engine.find returns.
 
     :raises LabError: when the base, a package or a wheel cannot be had, or a build fails.
     """
     engine, progress = engine or Engine.find(), progress or _silent
-    wanted = images_missing(engine)
-    if not wanted:
+    missing = images_missing(engine)
+    if not missing:
         return []
     known = recipes()
     ensure_base(engine, lambda line: progress(BASE, line))
 
     def make(*images: str) -> None:
         for image in images:
-            if image in wanted:
+            if image in missing:
                 _make(engine, known[image], progress)
 
     side_by_side(partial(make, SERVERS), partial(make, PYTHON, BUILD))
-    return wanted
+    return missing
 
 
 def _silent(*_: object) -> None:
@@ -62,12 +66,12 @@ def _make(engine: Engine, recipe: Recipe, progress: Progress) -> None:
     progress(recipe.image, "gathering what goes in")
     context = recipe.context(engine.architecture)
 
-    def said(line: str) -> None:
+    def step(line: str) -> None:
         if line.startswith("Step "):
             progress(recipe.image, line[:90])
 
     made = build(
-        engine, context, recipe.image, {Label.RECIPE: recipe.digest}, target=recipe.target, said=said
+        engine, context, recipe.image, {Label.RECIPE: recipe.digest}, target=recipe.target, progress=step
     )
     progress(recipe.image, f"built in {time.monotonic() - started:.0f} s, {made.size_bytes / 1e6:.0f} MB")
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 BUFFER_BYTES = 1 << 20
+RYUK = "testcontainers/ryuk"
+"""What testcontainers starts beside a user's own containers, to remove them; labkit has no such image."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,16 @@ def image(client: "DockerClient", ref: str) -> Image:
     import docker.errors  # noqa: PLC0415 - loaded with the client
 
     try:
-        told: dict[str, Any] = client.api.inspect_image(ref)
+        fields: dict[str, Any] = client.api.inspect_image(ref)
     except docker.errors.ImageNotFound as problem:
         raise image_missing(ref) from problem
-    settings = told.get("Config") or {}
+    settings = fields.get("Config") or {}
     return Image(
         ref=ref,
-        digest=told["Id"],
-        created_at=_time(told["Created"]),
-        size_bytes=told["Size"],
-        architecture=told["Architecture"],
+        digest=fields["Id"],
+        created_at=_time(fields["Created"]),
+        size_bytes=fields["Size"],
+        architecture=fields["Architecture"],
         labels=settings.get("Labels") or {},
         environment=dict(pair.split("=", 1) for pair in settings.get("Env") or [] if "=" in pair),
     )
@@ -58,11 +60,15 @@ def image(client: "DockerClient", ref: str) -> Image:
 
 def image_missing(ref: str) -> ImageMissing:
     """Return the error for an image that the engine does not have, with the step that brings it."""
-    ours = ref.startswith(("labkit/", "debian:"))
-    step = (
-        "labkit images build, or labkit images load FILE" if ours else f"docker pull {ref}, or check its name"
-    )
-    return ImageMissing(f"the image {ref} in the container engine", "no such image", step)
+    return ImageMissing(f"the image {ref} in the container engine", "no such image", _step(ref))
+
+
+def _step(ref: str) -> str:
+    if ref.startswith(("labkit/", "debian:")):
+        return "labkit images build, or labkit images load FILE"
+    if RYUK in ref:
+        return f"export TESTCONTAINERS_RYUK_DISABLED=true, then start Python again; or docker pull {ref}"
+    return f"docker pull {ref}, or check its name"
 
 
 def _time(text: str) -> datetime:

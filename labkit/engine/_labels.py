@@ -1,5 +1,6 @@
 """The labels that everything of labkit carries in the engine, and the images that it stands on."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 BASE = "debian:bookworm-slim"
@@ -20,3 +21,8 @@ class Label(StrEnum):
     VERSION = "labkit.version"
     SOURCE = "labkit.source"
     RECIPE = "labkit.recipe"
+
+
+def filters(labels: Mapping[str, str | None]) -> list[str]:
+    """Return labels as the engine's filter takes them; None asks only that the label is there."""
+    return [str(name) if value is None else f"{name}={value}" for name, value in labels.items()]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from labkit.engine._errors import no_engine, no_permission
 
 DEFAULT = "unix:///var/run/docker.sock"
-KNOCK_S = 5.0
+PROBE_S = 5.0
 """How long a remote engine may take to accept a connection, in seconds."""
 
 PORTS = {"tcp": 2375, "http": 2375, "https": 2376}
@@ -22,9 +22,10 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Address:
-    """Where an engine listens, and the certificates it wants.
+    """Where an engine listens, and the certificates it asks for.
 
     url is as in DOCKER_HOST; certificates is the folder of ca.pem, cert.pem and key.pem, None without TLS.
+    verify is whether the engine's own certificate is checked.
     """
 
     url: str
@@ -33,15 +34,15 @@ class Address:
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables by which a docker client in another process finds this engine."""
-        found = {"DOCKER_HOST": self.url}
+        variables = {"DOCKER_HOST": self.url}
         if self.certificates:
-            found["DOCKER_CERT_PATH"] = str(self.certificates)
-            found["DOCKER_TLS_VERIFY"] = "1" if self.verify else ""
-        return found
+            variables["DOCKER_CERT_PATH"] = str(self.certificates)
+            variables["DOCKER_TLS_VERIFY"] = "1" if self.verify else ""
+        return variables
 
     @property
     def local(self) -> bool:
-        """Tell whether the engine is reached by a socket file, so that it runs on this machine."""
+        """Return whether the engine is reached by a socket file, so that it runs on this machine."""
         return urlsplit(self.url).scheme == "unix"
 
     @property
@@ -79,44 +80,44 @@ def _context(name: str, settings: Path) -> Address:
         where, seen = f"the docker context {name!r}", f"it is not in {settings / 'contexts'}"
         raise no_engine(where, seen)
     certificates = settings / "contexts" / "tls" / folder / "docker"
-    found = certificates if certificates.is_dir() else None
-    return Address(endpoint["Host"], found, not endpoint.get("SkipTLSVerify", False))
+    usable = certificates if certificates.is_dir() else None
+    return Address(endpoint["Host"], usable, not endpoint.get("SkipTLSVerify", False))
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        fields = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return fields if isinstance(fields, dict) else {}
 
 
-def knock(address: Address) -> None:
+def probe(address: Address) -> None:
     """Open and close one connection to the engine.
 
     :raises NoPermission: when the socket is there and this user may not open it.
     :raises NoEngine: when nothing listens.
     """
-    parts = urlsplit(address.url)
+    url = urlsplit(address.url)
     try:
-        if parts.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as door:
-                door.settimeout(KNOCK_S)
-                door.connect(parts.path)
-        elif parts.scheme in PORTS:
-            where = (parts.hostname or LOOPBACK, parts.port or PORTS[parts.scheme])
-            socket.create_connection(where, KNOCK_S).close()
+        if url.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(PROBE_S)
+                connection.connect(url.path)
+        elif url.scheme in PORTS:
+            where = (url.hostname or LOOPBACK, url.port or PORTS[url.scheme])
+            socket.create_connection(where, PROBE_S).close()
     except PermissionError as problem:
         raise no_permission(address.url) from problem
     except OSError as problem:
-        raise no_engine(address.url, _told(problem)) from problem
+        raise no_engine(address.url, _reason(problem)) from problem
 
 
-def _told(problem: OSError) -> str:
+def _reason(problem: OSError) -> str:
     if isinstance(problem, FileNotFoundError):
         return "there is no such socket"
     if isinstance(problem, ConnectionRefusedError):
         return "nothing listens there"
     if isinstance(problem, TimeoutError):
-        return f"no answer within {KNOCK_S:.0f} s"
+        return f"no answer within {PROBE_S:.0f} s"
     return problem.strerror or str(problem)

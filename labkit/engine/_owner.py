@@ -17,8 +17,9 @@ from labkit.engine._labels import Label
 from labkit.engine._locate import Address, locate
 
 PROCESS, WORKSPACE = "process", "workspace"
-PARTS = 5
-REAPER = Path(__file__).with_name("_reaper.py")
+FIELDS = 5
+REAPER = "labkit.engine._reaper"
+ABOVE_LABKIT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,15 @@ class Owner:
         return self.text.partition(":")[0]
 
     def alive(self) -> bool:
-        """Tell whether the owner may still need its things.
+        """Return whether the owner may still need its things.
 
         A process is judged only on its own machine and in its own PID namespace, because elsewhere its number
         means another process or none; whoever cannot be judged counts as alive. A workspace is always alive.
         """
-        parts = self.text.split(":")
-        if len(parts) != PARTS or parts[0] != PROCESS or not parts[3].isdigit():
+        fields = self.text.split(":")
+        if len(fields) != FIELDS or fields[0] != PROCESS or not fields[3].isdigit():
             return True
-        _, where, inside, pid, start = parts
+        _, where, inside, pid, start = fields
         if (where, inside) != (machine(), namespace()):
             return True
         return started_at(int(pid)) == start
@@ -78,8 +79,8 @@ def machine() -> str:
     """Return what tells this machine from others: machine id, else boot id, else the network card's."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/random/boot_id"):
         with suppress(OSError):
-            if found := Path(path).read_text().strip().replace("-", ""):
-                return found
+            if identity := Path(path).read_text().strip().replace("-", ""):
+                return identity
     return f"{uuid.getnode():012x}"
 
 
@@ -110,11 +111,11 @@ def _started_by_proc(pid: int) -> str | None:
 
 
 def _started_by_ps(pid: int) -> str | None:
-    told = subprocess.run(
+    listing = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    with suppress(ValueError):
-        return str(int(time.mktime(time.strptime(told.stdout.strip()))))
+    with suppress(ValueError):  # ps prints nothing about a process that is gone
+        return str(int(time.mktime(time.strptime(listing.stdout.strip()))))
     return None
 
 
@@ -132,13 +133,15 @@ def _watch(owner: str, address: Address) -> None:
 
 def _start_reaper(owner: str, address: Address) -> subprocess.Popen[bytes]:
     """Start a reaper in a session of its own, so that the terminal's Ctrl-C does not reach it."""
+    # It is to load this labkit, also one that is not installed and was found by the folder of a script.
+    path = os.pathsep.join(filter(None, [str(ABOVE_LABKIT), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [sys.executable, "-P", str(REAPER), f"{Label.OWNER}={owner}"],
+        [sys.executable, "-P", "-m", REAPER, f"{Label.OWNER}={owner}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
-        env=os.environ | address.variables(),
+        env=os.environ | address.variables() | {"PYTHONPATH": path},
         start_new_session=True,
     )
 

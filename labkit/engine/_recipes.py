@@ -1,8 +1,6 @@
 """What each image is made from, and the digest of that, which tells when an image is out of date."""
 
 import hashlib
-import io
-import tarfile
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
@@ -11,6 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from labkit._tar import pack
 from labkit.engine._labels import BUILD, PYTHON, SERVERS
 from labkit.engine._wheelhouse import unpack, wheelhouse
 
@@ -25,7 +24,8 @@ class Recipe:
     """An image's recipe.
 
     inputs are all files that decide what the image is (name → content). context makes the tar that the build
-    gets, for an architecture. target is the Dockerfile's stage that becomes the image, None the last.
+    gets, for an architecture (amd64, arm64). target is the Dockerfile's stage that becomes the image, None
+    means the last.
     """
 
     image: str
@@ -62,7 +62,8 @@ def dockerfile(name: str) -> bytes:
 
 def _servers() -> Recipe:
     inputs = {"Dockerfile": dockerfile("servers")}
-    return Recipe(SERVERS, inputs, lambda _architecture: tar(inputs))
+    inputs["labkit-postgres"] = (HERE / "servers" / "labkit-postgres").read_bytes()
+    return Recipe(SERVERS, inputs, lambda _architecture: pack(inputs))
 
 
 def _python_and_build() -> tuple[Recipe, Recipe]:
@@ -77,10 +78,10 @@ def _python_and_build() -> tuple[Recipe, Recipe]:
             return dict(_under(Path(folder), "modules"))
 
     def context(architecture: str) -> bytes:
-        return tar(files | modules(architecture))
+        return pack(files | modules(architecture))
 
     def context_with_wheels(architecture: str) -> bytes:
-        return tar(
+        return pack(
             files | modules(architecture) | dict(_under(wheelhouse(lock(), architecture), "wheelhouse"))
         )
 
@@ -100,8 +101,8 @@ def carried() -> dict[str, bytes]:
         elif path.is_dir():
             files |= dict(_under(path, f"labkit/labkit/{name}"))
     version = _version()
-    told = f"Metadata-Version: 2.1\nName: pipeline-labkit\nVersion: {version}\n"
-    return files | {f"labkit/pipeline_labkit-{version}.dist-info/METADATA": told.encode()}
+    fields = f"Metadata-Version: 2.1\nName: pipeline-labkit\nVersion: {version}\n"
+    return files | {f"labkit/pipeline_labkit-{version}.dist-info/METADATA": fields.encode()}
 
 
 def _version() -> str:
@@ -116,14 +117,3 @@ def _under(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield f"{name}/{path.relative_to(folder).as_posix()}", path.read_bytes()
-
-
-def tar(files: dict[str, bytes]) -> bytes:
-    """Return a tar of files by name, without times and owners: the builder's cache sees only changes."""
-    store = io.BytesIO()
-    with tarfile.open(fileobj=store, mode="w") as archive:
-        for name, content in sorted(files.items()):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    return store.getvalue()

@@ -1,20 +1,17 @@
 """Run one container to its end: files in, output out, nothing left."""
 
-import io
-import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit._tar import Files, pack
 from labkit.engine._inspect import image_missing, members
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-Files = Mapping[str, bytes | Path]
 TIMED_OUT = 124
 """The exit code of a command that ran into its deadline, as in timeout(1)."""
 
@@ -25,7 +22,7 @@ class Completed:
 
     exit_code is the command's, 124 when the deadline ended it (timed_out tells the two apart). output is
     standard output and standard error as they came, errors only the latter. files are the ones asked for by
-    `collect`, by absolute path; what was not there is not in it. seconds is the wall time from start to end.
+    `collect`, by absolute path; what was not there is left out. seconds is the wall time from start to end.
     """
 
     exit_code: int
@@ -37,46 +34,8 @@ class Completed:
 
     @property
     def ok(self) -> bool:
-        """Tell whether the command ended by itself with exit code 0."""
+        """Return whether the command ended by itself with exit code 0."""
         return self.exit_code == 0 and not self.timed_out
-
-
-def archive(files: Files) -> bytes:
-    """Return a tar of files by their absolute path in the container; a folder is taken whole.
-
-    Only files and inner folders are written, so that existing folders keep their mode and owner.
-    """
-    store = io.BytesIO()
-    with tarfile.open(fileobj=store, mode="w") as tar:
-        for target, content in sorted(files.items()):
-            if isinstance(content, bytes):
-                _add(tar, target, content, mode=0o644)
-            elif content.is_dir():
-                _add_folder(tar, target, content)
-            else:
-                _add(tar, target, content.read_bytes(), mode=_mode(content))
-    return store.getvalue()
-
-
-def _add_folder(tar: tarfile.TarFile, target: str, folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        inside = f"{target.rstrip('/')}/{path.relative_to(folder).as_posix()}"
-        if path.is_dir():
-            entry = tarfile.TarInfo(inside.lstrip("/"))
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(entry)
-        else:
-            _add(tar, inside, path.read_bytes(), mode=_mode(path))
-
-
-def _mode(path: Path) -> int:
-    return 0o755 if path.stat().st_mode & 0o100 else 0o644
-
-
-def _add(tar: tarfile.TarFile, target: str, content: bytes, *, mode: int) -> None:
-    entry = tarfile.TarInfo(target.lstrip("/"))
-    entry.size, entry.mode, entry.mtime = len(content), mode, int(time.time())
-    tar.addfile(entry, io.BytesIO(content))
 
 
 def run(
@@ -92,7 +51,7 @@ def run(
     """Create, fill, start, await and remove one container; see Engine.run."""
     with _created(client, image, command, settings) as container:
         if files:
-            container.put_archive("/", archive(files))
+            container.put_archive("/", pack(files, times=True))
         started = time.monotonic()
         container.start()
         code = _wait(client, container, timeout_s)
@@ -100,9 +59,14 @@ def run(
         output, errors = (
             container.logs(stdout=out, stderr=True).decode(errors="replace") for out in (True, False)
         )
-        found = {path: content for path in collect for path, content in collect_from(container, path)}
+        collected = {path: content for path in collect for path, content in collect_from(container, path)}
         return Completed(
-            TIMED_OUT if code is None else code, output, errors, seconds, timed_out=code is None, files=found
+            exit_code=TIMED_OUT if code is None else code,
+            output=output,
+            errors=errors,
+            seconds=seconds,
+            timed_out=code is None,
+            files=collected,
         )
 
 
@@ -126,8 +90,9 @@ def _created(
 def _wait(client: "DockerClient", container: Any, timeout_s: float) -> int | None:  # noqa: ANN401 - untyped library
     """Wait for the container's end; None when the deadline came first, then the container is killed."""
     import docker.errors  # noqa: PLC0415 - loaded with the client
-    import requests.exceptions  # noqa: PLC0415 - as above
+    import requests.exceptions  # noqa: PLC0415 - it comes with the engine's library
 
+    # A wait that takes too long ends in either of the two errors, and a lost engine in the second one too.
     try:
         return int(container.wait(timeout=timeout_s)["StatusCode"])
     except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError) as problem:

@@ -1,16 +1,38 @@
-"""Build the image of a service from its folder: two stages, no network, the wheelhouse of labkit/build."""
+"""The image of a service: built from its folder, without a network, once for each state of the source."""
 
-import io
-import tarfile
-from collections.abc import Mapping
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from tempfile import gettempdir
+from threading import Event
+from typing import IO, TYPE_CHECKING
 
+from labkit._tar import pack
+from labkit._uninterruptible import Stopped
 from labkit.engine._build import build
+from labkit.engine._errors import ImageMissing
 from labkit.engine._inspect import Image
+from labkit.engine._labels import PYTHON, Label
+from labkit.errors import LabError
+from labkit.system import System
 
 if TYPE_CHECKING:
     from labkit.engine._engine import Engine
+
+BUILDERS = 2
+SHORT = 12
+LOOK_S = 0.1
+OTHERS_S = 600.0
+"""How long a build waits for those of other processes, in seconds."""
+
+Progress = Callable[[str], object]
+"""Hears a sentence about what is being done."""
 
 LEFT_OUT = {
     "__pycache__",
@@ -24,7 +46,7 @@ LEFT_OUT = {
 
 
 def is_source(path: PurePath) -> bool:
-    """Tell whether a path inside of a service's folder is source, not what tools leave there."""
+    """Return whether a path inside of a service's folder is source, not what tools leave there."""
     return not LEFT_OUT & set(path.parts)
 
 
@@ -33,28 +55,132 @@ def build_service_image(
 ) -> Image:
     """Build a service's image by the Dockerfile in its folder and return it.
 
-    source is the folder, or a tar of it (as `git archive` makes). The build has no network. Its first
-    stage keeps the tag `<name>:stage-1`, so that a build after a change of code alone takes its dependencies
-    from there.
+    source is the folder, or a tar of it (as `git archive` makes). labels None means none. The build has no
+    network. Its first stage keeps the tag `<name>:stage-1`, so that a build after a change of code alone
+    takes its dependencies from there.
 
-    :raises BuildFailed: with the last lines of what the build said.
+    :raises BuildFailed: when the build ends with an error; it has the build's last lines.
     :raises ImageMissing: when labkit/build:1 or labkit/python:1 is not there.
     """
-    context = source if isinstance(source, bytes) else _tar(source)
+    # Without times, so that the builder's cache sees only changes of content.
+    context = source if isinstance(source, bytes) else pack({"": source}, wanted=is_source)
     return build(engine, context, tag, labels or {}, network="none", keep_stages=True)
 
 
-def _tar(folder: Path) -> bytes:
-    """Return a tar of a folder without times, owners and what tools leave there, in a fixed order."""
-    store = io.BytesIO()
+@dataclass(frozen=True)
+class ServiceImage:
+    """A service's image, the SHA-256 of the source that it is of, and whether it was there already."""
 
-    def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        if not is_source(PurePath(entry.name)):
-            return None
-        entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
-        return entry
+    image: Image
+    source: str
+    reused: bool
 
-    with tarfile.open(fileobj=store, mode="w") as tar:
-        for path in sorted(folder.iterdir()):
-            tar.add(path, path.name, filter=kept)
-    return store.getvalue()
+
+def source_digest(folder: Path) -> str:
+    """Return the SHA-256, as hexadecimal digits, over a folder's files without what tools leave there."""
+    whole = sha256()
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_file() and is_source(inside):
+            whole.update(f"{inside.as_posix()}\0".encode() + sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def service_image(
+    engine: "Engine",
+    system: System,
+    name: str,
+    folder: Path,
+    labels: Mapping[str, str] | None = None,
+    *,
+    progress: Progress = lambda _: None,
+) -> ServiceImage:
+    """Return the image of a service, built from a folder unless its source and its base are unchanged.
+
+    Its tag and version are the start of its source's digest. labels go onto it beside those of labkit when it
+    is built. progress hears that it is being built.
+
+    :raises BuildFailed: with the last lines of what the build said.
+    """
+    source = source_digest(system.root / folder)
+    tag = f"labkit/{system.name}-{name}:{source[:SHORT]}"
+    with suppress(ImageMissing):
+        if _on_present_base(engine, found := engine.image(tag)):
+            return ServiceImage(found, source, reused=True)
+    own = {str(Label.VERSION): source[:SHORT], str(Label.SOURCE): f"sha256:{source}"}
+    progress(f"building the image of {name}")
+    made = build_service_image(engine, system.root / folder, tag, {**(labels or {}), **own})
+    return ServiceImage(made, source, reused=False)
+
+
+def _on_present_base(engine: "Engine", image: Image) -> bool:
+    """Return whether an image, which has its base's labels too, was built on labkit/python as it is now."""
+    base = image.labels.get(Label.RECIPE)
+    return base is None or base == engine.image(PYTHON).labels.get(Label.RECIPE)
+
+
+def image_versions(engine: "Engine", images: Mapping[str, str]) -> dict[str, str]:
+    """Return the version that each image says it is; every image has to be there.
+
+    :raises ImageMissing: when the engine does not have one; nothing was started by then.
+    """
+    labels = {ref: engine.image(ref).labels for ref in dict.fromkeys(images.values())}
+    return {name: labels[ref].get(Label.VERSION) or ref.rpartition(":")[2] for name, ref in images.items()}
+
+
+def build_service_images(
+    engine: "Engine", system: System, folders: Mapping[str, Path], progress: Progress, stop: Event
+) -> dict[str, str]:
+    """Build an image from each folder, two at a time; one whose source is unchanged is there already.
+
+    :raises Stopped: when stop was set meanwhile; a build that has begun comes to its end before.
+    """
+
+    def one(item: tuple[str, Path]) -> str:
+        if stop.is_set():
+            raise Stopped
+        return service_image(engine, system, *item, progress=progress).image.ref
+
+    if not folders:
+        return {}
+    with (
+        one_builder(progress, stop),
+        ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool,
+    ):
+        return dict(zip(folders, pool.map(one, folders.items()), strict=True))
+
+
+@contextmanager
+def one_builder(
+    progress: Progress = lambda _: None, stop: Event | None = None, within_s: float = OTHERS_S
+) -> Iterator[None]:
+    """Let one process at a time build services: of one source they would make two digests.
+
+    progress hears that another one is waited for.
+
+    stop None: nothing cuts the wait short.
+
+    :raises LabError: when another process still builds after within_s seconds.
+    :raises Stopped: when stop was set meanwhile.
+    """
+    path = Path(gettempdir()) / f"labkit-{os.getuid()}-builds.lock"
+    stop, end = stop or Event(), time.monotonic() + within_s
+    with path.open("w") as file:  # the lock goes with its process, however that ends
+        if not _locked(file):
+            progress("waiting until another process has built its images")
+        while not _locked(file):
+            if time.monotonic() > end:
+                expected = f"other processes finish building images within {within_s:g} s"
+                next_step = f"see who builds (fuser {path}), wait for it or end it, then try again"
+                raise LabError(expected, "one still builds", next_step)
+            if stop.wait(LOOK_S):
+                raise Stopped
+        yield
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

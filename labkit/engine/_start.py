@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.engine._errors import NoEngine, no_engine, start_hint
-from labkit.engine._locate import DEFAULT, Address, knock
+from labkit.engine._locate import DEFAULT, Address, probe
 
 INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends", "docker.io", "iptables")
 LOG = Path("/var/log/labkit-dockerd.log")
@@ -21,11 +21,11 @@ PIDS = {
     Path("/var/run/docker.pid"): "dockerd",
     Path("/var/run/docker/containerd/containerd.pid"): "containerd",
 }
-"""Where the engine's two processes keep their numbers; a number that is left over stops the next start."""
+"""Where the engine's two processes keep their numbers; a file of a dead process stops the next start."""
 
 
 def start(address: Address, progress: Callable[..., Any]) -> None:
-    """Install the engine if need be, and start it; progress gets one line before each thing that is done.
+    """Install the engine if it is not there, and start it; progress gets a line before each step.
 
     :raises NoEngine: when this machine's engine is not ours to start: not Linux, not root, not the default
         socket, or no apt to install it with; and when it does not answer, with the last lines of its log.
@@ -51,7 +51,7 @@ def start(address: Address, progress: Callable[..., Any]) -> None:
 
 
 def _obstacle(address: Address) -> str | None:
-    """Tell why this engine cannot be started from here; None when it can."""
+    """Return why this engine cannot be started from here; None when it can be."""
     if address.url != DEFAULT:
         return "nothing listens there, and it is not the default engine of this machine"
     if sys.platform != "linux":
@@ -65,19 +65,19 @@ def _obstacle(address: Address) -> str | None:
 
 def _install() -> None:
     variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (("apt-get", "update"), INSTALL):
+    for command in (("apt-get", "update"), INSTALL):  # an update that fails in part may be enough
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if done.returncode or not shutil.which("dockerd"):
         last = " / ".join(done.stderr.strip().splitlines()[-LAST_LINES:])
         raise NoEngine(
             expected="the container engine, installed from Debian's packages",
             seen=last,
-            next_step="mend apt, then try again",
+            next_step="correct what apt names, then try again",
         )
 
 
 def stale(file: Path, name: str) -> bool:
-    """Tell whether a file holds the number of a process that is gone, or is another program than `name`."""
+    """Return whether a file holds the number of a process that is gone, or is another program than `name`."""
     try:
         pid = int(file.read_text().strip())
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def _dockerd() -> "subprocess.Popen[bytes]":
 
 def _answers(address: Address) -> bool:
     with suppress(NoEngine):
-        knock(address)
+        probe(address)
         return True
     return False
 
@@ -119,9 +119,10 @@ def _await(address: Address, process: "subprocess.Popen[bytes] | None") -> None:
 def _silent(*, ended: bool) -> NoEngine:
     lines = LOG.read_text(errors="replace").splitlines()[-LAST_LINES:] if LOG.exists() else []
     seen = "dockerd ended at once" if ended else f"no answer within {ANSWER_S:.0f} s"
-    told = "\n          ".join([f"{seen}; the last lines of its log:", *lines]) if lines else seen
+    if lines:
+        seen = "\n          ".join([f"{seen}; the last lines of its log:", *lines])
     return NoEngine(
         "the container engine answers after its start",
-        told,
-        f"mend what the log names: {LOG}; {start_hint()}",
+        seen,
+        f"correct what the log names: {LOG}; {start_hint()}",
     )

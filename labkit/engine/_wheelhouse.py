@@ -42,7 +42,7 @@ def cache() -> Path:
 
 
 def complete(folder: Path, lock: Path) -> bool:
-    """Tell whether a folder has one wheel for each locked module, with a locked hash, and no other."""
+    """Return whether a folder has one wheel for each locked module, with a locked hash, and no other."""
     text = lock.read_text()
     locked = set(HASH.findall(text))
     wheels = list(folder.glob("*.whl"))
@@ -52,22 +52,22 @@ def complete(folder: Path, lock: Path) -> bool:
 
 
 def _download(lock: Path, architecture: str, folder: Path) -> None:
-    """Download into a folder beside the wanted one and rename it, so that it is never there half-filled."""
+    """Download into a folder beside the right one and rename it, so that no half-filled one is ever there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-        part = Path(beside) / "wheels"
+        partial = Path(beside) / "wheels"
         _pip(
             "download",
             "--require-hashes",
             "--dest",
-            str(part),
+            str(partial),
             *_target(architecture),
             "--requirement",
             str(lock),
         )
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            part.rename(folder)
+            partial.rename(folder)
         except OSError:
             if not complete(folder, lock):  # else another process was quicker
                 raise

@@ -8,7 +8,6 @@ of a live one stands in labels in the engine, so any process can use it and clea
 from labkit.containers import NotReady
 from labkit.environment._environment import Environment
 from labkit.environment._graph import Call
-from labkit.environment._images import one_builder, service_image
 from labkit.environment._inventory import ElementStatus
 from labkit.environment._status import EnvironmentStatus
 from labkit.environment.elements.capture import Capture, Captured, read_capture
@@ -25,7 +24,5 @@ __all__ = [
     "Instance",
     "NotReady",
     "Stub",
-    "one_builder",
     "read_capture",
-    "service_image",
 ]

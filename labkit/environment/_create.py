@@ -8,12 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from labkit._uninterruptible import uninterruptible
+from labkit._uninterruptible import Stopped, uninterruptible
 from labkit.balancer import Balancer
-from labkit.containers import Element, Namespace, Stopped
-from labkit.engine import BUILD, PYTHON, SERVERS, Engine, Label, Owner, sweep
+from labkit.containers import Element, Namespace
+from labkit.engine import (
+    BUILD,
+    PYTHON,
+    SERVERS,
+    Engine,
+    Label,
+    Owner,
+    Progress,
+    build_service_images,
+    image_versions,
+)
 from labkit.environment import _record
-from labkit.environment._images import Progress, build, service_images, versions
 from labkit.environment._plan import Plan
 from labkit.environment._status import statuses
 from labkit.environment.elements import elements_of
@@ -62,7 +71,7 @@ class Creation:
         namespace = self._namespace()
 
         def work(stop: threading.Event) -> tuple[Namespace, Plan]:
-            sweep(self.engine, self.workspace.id)
+            self.engine.sweep(self.workspace.id)
             _record.lost(self.workspace)
             self._refuse_second_production()
             plan = replace(self.plan, images=self._gather(images, stop))
@@ -109,7 +118,7 @@ class Creation:
             return {}
         for ref in (SERVERS, PYTHON):
             self.engine.image(ref)
-        given = {} if images is None else service_images(self.system, self.plan.stage, images)
+        given = {} if images is None else _given(self.system, self.plan.stage, images)
         declared = {name: one.image for name, one in self.system.containers.items() if one.image}
         folders = {
             **{
@@ -121,7 +130,7 @@ class Creation:
         if images is None:
             folders |= {one.name: one.path for one in self.system.services_of(self.plan.stage)}
         gathered = given | declared | self._build(folders, stop)
-        versions(self.engine, gathered)  # asks for each
+        image_versions(self.engine, gathered)  # asks for each
         return gathered
 
     def _build(self, folders: Mapping[str, object], stop: threading.Event) -> dict[str, str]:
@@ -129,7 +138,7 @@ class Creation:
         paths = {name: Path(str(folder)) for name, folder in folders.items()}
         external = self.system.external  # those that share a folder are one program under several names
         names = {path: path.name if name in external else name for name, path in paths.items()}
-        built = build(
+        built = build_service_images(
             self.engine, self.system, {names[path]: path for path in paths.values()}, self.progress, stop
         )
         return {name: built[names[path]] for name, path in paths.items()}
@@ -160,7 +169,7 @@ class Creation:
                 raise
 
     def _instances(self, namespace: Namespace, plan: Plan) -> Iterator[Instance]:
-        version = versions(self.engine, plan.images)
+        version = image_versions(self.engine, plan.images)
         for service, name in plan.instances():
             image = plan.images[service]
             yield Instance(namespace, plan, service, name, image, version[service], self._balancer.result)
@@ -207,6 +216,22 @@ class Creation:
         self.progress(f"{name} is ready")
 
 
+def _given(system: System, stage: str, images: Mapping[str, str]) -> dict[str, str]:
+    """Return the image of each service of a stage out of those that somebody gave.
+
+    :raises LabError: when one is missing or is of no service.
+    """
+    needed = [service.name for service in system.services_of(stage)]
+    for name in images:
+        if name not in system.services:
+            expected = f"images of services: {', '.join(system.services)}"
+            raise LabError(expected, repr(name), f"take {name} out of images")
+    if missing := [name for name in needed if name not in images]:
+        seen = f"none of {', '.join(missing)}"
+        raise LabError(f"an image of each of {', '.join(needed)}", seen, "give it in images")
+    return {name: images[name] for name in needed}
+
+
 def _all(tasks: list["Future[None]"]) -> None:
     """Wait for all tasks; raise the first failure at once, and a Stopped only when nothing else failed."""
     finished, pending = wait(tasks, return_when=FIRST_EXCEPTION)
@@ -239,6 +264,5 @@ def delete(
     containers = namespace.containers()
     saved = save() if containers else []
     removed = namespace.engine.remove(namespace.identity)
-    removed = {"container": removed} if isinstance(removed, int) else removed  # XXX until F
     if removed and plan:
         _record.deleted(workspace, plan, containers, removed, saved)

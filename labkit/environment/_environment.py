@@ -23,15 +23,13 @@ from labkit.containers import (
     Namespace,
     NameTaken,
     adopt,
-    find_engine,
     read_logs,
 )
 from labkit.coordination import Coordinator
-from labkit.engine import Completed, Label, Owner
+from labkit.engine import Completed, Engine, Label, Owner, Progress, image_versions
 from labkit.environment import _record
 from labkit.environment._create import Creation, delete
 from labkit.environment._graph import Call, calls_of
-from labkit.environment._images import Progress, versions
 from labkit.environment._inventory import ElementStatus, status_of
 from labkit.environment._plan import Plan
 from labkit.environment._recording import record
@@ -105,7 +103,7 @@ class Environment:
         # Planned before the engine is asked: what cannot work must not start.
         plan = Plan.make(system, stage, module, config or {}, because, real)
         creation = Creation(
-            find_engine(), system, plan, workspace, owner, ready_s, progress or (lambda _: None)
+            Engine.find(), system, plan, workspace, owner, ready_s, progress or (lambda _: None)
         )
         return cls(workspace, *creation.run(images))
 
@@ -115,7 +113,7 @@ class Environment:
 
         :raises LabError: when there is none of that name in the workspace.
         """
-        workspace, engine = workspace or Workspace.open(), find_engine()
+        workspace, engine = workspace or Workspace.open(), Engine.find()
         things = labelled(engine, {Label.WORKSPACE: workspace.id, Label.ENVIRONMENT: name})
         if not things:
             known = ", ".join(status.name for status in statuses(engine, workspace.id)) or "none is alive"
@@ -130,7 +128,7 @@ class Environment:
     @staticmethod
     def list(workspace: Workspace) -> builtins.list[EnvironmentStatus]:
         """Return the live environments of a workspace, the oldest first."""
-        return statuses(find_engine(), workspace.id)
+        return statuses(Engine.find(), workspace.id)
 
     # ---- what it is ----
 
@@ -301,7 +299,7 @@ class Environment:
 
         :raises NotReady: when it is not ready within deadline_s seconds; it is removed by then.
         """
-        version = version or versions(self._engine, {service: image})[service]
+        version = version or image_versions(self._engine, {service: image})[service]
 
         def work(stop: Event) -> Instance:
             instance = self._start_instance(replace(self._namespace, stop=stop), service, image, version)

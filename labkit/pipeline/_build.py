@@ -11,8 +11,7 @@ from pathlib import Path
 
 from labkit.artifacts import Reference
 from labkit.checks import version_of
-from labkit.engine import BASE, BUILD, PYTHON, Engine, ImageMissing, Part
-from labkit.environment import one_builder, service_image
+from labkit.engine import BASE, BUILD, PYTHON, Engine, ImageMissing, Package, one_builder, service_image
 from labkit.system import Service, System
 
 BUILDERS = 2
@@ -31,7 +30,7 @@ class Built:
     image: str
     digest: str
     source: str
-    parts: Sequence[Part]
+    packages: Sequence[Package]
     reused: bool
     seconds: float
 
@@ -63,9 +62,9 @@ def _one(engine: Engine, system: System, service: Service, commit: str) -> Built
     started = time.monotonic()
     revision = {"org.opencontainers.image.revision": commit}
     made = service_image(engine, system, service.name, Path(service.path), revision)
-    ref, parts = made.image.ref, engine.parts(made.image.ref)
+    ref, packages = made.image.ref, engine.packages(made.image.ref)
     seconds = time.monotonic() - started
-    return Built(service.name, ref, made.image.digest, made.source, parts, made.reused, seconds)
+    return Built(service.name, ref, made.image.digest, made.source, packages, made.reused, seconds)
 
 
 def _shared(engine: Engine) -> list[Reference]:

@@ -82,7 +82,7 @@ def bill_of_materials(trip: Trip, stage: Stage, environment: Environment) -> Ite
     for name, built in trip.images.items():
         lock = trip.folder / trip.system.services[name].path / "requirements.lock"
         report = checks.bill_of_materials(
-            trip.engine, built.image, locked=lock.read_text(), parts=built.parts
+            trip.engine, built.image, locked=lock.read_text(), packages=built.packages
         )
         tested = trip.about(name, environment.name, [tool(report)])
         evidence = dict(report.evidence)

@@ -33,7 +33,7 @@ def known(artifacts: ArtifactDatabase, kind: Kind, digest: str) -> bool:
 
 def _went_into(trip: Trip, built: Built) -> list[Reference]:
     path = str(trip.system.services[built.service].path)
-    dependencies = [Reference("dependency", part.purl) for part in built.parts]
+    dependencies = [Reference("dependency", package.purl) for package in built.packages]
     shared = trip.building.result().shared
     return [trip.code(path), *shared, *trip.tests(f"{path}/tests"), *dependencies]
 

@@ -4,9 +4,10 @@ import json
 import re
 import time
 
+from labkit._tar import pack
 from labkit.engine import Engine
 from labkit.engine._build import build
-from labkit.engine._recipes import dockerfile, tar
+from labkit.engine._recipes import dockerfile
 
 RECIPE = dockerfile("servers")
 PLAIN = b"""FROM debian:bookworm-slim
@@ -26,7 +27,7 @@ def measured(engine: Engine, recipe: bytes, *packages: str) -> tuple[float, int]
     arguments = {"PACKAGES": " ".join(packages)}
     started = time.perf_counter()
     try:
-        made = build(engine, tar({"Dockerfile": recipe}), f"{TAG}:1", {}, arguments=arguments, cached=False)
+        made = build(engine, pack({"Dockerfile": recipe}), f"{TAG}:1", {}, arguments=arguments, cached=False)
         return round(time.perf_counter() - started, 1), made.size_bytes // 10**6
     finally:
         for image in engine.client.images.list(TAG):

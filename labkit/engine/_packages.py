@@ -19,13 +19,14 @@ from labkit.engine._wheelhouse import cache
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+# A "distroless" image has one file a package in status.d instead of one file for all.
 DPKG = re.compile(r"^var/lib/dpkg/(status|status\.d/[^/]+)$")
 PYTHON = re.compile(r"\.(dist-info/METADATA|egg-info/PKG-INFO|egg-info)$")
 INSTALLED = "install ok installed"
 
 
 @dataclass(frozen=True, order=True)
-class Part:
+class Package:
     """A package that is installed in an image; purl is its package URL (https://github.com/package-url/purl-spec)."""
 
     kind: Literal["deb", "pypi"]
@@ -34,54 +35,55 @@ class Part:
     purl: str
 
 
-def parts(container: "Container") -> list[Part]:
+def packages(container: "Container") -> list[Package]:
     """Return every Debian and Python package in a container's files, sorted, each once.
 
     The whole file system is read, because a package may be installed anywhere (in a virtual environment, for
     one).
     """
-    found: set[Part] = set()
+    installed: set[Package] = set()
     for member, archive in members(container.export()):
         path = member.name.removeprefix("./")
         read = _debian if DPKG.search(path) else _python if PYTHON.search(path) else None
         if read and member.isfile() and (file := archive.extractfile(member)):
-            found.update(read(file.read().decode(errors="replace")))
-    return sorted(found)
+            installed.update(read(file.read().decode(errors="replace")))
+    return sorted(installed)
 
 
-def remembered(digest: str, read: Callable[[], list[Part]]) -> list[Part]:
-    """Return an image's parts as kept from an earlier reading, else read and keep them by the digest."""
-    kept = cache() / "parts" / f"{digest.rpartition(':')[2]}.json"
+def remembered(digest: str, read: Callable[[], list[Package]]) -> list[Package]:
+    """Return an image's packages as kept by its digest; else read them and keep them."""
+    kept = cache() / "packages" / f"{digest.rpartition(':')[2]}.json"
     with suppress(OSError, ValueError, TypeError):
-        return [Part(*told) for told in json.loads(kept.read_text())]
-    found = read()
+        return [Package(*fields) for fields in json.loads(kept.read_text())]
+    installed = read()
     with suppress(OSError):  # a full or read-only home only costs the time of another reading
         kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        part.write_text(json.dumps([astuple(part) for part in found]))
-        part.replace(kept)
-    return found
+        # A name for each writer, because several may read one image at once.
+        partial = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        partial.write_text(json.dumps([astuple(package) for package in installed]))
+        partial.replace(kept)
+    return installed
 
 
-def _debian(text: str) -> Iterator[Part]:
-    """Read dpkg's status file, paragraphs in the form of RFC 822; not all that it knows is installed."""
+def _debian(text: str) -> Iterator[Package]:
+    """Read dpkg's status file, paragraphs in the form of RFC 822; what was removed may still stand there."""
     for paragraph in text.split("\n\n"):
-        told = message_from_string(paragraph.strip("\n"))
-        if told["Package"] and told.get("Status", INSTALLED) == INSTALLED:
-            yield _deb(told)
+        fields = message_from_string(paragraph.strip("\n"))
+        if fields["Package"] and fields.get("Status", INSTALLED) == INSTALLED:
+            yield _deb(fields)
 
 
-def _deb(told: Message) -> Part:
-    name, version, architecture = (told.get(key, "") for key in ("Package", "Version", "Architecture"))
+def _deb(fields: Message) -> Package:
+    name, version, architecture = (fields.get(key, "") for key in ("Package", "Version", "Architecture"))
     purl = PackageURL(
         "deb", "debian", name, version or None, {"arch": architecture} if architecture else None
     )
-    return Part("deb", name, version, purl.to_string())
+    return Package("deb", name, version, purl.to_string())
 
 
-def _python(text: str) -> Iterator[Part]:
+def _python(text: str) -> Iterator[Package]:
     """Read a Python package's core metadata (https://packaging.python.org/specifications/core-metadata/)."""
-    told = message_from_string(text)
-    if name := told["Name"]:
-        version = told["Version"] or ""
-        yield Part("pypi", name, version, PackageURL("pypi", None, name, version or None).to_string())
+    fields = message_from_string(text)
+    if name := fields["Name"]:
+        version = fields["Version"] or ""
+        yield Package("pypi", name, version, PackageURL("pypi", None, name, version or None).to_string())

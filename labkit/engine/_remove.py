@@ -1,0 +1,120 @@
+"""The one remover: takes away everything with given labels, whatever goes wrong on the way.
+
+Clean-up, sweep and the reaper's child process use it. It imports the engine's library at once, so the rest of
+the room imports this module only when something is to be removed.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+
+from docker import APIClient, DockerClient
+from docker.errors import APIError, NotFound
+
+from labkit.engine._labels import filters
+from labkit.engine._owned import KINDS, Kind, Owned, ask
+from labkit.errors import LabError
+
+PARALLEL = 2
+"""Containers that leave one network at once, such as eight, can make the engine miscount who is in it."""
+
+PAUSE_S = 0.1
+
+# Networks and volumes are free only after the containers; images come last of all, for containers hold them.
+STAGES: tuple[tuple[Kind, ...], ...] = (("container",), ("network", "volume", "image"))
+
+# The engine lists what is newest first. An image has to go before an older one that it stands on; of the
+# containers the oldest go first, because servers are started first and take longest to end.
+OLDEST_FIRST: tuple[Kind, ...] = ("container",)
+
+_REMOVE: Mapping[Kind, Callable[[APIClient, Owned], object]] = {
+    "container": lambda api, thing: api.remove_container(thing.id, v=True, force=True),
+    "network": lambda api, thing: api.remove_network(thing.id),
+    "volume": lambda api, thing: api.remove_volume(thing.id, force=True),
+    "image": lambda api, thing: api.remove_image(thing.id, force=True),
+}
+
+
+def remove(client: DockerClient, labels: Mapping[str, str | None], deadline_s: float) -> Counter[str]:
+    """Remove everything with all the labels until nothing is found; return how many of each kind went.
+
+    One thing that cannot be removed does not keep the others. What somebody else removes meanwhile is waited
+    for and not counted.
+
+    :raises LabError: when something is left after deadline_s seconds; it names that and the engine's reason.
+    """
+    removed: Counter[str] = Counter()
+    end = time.monotonic() + deadline_s
+    kinds: Collection[Kind] = KINDS
+    with ThreadPoolExecutor(len(KINDS)) as lists, ThreadPoolExecutor(PARALLEL) as removals:
+        while outcomes := list(_pass(client, labels, kinds, lists, removals)):
+            removed.update(kind for kind, _, error in outcomes if error is None)
+            problems = [
+                f"{kind} {name}: {error.explanation or error}"
+                for kind, name, error in outcomes
+                if error is not None and not isinstance(error, NotFound)
+            ]
+            if problems and time.monotonic() > end:
+                raise _left(labels, problems)
+            if problems:
+                time.sleep(PAUSE_S)
+            # A kind of which nothing was there once the containers were gone is not asked for again.
+            kinds = KINDS if problems else {"container", *(kind for kind, _, _ in outcomes)}
+    return removed
+
+
+def _pass(
+    client: DockerClient,
+    labels: Mapping[str, str | None],
+    kinds: Collection[Kind],
+    lists: ThreadPoolExecutor,
+    removals: ThreadPoolExecutor,
+) -> Iterator[tuple[Kind, str, APIError | None]]:
+    """Try to remove what there is now; yield each thing's kind and name, and the engine's error if any."""
+    for stage in STAGES:
+        found = ask(client, labels, lists, [kind for kind in stage if kind in kinds])
+        tries: list[tuple[Owned, Future[APIError | None]]] = []
+        for kind, answer in found.items():
+            try:
+                things = answer.result()[:: -1 if kind in OLDEST_FIRST else 1]
+                tries += [(thing, removals.submit(_try, client, thing)) for thing in things]
+            except APIError as error:  # the engine stumbles over what is being removed: list again
+                yield kind, "list", error
+        for thing, attempt in tries:
+            yield thing.kind, thing.name, attempt.result()
+
+
+def _try(client: DockerClient, thing: Owned) -> APIError | None:
+    """Remove one thing by force; return the engine's error, None when the thing went."""
+    try:
+        _REMOVE[thing.kind](client.api, thing)
+    except NotFound as error:
+        return error
+    except APIError as error:
+        if thing.kind == "network":
+            _disconnect_all(client.api, thing.id)  # for the next pass
+        return error
+    return None
+
+
+def _disconnect_all(api: APIClient, network: str) -> None:
+    """Free a network of those who have other labels, such as a container that a learner joined by hand.
+
+    The container stays. It is disconnected by its name, because an endpoint whose container is gone has no
+    other (https://github.com/moby/moby/issues/33156).
+    """
+    with suppress(APIError):  # the next pass tells what is still wrong
+        for joined in (api.inspect_network(network).get("Containers") or {}).values():
+            with suppress(APIError):
+                api.disconnect_container_from_network(joined["Name"], network, force=True)
+
+
+def _left(labels: Mapping[str, str | None], problems: list[str]) -> LabError:
+    return LabError(
+        expected=f"everything with {' and '.join(filters(labels))} is removed",
+        seen="; ".join(problems),
+        next_step="remove it by hand (docker rm -f, docker network rm), then clean up again; if the engine "
+        "lists nobody in a network, its count is wrong: restart the engine",
+    )
