@@ -147,7 +147,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 def test_a_system_without_python_goes_through_the_pipeline(workspace: Workspace, redis: str) -> None:
     """Its Redis is in every environment, its own gates judge it, and production counts votes."""
     run = pipeline.run(workspace)
-    assert (run.state, run.reason) == ("passed", "")
+    assert (run.state, run.stopped_because) == ("passed", "")
     (status,) = Environment.list(workspace)
     production = Environment.attach(status.name, workspace)
     for expected in ("1", "2"):
