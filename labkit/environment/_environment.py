@@ -4,24 +4,20 @@ import builtins
 import json
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import count
 from pathlib import Path
 from threading import Event, Lock
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from labkit._tar import Files
 from labkit._uninterruptible import uninterruptible
-from labkit.balancer import CHECKED, Balancer
+from labkit.balancer import Balancer
 from labkit.containers import (
     Container,
     ContainerInfo,
     Element,
     Namespace,
-    NameTaken,
     adopt,
     read_logs,
 )
@@ -29,14 +25,14 @@ from labkit.coordination import Coordinator
 from labkit.engine import Completed, Engine, Label, Owner, Progress, image_versions
 from labkit.environment import _record
 from labkit.environment._create import Creation, delete
+from labkit.environment._elements import Elements
 from labkit.environment._graph import Call, calls_of
 from labkit.environment._inventory import ElementStatus, status_of
 from labkit.environment._plan import Plan
 from labkit.environment._recording import record
 from labkit.environment._status import EnvironmentStatus, labelled, statuses
-from labkit.environment.elements import elements_of
 from labkit.environment.elements.capture import Capture, RecordingProxy
-from labkit.environment.elements.instance import READY_S, WAITING, Instance
+from labkit.environment.elements.instance import READY_S, Instance
 from labkit.environment.elements.runner import APP, Module, Runner
 from labkit.environment.elements.stubs import Stub, Stubs
 from labkit.errors import LabError
@@ -65,7 +61,6 @@ class Environment:
         self._namespace = replace(namespace, on_use=on_use)
         self._engine = namespace.engine
         self._one_runner = Lock()
-        self._added: dict[str, Element] = {}
 
     # ---- create, find ----
 
@@ -164,7 +159,7 @@ class Environment:
         :raises NoAnswer: when the balancer does not run.
         """
         if not self._plan.entry:
-            raise self._absent("an entry service")
+            raise self._elements.absent("an entry service")
         return self.urls[self._plan.entry]
 
     @property
@@ -179,18 +174,18 @@ class Environment:
     # ---- its elements ----
 
     @cached_property
+    def _elements(self) -> Elements:
+        return Elements(self._namespace, self._plan_found)
+
+    @property
     def balancer(self) -> Balancer:
         """The load balancer."""
-        return self._one(Balancer)
+        return self._elements.balancer
 
     @cached_property
     def database(self) -> Database | None:
         """The database, None when the system has none or the stage needs none."""
-        return Database(self._plan.database, self._one(Postgres)) if self._plan.database else None
-
-    @cached_property
-    def _etcd(self) -> Etcd:
-        return self._one(Etcd)
+        return Database(self._plan.database, self._elements.one(Postgres)) if self._plan.database else None
 
     @property
     def coordinator(self) -> Coordinator | None:
@@ -198,21 +193,21 @@ class Environment:
 
         :raises NoAnswer: when the coordinator does not run.
         """
-        return self._etcd.client() if self._plan.coordinator else None
+        return self._elements.one(Etcd).client() if self._plan.coordinator else None
 
     def elements(self) -> builtins.list[ElementStatus]:
         """Return how every element is now, by role and name; what should be there and is not is missing."""
-        elements = self._elements()
-        running = {element.name for element in elements.values() if element.engine_state == "running"}
-        balancer = self.balancer if "balancer" in running else None
-        return status_of(elements.values(), balancer, self._running_coordinator(running))
+        elements = self._elements.all().values()
+        running = {element.name for element in elements if element.engine_state == "running"}
+        coordinator = self.coordinator if "coordinator" in running else None
+        return status_of(elements, self.balancer if "balancer" in running else None, coordinator)
 
     def element(self, name: str) -> Element:
         """Return one element by its name, such as "database" or "cart-2", with its verbs.
 
         :raises LabError: when there is none of that name.
         """
-        elements = self._elements()
+        elements = self._elements.all()
         if name not in elements:
             known = ", ".join(sorted(elements))
             raise LabError(f"an element of {self.name}: {known}", repr(name), "name one of them")
@@ -227,7 +222,7 @@ class Environment:
         :raises LabError: when it was started already, or the name is taken.
         """
         name = name or _name_of(container)
-        if name in self._elements():
+        if name in self._elements.all():
             expected = f"a name that no element of {self.name} has"
             raise LabError(expected, repr(name), f'environment.add(container, "{name}-2")')
         element: Any = adopt(container, self._namespace, name)
@@ -239,9 +234,30 @@ class Environment:
             return container
 
         added = uninterruptible(work, lambda _: element.stop())
-        self._added[name] = element
+        self._elements.added[name] = element
         self._namespace.on_use("add", element=name, image=element.image)
         return added
+
+    def instances(self, service: str) -> builtins.list[Instance]:
+        """Return the instances of a service by number, as they are now."""
+        return self._elements.instances(service)
+
+    def add_instance(
+        self, service: str, image: str, *, version: str | None = None, deadline_s: float = READY_S
+    ) -> Instance:
+        """Start one more instance of a service and return it when it is ready; it gets no requests yet.
+
+        version None is what the image says of itself.
+
+        :raises NotReady: when it is not ready within deadline_s seconds; it is removed by then.
+        """
+        version = version or image_versions(self._engine, {service: image})[service]
+        start = partial(self._elements.add_instance, service, image, version, deadline_s)
+        return uninterruptible(start, self.remove_instance)
+
+    def remove_instance(self, instance: Instance) -> None:
+        """Take an instance out of the balancer and remove it; drain it first to lose no request."""
+        uninterruptible(lambda _: self._elements.remove_instance(instance))
 
     @property
     def stubs(self) -> builtins.list[str]:
@@ -256,7 +272,7 @@ class Environment:
         if name not in self.stubs:
             listed = ", ".join(self.stubs) or "none, for the external services are real here"
             raise LabError(f"a stub of {self.name}: {listed}", repr(name), "name one of them")
-        return self._one(Stubs).stub(name)
+        return self._elements.one(Stubs).stub(name)
 
     def record(self, name: str, requests: Iterable[str]) -> Recording:
         """Ask an external service that is real here, and return its answers for a stub to give.
@@ -271,71 +287,10 @@ class Environment:
             next_step = f"create an environment with real=[{name!r}] and record there"
             expected = f"an external service that is real in {self.name}"
             raise LabError(expected, f"{name!r}; real here: {known}", next_step)
-        port = self._elements()[name].port(external.port)
+        port = self._elements.all()[name].port(external.port)
         recording = record(external, self._engine.host, port, requests)
         self._namespace.on_use("record", external=name, requests=[*recording.answers])
         return recording
-
-    # ---- instances of services ----
-
-    def instances(self, service: str) -> builtins.list[Instance]:
-        """Return the instances of a service by number, as they are now."""
-        self._plan.service(service)
-        listed = [one for one in self._namespace.containers() if one.role == "service"]
-        instances = [self._attached(one) for one in listed if one.service == service]
-        with suppress(OSError):  # a balancer that does not answer knows nothing of them
-            servers = self.balancer.servers(service)
-            for instance in instances:
-                known = servers.get(instance.name)
-                instance.balancer_state = known.status if known else WAITING
-        return sorted(instances, key=lambda instance: _number(instance.name))
-
-    def add_instance(
-        self, service: str, image: str, *, version: str | None = None, deadline_s: float = READY_S
-    ) -> Instance:
-        """Start one more instance of a service and return it when it is ready; it gets no requests yet.
-
-        version None is what the image says of itself.
-
-        :raises NotReady: when it is not ready within deadline_s seconds; it is removed by then.
-        """
-        version = version or image_versions(self._engine, {service: image})[service]
-
-        def work(stop: Event) -> Instance:
-            instance = self._start_instance(replace(self._namespace, stop=stop), service, image, version)
-            try:
-                instance.await_health_check(deadline_s, CHECKED)
-            except BaseException:
-                instance.stop()
-                raise
-            instance.namespace, instance.balancer_state = self._namespace, WAITING
-            return instance
-
-        return uninterruptible(work, self.remove_instance)
-
-    def _start_instance(self, namespace: Namespace, service: str, image: str, version: str) -> Instance:
-        """Start one under the next free number; somebody else may take that at the same moment."""
-        taken = [_number(one.name)[0] for one in namespace.containers() if one.service == service]
-        for number in count(max(taken, default=0) + 1):
-            name, balancer = f"{service}-{number}", lambda: self.balancer
-            instance = Instance(namespace, self._plan, service, name, image, version, balancer)
-            try:
-                return instance.start()
-            except NameTaken:
-                continue
-        raise AssertionError  # pragma: no cover - numbers do not end
-
-    def remove_instance(self, instance: Instance) -> None:
-        """Take an instance out of the balancer and remove it; drain it first to lose no request."""
-
-        def work(_: Event) -> None:
-            self.balancer.forget(instance)
-            running = {one.name for one in self._namespace.containers() if one.state == "running"}
-            if coordinator := self._running_coordinator(running):
-                coordinator.unregister(instance.service, instance.name)
-            instance.stop()
-
-        uninterruptible(work)
 
     # ---- use ----
 
@@ -378,7 +333,7 @@ class Environment:
                 timeout_s=timeout_s,
                 workdir=WORK,
             )
-        place = self._one(Module) if self._plan.module else self._runner()
+        place = self._elements.one(Module) if self._plan.module else self._runner()
         folder = APP if self._plan.module else Runner.fresh_folder()
         if place.engine_state != "running":
             raise place.no_answer()
@@ -476,71 +431,22 @@ class Environment:
             return None
 
     def __enter__(self) -> Self:
-        """Return the environment."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Clean up, also after an error."""
+    def __exit__(self, *_: object) -> None:
         self.clean_up()
 
     def __repr__(self) -> str:
-        """Return name and stage."""
         return f"<Environment {self.name} ({self.stage})>"
 
     # ---- how the elements are found ----
 
     @property
     def _plan(self) -> Plan:
-        if self._plan_found is None:
-            raise LabError(self.name, "only parts of it", f"labkit environment clean-up {self.name}")
-        return self._plan_found
-
-    def _elements(self) -> dict[str, Element]:
-        """Return every element by name: those of the plan, missing ones too, and what else there is."""
-        listed = {one.name: one for one in self._namespace.containers()}
-        planned = elements_of(self._plan, self._namespace) if self._plan_found else []
-        elements = {one.name: one.attach(listed.pop(one.name, None)) for one in planned}
-        return elements | {name: self._unplanned(one) for name, one in listed.items()}
-
-    def _unplanned(self, container: ContainerInfo) -> Element:
-        if container.role == "service" and self._plan_found:
-            return self._attached(container)
-        element = self._added.get(container.name) or Element(self._namespace, container.name, container.image)
-        element.role = container.role or element.role
-        return element.attach(container)
-
-    def _attached(self, container: ContainerInfo) -> Instance:
-        one, plan, namespace = container, self._plan, self._namespace
-        found = Instance(
-            namespace, plan, one.service, one.name, one.image, one.version, lambda: self.balancer
-        )
-        return found.attach(container)
-
-    def _one(self, kind: type[E]) -> E:
-        """Return the planned element of a kind, attached to its container if it has one."""
-        for element in elements_of(self._plan, self._namespace):
-            if isinstance(element, kind):
-                return element.attach(self._namespace.container(element.name))
-        raise self._absent(f"an element of the kind {kind.role}")
-
-    def _absent(self, what: str) -> LabError:
-        seen = f"the stage {self.stage} has none"
-        return LabError(f"{what} of {self.name}", seen, "labkit environment list shows what is alive")
-
-    def _running_coordinator(self, running: Collection[str]) -> Coordinator | None:
-        """Return a client of the coordinator, None when there is none or it does not run."""
-        return self.coordinator if self._plan_found and "coordinator" in running else None
+        return self._elements.plan
 
     def _logging(self) -> builtins.list[ContainerInfo]:
         return [one for one in self._namespace.containers() if one.role not in SPEECHLESS]
-
-
-def _number(name: str) -> tuple[int, str]:
-    """Return the number at the end of an instance's name, so that cart-10 comes after cart-9."""
-    digits = name.rpartition("-")[2]
-    return (int(digits) if digits.isdigit() else 0, name)
 
 
 def _name_of(container: Any) -> str:  # noqa: ANN401 - any testcontainers container

@@ -1,7 +1,8 @@
 """Writes the life of an environment down as facts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from labkit.artifacts import Fact, Kind, Reference, Subject
@@ -19,11 +20,10 @@ def created(
     seconds: Mapping[str, float],
 ) -> None:
     """Record that an environment is there, and the services in it; seconds maps a step to its time."""
-    workspace.artifacts.record(
+    record = _recorder(workspace, plan)
+    record(
         Kind.ENVIRONMENT_CREATED,
         Subject(plan.name, plan.digest),
-        stage=plan.stage,
-        environment=plan.name,
         references=[*_images(containers), *Reference.configuration(plan.configuration)],
         because=plan.because,
         owner=owner,
@@ -36,11 +36,9 @@ def created(
         seconds={step: round(took, 3) for step, took in seconds.items()},
     )
     for service, copies in _by_service(containers).items():
-        workspace.artifacts.record(
+        record(
             Kind.SERVICE_DEPLOYED,
             Subject(service, copies[0].digest),
-            stage=plan.stage,
-            environment=plan.name,
             service=service,
             references=[
                 *_images(copies),
@@ -55,14 +53,7 @@ def created(
 
 def used(workspace: Workspace, plan: Plan, what: str, **details: Any) -> None:  # noqa: ANN401 - JSON data
     """Record that an environment was used: a command was run, its database kept or put back."""
-    workspace.artifacts.record(
-        Kind.ENVIRONMENT_USED,
-        Subject(plan.name, plan.digest),
-        stage=plan.stage,
-        environment=plan.name,
-        use=what,
-        **details,
-    )
+    _recorder(workspace, plan)(Kind.ENVIRONMENT_USED, Subject(plan.name, plan.digest), use=what, **details)
 
 
 def lost(workspace: Workspace) -> None:
@@ -97,25 +88,22 @@ def deleted(
     saved: Iterable[str],
 ) -> None:
     """Record that an environment is gone: what was removed, how long it lived, and what was saved from it."""
+    record = _recorder(workspace, plan)
     for service, copies in _by_service(containers).items():
-        workspace.artifacts.record(
-            Kind.SERVICE_REMOVED,
-            Subject(service, copies[0].digest),
-            stage=plan.stage,
-            environment=plan.name,
-            service=service,
-            version=copies[0].version,
-        )
+        subject = Subject(service, copies[0].digest)
+        record(Kind.SERVICE_REMOVED, subject, service=service, version=copies[0].version)
     began = min((container.created_at for container in containers), default=None)
-    workspace.artifacts.record(
+    record(
         Kind.ENVIRONMENT_DELETED,
         Subject(plan.name, plan.digest),
-        stage=plan.stage,
-        environment=plan.name,
         removed={f"{kind}s": count for kind, count in removed.items() if count},
         lived_s=round((datetime.now(UTC) - began).total_seconds(), 1) if began else None,
         saved=list(saved),
     )
+
+
+def _recorder(workspace: Workspace, plan: Plan) -> Callable[..., Fact]:
+    return partial(workspace.artifacts.record, stage=plan.stage, environment=plan.name)
 
 
 def _by_service(containers: Iterable[ContainerInfo]) -> dict[str, list[ContainerInfo]]:

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, Self
 
 import psycopg
@@ -94,13 +93,9 @@ class SnapshotStrategy(ABC):
     def _give_back(self) -> None: ...
 
     def __enter__(self) -> Self:
-        """Return it."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give back what was taken, also after an error."""
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from labkit import _http
@@ -167,13 +166,9 @@ class Capture:
         path.write_text("".join(lines), encoding="utf-8")
 
     def __enter__(self) -> Self:
-        """Return the capture."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End the proxy, also after an error."""
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
