@@ -183,7 +183,8 @@ def test_every_rule_does_what_it_says(source: str, fresh: Callable[[], str]) -> 
     target = fresh()
     done = obscure(source, target, Policy.load(POLICY), key=KEY)
     assert done.rows == {"customers": 5, "orders": 5, "clinic.prescriptions": 6}
-    query = "SELECT name, email, ssn, born::text, phone, trim(zip), balance::text, extra FROM customers ORDER BY id"
+    columns = "name, email, ssn, born::text, phone, trim(zip), balance::text, extra"
+    query = f"SELECT {columns} FROM customers ORDER BY id"  # noqa: S608 - the test's own columns
     copied = rows(target, query)
     assert all(re.fullmatch(r"\w+ \w+", row[0]) for row in copied)
     for name, email, *_ in copied:

@@ -56,7 +56,7 @@ def audit(
     source and target are libpq URLs. Both are only read, each in one state, and PostgreSQL updates its
     statistics. policy is the one that was used; None judges columns by their names alone. linkage_attack is
     whether a list of all people is compared with the target as well. progress gets a sentence for each step;
-    None means that nobody listens.
+    None reports nothing.
 
     :raises LabError: when a database cannot be reached, the policy does not fit the source, the target lacks
         a table or a column of the source, or it has no rows.

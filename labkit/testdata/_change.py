@@ -52,7 +52,7 @@ class Changer:
             "redact": self._redact,
         }
         read = {name for name, rule in rules.items() if rule.kind == "keep" or rule.kind not in IN_SQL}
-        # A column that is null or generalized in the copy is read once more, as it is, to tell the person.
+        # A column that is null or generalized in the copy is read once more as it is, to identify the person.
         self._extra = sorted({rule.by for rule in rules.values() if rule.by} - read)
         self.columns = [*rules, *map(_extra, self._extra)]
 
@@ -160,7 +160,7 @@ class Changer:
 
 
 class _People:
-    """Who the rows of a block are about, computed once for each column that tells the person."""
+    """The personas of a block's rows, computed once for each column that identifies the person."""
 
     def __init__(self, frame: pl.DataFrame, extra: list[str]) -> None:
         self._frame, self._extra = frame, extra

@@ -117,7 +117,7 @@ def chance_matches(
     matches = {}
     for name, rule in columns.items():
         if rule.kind in {"date_shift", "null"}:
-            continue  # the next person's date is no surprise, and NULL is nobody's
+            continue  # many people share a date, and NULL is no person's value
         real = compared.source[f"#{name}"].drop_nulls().unique()
         ours = compared.target[f"#{name}"].drop_nulls()
         seen = int(ours.is_in(real.implode()).sum()) - (leaked[name] or 0)

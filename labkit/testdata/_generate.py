@@ -39,7 +39,7 @@ def generate(
 
     url is libpq's. The same seed and number of customers give the same bytes. Memory does not grow with the
     number of customers. When it fails, the database stays empty. progress gets a sentence for each step; None
-    means that nobody listens.
+    reports nothing.
 
     :raises LabError: when the database cannot be reached, is not empty or fails, or customers is below 1.
     """

@@ -63,7 +63,7 @@ def obscure(
 
     source and target are libpq URLs. key is 32 secret bytes: the same key gives the same output, and whoever
     has the key can find people again. None makes a fresh key and forgets it. The source is only read, in one
-    state. progress gets a sentence for each step; None means that nobody listens.
+    state. progress gets a sentence for each step; None reports nothing.
 
     :raises LabError: when the policy does not cover or fit the database, a value does not fit its rule, the
         target is not empty, or a connection is lost. A target that was begun is dropped.
@@ -98,7 +98,7 @@ def subset(
 
     source and target are libpq URLs. where gives a condition in SQL for some of the tables. A row stays if
     its table's condition holds and each row that it refers to stays. Nothing is obscured. progress gets a
-    sentence for each step; None means that nobody listens.
+    sentence for each step; None reports nothing.
 
     :raises LabError: when a condition or its table is wrong, the tables refer to each other in a cycle, the
         target is not empty, or a connection is lost. A target that was begun is dropped.

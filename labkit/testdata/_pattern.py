@@ -28,7 +28,7 @@ class Pattern:
         return len(self._marked)
 
     def misfits(self, values: pl.Series) -> pl.Series:
-        """Return the values that have another form; "" and None are none of them."""
+        """Return the values that have another form; "" and None do not count."""
         fits = re.escape(self._form).replace(r"\#", "[0-9]")
         return values.filter(~values.str.contains(f"^(?:{fits})?$"))
 

@@ -1,6 +1,6 @@
 """Removes from free text what identifies a person: every word of a known name or address, and all numbers.
 
-The known words are those in the columns that the policy fakes. A name that stands in none of these columns
+The known words are those in the columns that the policy fakes. A name that does not stand in these columns
 stays in the text. A text that no test needs is therefore better made null.
 """
 

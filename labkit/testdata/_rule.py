@@ -60,10 +60,10 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Rule:
-    """What happens to a column: the kind of rule, its argument, and the column that tells the person.
+    """What happens to a column: the kind of rule, its argument, and the column that identifies the person.
 
     argument is a text ("name", "###-##-####", "year"), a number (days, a multiple), or None for a plain kind.
-    by names the column whose value tells which person a row is about; None means the column's own value.
+    by names the column whose value identifies the person of a row; None means the column's own value.
     """
 
     kind: str
