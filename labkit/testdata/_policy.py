@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from labkit.errors import LabError
-from labkit.testdata._rule import WITH_ARGUMENT, Rule, misfit, read_rule
+from labkit.testdata._rule import PLAIN, WITH_ARGUMENT, Rule, misfit, read_rule
 from labkit.testdata._safe_harbor import safe_harbor
 from labkit.testdata._schema import ForeignKey, Schema, Table
 from labkit.testdata._suggest import suggest
@@ -142,7 +142,10 @@ class Policy:
 def _refuse_nested(table: str, columns: Mapping[str, object]) -> None:
     """Raise LabError for [schema.table], which TOML takes for a table inside of a table."""
     for name, inner in columns.items():
-        if isinstance(inner, Mapping) and inner and not set(inner) & set(WITH_ARGUMENT):
+        if not isinstance(inner, Mapping) or set(inner) & set(WITH_ARGUMENT):
+            continue
+        # A misspelt rule, such as {rnd = 100}, is a table inside of a table too, but holds no rules.
+        if any(isinstance(rule, Mapping) or rule in PLAIN for rule in inner.values()):
             seen, next_step = f"[{table}.{name}]", f'write ["{table}.{name}"], with quotes'
             raise LabError("a table of another schema in quotes", seen, next_step)
 
