@@ -69,6 +69,7 @@ def test_every_rule_has_a_type_that_it_fits() -> None:
         ('{generalize = "day"}', "generalize = one of year, month, birth year, postcode, or a number"),
         ("{generalize = 1}", "or a number above 1"),
         ('{fake = "name", by = 3}', "one rule, "),
+        ("{keep = [1]}", "one rule, "),
     ],
 )
 def test_what_is_not_a_rule_is_refused_with_the_rules_that_there_are(written: str, words: str) -> None:

@@ -145,7 +145,9 @@ def _refuse_nested(table: str, columns: Mapping[str, object]) -> None:
         if not isinstance(inner, Mapping) or set(inner) & set(WITH_ARGUMENT):
             continue
         # A misspelt rule, such as {rnd = 100}, is a table inside of a table too, but holds no rules.
-        if any(isinstance(rule, Mapping) or rule in PLAIN for rule in inner.values()):
+        if any(
+            isinstance(rule, Mapping) or (isinstance(rule, str) and rule in PLAIN) for rule in inner.values()
+        ):
             seen, next_step = f"[{table}.{name}]", f'write ["{table}.{name}"], with quotes'
             raise LabError("a table of another schema in quotes", seen, next_step)
 
