@@ -134,7 +134,7 @@ def _compare(
             pair.before, pair.after, table, (list(changed), plain), matched=pair.roles.matched[name]
         )
         if compared.pairs is None:
-            not_run.append(f"original values of {name}: the primary key changed, so rows cannot be matched")
+            not_run.append(f"original values of {name}: no primary key stayed, so rows cannot be matched")
         own = leaked_originals(compared, changed)
         others = chance_matches(compared, table, changed, own)
         leaked |= {f"{name}.{column}": count for column, count in own.items()}

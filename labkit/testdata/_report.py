@@ -16,7 +16,7 @@ class Audit:
 
     rows: number of rows by table of the target.
     leaked_originals: rows that still have their own value, by column that had to change. None means that
-        rows cannot be matched, because the primary key changed too.
+        rows cannot be matched, because no primary key stayed.
     chance_matches: made-up values that are another person's real value, by column that had to change.
     free_text: original values that stand in texts and JSON, by column.
     distributions: PostgreSQL's statistics before and after, by column.
