@@ -15,7 +15,7 @@ START_S = 30.0
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Run PostgreSQL in a container of labkit/servers and give its address, without a database's name."""
+    """Run PostgreSQL in a container of labkit/servers and yield its address, without a database's name."""
     engine, owner = Engine.find(), Owner.process()
     container = engine.client.containers.run(
         SERVERS,
@@ -38,13 +38,16 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Run PostgreSQL for the session and return its address, without a database's name."""
+    """Run PostgreSQL for the session and yield its address, without a database's name."""
     with server() as address:
         yield address
 
 
 def await_answer(url: str) -> None:
-    """Wait until the server takes queries."""
+    """Wait until the server takes queries.
+
+    :raises psycopg.OperationalError: when it does not within START_S.
+    """
     end = time.monotonic() + START_S
     while True:
         try:
@@ -59,16 +62,16 @@ def await_answer(url: str) -> None:
 
 @pytest.fixture
 def fresh(postgres: str) -> Iterator[Callable[[], str]]:
-    """Return a function that makes an empty database and returns its URL; all are dropped at the end."""
-    made: list[str] = []
+    """Yield a function that makes an empty database and returns its URL; all are dropped at the end."""
+    names: list[str] = []
 
     def make() -> str:
-        made.append(f"test_{uuid.uuid4().hex[:12]}")
+        names.append(f"test_{uuid.uuid4().hex[:12]}")
         with psycopg.connect(f"{postgres}/postgres", autocommit=True) as server:
-            server.execute(f"CREATE DATABASE {made[-1]} STRATEGY file_copy")
-        return f"{postgres}/{made[-1]}"
+            server.execute(f"CREATE DATABASE {names[-1]} STRATEGY file_copy")
+        return f"{postgres}/{names[-1]}"
 
     yield make
     with psycopg.connect(f"{postgres}/postgres", autocommit=True) as server:
-        for name in made:
+        for name in names:
             server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

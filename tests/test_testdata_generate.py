@@ -46,12 +46,12 @@ def test_the_same_seed_gives_the_same_data_and_another_seed_others() -> None:
 
 def test_the_same_seed_fills_two_databases_with_the_same_rows(fresh: Callable[[], str]) -> None:
     """Row by row, in the order in which they were written."""
-    told = []
+    texts = []
     for url in (fresh(), fresh()):
         generate(url, 100, seed=5)
-        told.append(one(url, "SELECT string_agg(t::text, '|') FROM (TABLE orders) AS t"))
-        told.append(one(url, "SELECT string_agg(t::text, '|') FROM (TABLE customers) AS t"))
-    assert told[:2] == told[2:]
+        texts.append(one(url, "SELECT string_agg(t::text, '|') FROM (TABLE orders) AS t"))
+        texts.append(one(url, "SELECT string_agg(t::text, '|') FROM (TABLE customers) AS t"))
+    assert texts[:2] == texts[2:]
 
 
 def test_a_generated_database_is_as_awkward_as_a_real_one(source: str) -> None:
@@ -69,7 +69,9 @@ def test_a_generated_database_is_as_awkward_as_a_real_one(source: str) -> None:
         "JSON": "preferences IS NOT NULL",
         "a great age": "born < '1935-01-01'",
     }
-    assert not [what for what, it in awkward.items() if not count(source, f"customers WHERE {it}")]
+    assert not [
+        what for what, condition in awkward.items() if not count(source, f"customers WHERE {condition}")
+    ]
     assert count(source, "orders WHERE strpos(note, chr(92)) > 0")  # a backslash
     assert not count(source, "orders JOIN customers ON customers.id = customer WHERE email <> contact_email")
     most = "SELECT count(*) AS n FROM orders GROUP BY customer ORDER BY n DESC LIMIT 80"
@@ -77,32 +79,32 @@ def test_a_generated_database_is_as_awkward_as_a_real_one(source: str) -> None:
     assert one(source, few)[0] > 2 * MANY * 0.05  # type: ignore[operator] # one customer in a hundred
 
 
-def test_canaries_stand_in_the_data_and_in_free_text(fresh: Callable[[], str]) -> None:
-    """Each mark is one customer's; free text names it too."""
+def test_marked_values_stand_in_the_data_and_in_free_text(fresh: Callable[[], str]) -> None:
+    """Each marked value is one customer's; free text names the customer too."""
     url = fresh()
     made = generate(url, 100)
-    assert made.canaries == [
-        "Quilla Canary-7",
-        "quilla7@canary.test",
-        "Quilla Canary-77",
-        "quilla77@canary.test",
+    assert made.marked_values == [
+        "Quilla Marked-7",
+        "quilla7@marked.test",
+        "Quilla Marked-77",
+        "quilla77@marked.test",
     ]
-    assert count(url, "customers WHERE email LIKE '%canary.test'") == 2
-    assert count(url, "orders WHERE note LIKE '%Quilla Canary-77 %'") == 1
+    assert count(url, "customers WHERE email LIKE '%marked.test'") == 2
+    assert count(url, "orders WHERE note LIKE '%Quilla Marked-77 %'") == 1
 
 
 def test_what_fails_leaves_an_empty_database(fresh: Callable[[], str]) -> None:
     """The server ends the connection in the middle: the error says so, and nothing is there."""
     url = fresh()
 
-    def end(said: str) -> None:
-        if "keys" in said:
+    def end(step: str) -> None:
+        if "keys" in step:
             one(
                 url,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'labkit'",
             )
 
-    with pytest.raises(LabError, match="nothing of it is there"):
+    with pytest.raises(LabError, match="nothing was written"):
         generate(url, 50, progress=end)
     assert not survey(url).order
 
@@ -123,26 +125,27 @@ def test_a_survey_finds_what_is_personal_by_name_or_by_value(source: str) -> Non
         connection.execute(
             "INSERT INTO plain SELECT email, ssn, phone, 'a text of more than three words' FROM customers"
         )
-    found = survey(source)
-    rules = {f"{it.table}.{it.column}": it.rule.toml() for it in found.columns}
+    surveyed = survey(source)
+    rules = {f"{column.table}.{column.column}": column.rule.toml() for column in surveyed.columns}
     assert rules["customers.name"] == '{fake = "name", by = "email"}'
     assert rules["customers.email"] == '{fake = "email"}'
-    assert rules["customers.born"] == '{round = "year"}'
+    assert rules["customers.born"] == '{generalize = "year"}'
     assert rules["customers.preferences"] == '"null"'
     assert [rules[f"plain.{name}"].split('"')[1] for name in "abcd"] == [
         "email",
         "###-##-####",
         "phone",
-        "scrub",
+        "redact",
     ]
-    assert {it.column: it.inherits for it in found.columns if it.inherits} == {
+    assert {column.column: column.inherits for column in surveyed.columns if column.inherits} == {
         "customer": "customers.id",
         "referred_by": "customers.id",
         "order_id": "order_lines.order_id",
         "line": "order_lines.line",
     }
-    assert found.order.index("customers") < found.order.index("orders") < found.order.index("order_lines")
-    assert (found.cycles, found.views) == ([], ["best_customers"])
+    order = surveyed.order
+    assert order.index("customers") < order.index("orders") < order.index("order_lines")
+    assert (surveyed.cycles, surveyed.views) == ([], ["best_customers"])
 
 
 def test_a_proposal_makes_one_person_of_a_row_that_has_an_email_address(fresh: Callable[[], str]) -> None:
@@ -152,23 +155,23 @@ def test_a_proposal_makes_one_person_of_a_row_that_has_an_email_address(fresh: C
         visits = "name text, doctor_name text, phone text UNIQUE, city text"
         connection.execute(f"CREATE TABLE visits (email text NOT NULL, {visits})".encode())
         connection.execute(f"CREATE TABLE walks (email text, {visits})".encode())
-    found = survey(url).columns
-    tied = {it.column for it in found if it.rule.by == "email" and it.table == "visits"}
+    columns = survey(url).columns
+    tied = {column.column for column in columns if column.rule.by == "email" and column.table == "visits"}
     assert tied == {"name", "city"}
-    assert not [it for it in found if it.rule.by and it.table == "walks"]
+    assert not [column for column in columns if column.rule.by and column.table == "walks"]
 
 
 def test_the_first_policy_of_a_survey_obscures_what_was_generated(
     source: str, fresh: Callable[[], str]
 ) -> None:
-    """It is complete, fits every column, leaves no canary; a person's name, address and orders agree."""
+    """It is complete, fits each column, leaves no marked value; a person's name, address and orders agree."""
     target = fresh()
     obscure(source, target, Policy.load(survey(source).policy()))
     tables = ("customers", "orders", "reviews", "clinic.prescriptions")
     every = "SELECT string_agg(t::text, '|') FROM {} AS t"
-    told = str([one(target, every.format(table)) for table in tables])
-    assert "Canary" not in told
-    assert ".test" not in told
+    text = str([one(target, every.format(table)) for table in tables])
+    assert "Marked" not in text
+    assert ".test" not in text
     named = "customers WHERE strpos(email, lower(split_part(name, ' ', 1))) > 0"
     other = MANY - count(target, named)  # a made-up name that is the own one is drawn again
     assert other <= MANY / 1000

@@ -19,9 +19,9 @@ from labkit.testdata._ff1 import ff1
 from labkit.testdata._mac import cmac
 from labkit.testdata._pattern import Pattern
 from labkit.testdata._persona import Personas
+from labkit.testdata._redact import Redactor
 from labkit.testdata._rule import Rule
 from labkit.testdata._schema import Column, Table
-from labkit.testdata._scrub import Scrubber
 
 pytest_plugins = ["postgres"]
 
@@ -53,21 +53,21 @@ POLICY = """
 id = "keep"
 name = {fake = "name", by = "email"}
 email = {fake = "email"}
-ssn = {digits = "###-##-####"}
-born = {shift = 30, by = "email"}
-phone = {never = "(555) 01#-####"}
-zip = {round = "postcode"}
-balance = {round = 100}
+ssn = {format_preserving = "###-##-####"}
+born = {date_shift = 30, by = "email"}
+phone = {unissued = "(555) 01#-####"}
+zip = {generalize = "postcode"}
+balance = {generalize = 100}
 extra = "null"
 [orders]
 number = "keep"
 contact_email = {fake = "email"}
-at = {round = "month"}
-note = "scrub"
+at = {generalize = "month"}
+note = "redact"
 ["clinic.prescriptions"]
-id = "code"
+id = "pseudonymize"
 drug = "keep"
-token = "code"
+token = "pseudonymize"
 """
 
 ROWS: list[tuple[Any, ...]] = [
@@ -158,14 +158,14 @@ def test_ff1_keeps_long_numbers_apart(numbers: list[int]) -> None:
 @settings(deadline=None, max_examples=50)
 def test_many_tags_at_once_are_what_the_library_gives_one_by_one(size: int, texts: list[str]) -> None:
     """AES-CMAC by cryptography's own implementation, for texts of any length."""
-    cipher = algorithms.AES(bytes(range(size)))
+    key = bytes(range(size))
 
     def one(text: str) -> int:
-        whole = CMAC(cipher)
-        whole.update(text.encode())
-        return int.from_bytes(whole.finalize()[:8], "big")
+        mac = CMAC(algorithms.AES(key))
+        mac.update(text.encode())
+        return int.from_bytes(mac.finalize()[:8], "big")
 
-    assert cmac(cipher.key)(pl.Series(texts, dtype=pl.String)).tolist() == [one(text) for text in texts]
+    assert cmac(key)(pl.Series(texts, dtype=pl.String)).tolist() == [one(text) for text in texts]
 
 
 def test_a_tag_is_what_the_rfc_prints() -> None:
@@ -183,23 +183,23 @@ def test_every_rule_does_what_it_says(source: str, fresh: Callable[[], str]) -> 
     target = fresh()
     done = obscure(source, target, Policy.load(POLICY), key=KEY)
     assert done.rows == {"customers": 5, "orders": 5, "clinic.prescriptions": 6}
-    wanted = "name, email, ssn, born::text, phone, trim(zip), balance::text, extra"
-    query = f"SELECT {wanted} FROM customers ORDER BY id"  # noqa: S608 - as above
-    found = rows(target, query)
-    assert all(re.fullmatch(r"\w+ \w+", row[0]) for row in found)
-    for name, email, *_ in found:
+    columns = "name, email, ssn, born::text, phone, trim(zip), balance::text, extra"
+    query = f"SELECT {columns} FROM customers ORDER BY id"  # noqa: S608 - the test's own columns
+    copied = rows(target, query)
+    assert all(re.fullmatch(r"\w+ \w+", row[0]) for row in copied)
+    for name, email, *_ in copied:
         first, last = name.lower().split()
         assert re.fullmatch(rf"{first}\.{last}\.[0-9a-f]{{12}}@example\.com", email)
     assert [
-        row[2] is None or row[2] == "" or bool(re.fullmatch(r"\d{3}-\d\d-\d{4}", row[2])) for row in found
+        row[2] is None or row[2] == "" or bool(re.fullmatch(r"\d{3}-\d\d-\d{4}", row[2])) for row in copied
     ] == [True] * 5
-    assert [row[2] for row in found][1:3] == ["", None]
-    assert [found[place][3] for place in (1, 2, 4)] == ["-infinity", None, "infinity"]
-    assert [row[4] for row in found][1:3] == [None, ""]
-    assert all(re.fullmatch(r"\(555\) 01\d-\d{4}", row[4]) for row in found if row[4])
-    assert [row[5] for row in found] == ["000", "941", "", None, "100"]
-    assert [row[6] for row in found] == ["100.00", "-100.00", None, "0.00", "12300.00"]
-    assert [row[7] for row in found] == [None] * 5
+    assert [row[2] for row in copied][1:3] == ["", None]
+    assert [copied[place][3] for place in (1, 2, 4)] == ["-infinity", None, "infinity"]
+    assert [row[4] for row in copied][1:3] == [None, ""]
+    assert all(re.fullmatch(r"\(555\) 01\d-\d{4}", row[4]) for row in copied if row[4])
+    assert [row[5] for row in copied] == ["000", "941", "", None, "100"]
+    assert [row[6] for row in copied] == ["100.00", "-100.00", None, "0.00", "12300.00"]
+    assert [row[7] for row in copied] == [None] * 5
     texts = whole(target)
     assert not [
         old
@@ -312,7 +312,7 @@ def test_what_is_kept_beside_what_is_changed_is_kept_whole(values: list[str | No
     """Any text comes through a block as it went in, NULL and empty told apart."""
     column = {name: Column(name, "text", nullable=True, generated=False) for name in ("kept", "mail")}
     rules = {"kept": Rule("keep"), "mail": Rule("fake", "email")}
-    changer = Changer(Table("public", "t", column, (), ()), rules, KEY, Scrubber(()))
+    changer = Changer(Table("public", "t", column, (), ()), rules, KEY, Redactor(()))
     block = pl.DataFrame(
         {"kept": values, "mail": ["a@b.test"] * len(values)}, schema={"kept": pl.String, "mail": pl.String}
     )
@@ -330,7 +330,7 @@ def test_a_table_of_one_column_comes_through_whatever_it_holds(fresh: Callable[[
         connection.execute("CREATE TABLE kept (it text); CREATE TABLE changed (it text)")
         connection.cursor().executemany("INSERT INTO kept VALUES (%s)", [(text,) for text in texts])
         connection.cursor().executemany("INSERT INTO changed VALUES (%s)", [(text,) for text in texts])
-    obscure(source, target, Policy.load('[kept]\nit = "keep"\n[changed]\nit = "scrub"\n'))
+    obscure(source, target, Policy.load('[kept]\nit = "keep"\n[changed]\nit = "redact"\n'))
     assert [row[0] for row in rows(target, "SELECT it FROM kept")] == texts
     assert [row[0] for row in rows(target, "SELECT it FROM changed")] == [*texts[:-1], "[removed]"]
 
@@ -338,16 +338,16 @@ def test_a_table_of_one_column_comes_through_whatever_it_holds(fresh: Callable[[
 def changed_by(rules: dict[str, Rule], **values: list[str | None]) -> pl.DataFrame:
     """Return what becomes of columns of text, or of dates where they are shifted."""
     columns = {
-        name: Column(name, "date" if rule.kind == "shift" else "text", nullable=True, generated=False)
+        name: Column(name, "date" if rule.kind == "date_shift" else "text", nullable=True, generated=False)
         for name, rule in rules.items()
     }
-    changer = Changer(Table("public", "t", columns, (), ()), rules, KEY, Scrubber(()))
+    changer = Changer(Table("public", "t", columns, (), ()), rules, KEY, Redactor(()))
     names = dict.fromkeys(columns, pl.String)
     out = changer(pl.DataFrame(values, schema=names).write_csv(include_header=False).encode())
     return pl.read_csv(out, has_header=False, schema=names)
 
 
-def test_who_is_told_by_nothing_is_told_by_the_own_value() -> None:
+def test_a_row_whose_by_column_is_empty_is_about_its_own_value() -> None:
     """People without an e-mail address are not all one person."""
     rules = {"mail": Rule("fake", "email"), "name": Rule("fake", "name", "mail")}
     out = changed_by(rules, mail=["", None, "", "a@x.test"], name=["Ann", "Ann", "Ben", "Cy"])
@@ -356,12 +356,12 @@ def test_who_is_told_by_nothing_is_told_by_the_own_value() -> None:
 
 
 def test_how_far_a_date_moves_does_not_follow_from_the_fake_address() -> None:
-    """The address and the names in it give all of a persona's bits away; dates move by others."""
+    """The address and the names in it reveal all of a persona's bits, so that dates move by other bits."""
     people, days = [f"p{number}@x.test" for number in range(1000)], 2
-    rules = {"mail": Rule("fake", "email"), "day": Rule("shift", days, "mail")}
+    rules = {"mail": Rule("fake", "email"), "day": Rule("date_shift", days, "mail")}
     out = changed_by(rules, mail=list(people), day=["2000-01-10"] * len(people))
-    told = Personas(KEY).bits(pl.Series(people)) % np.uint64(2 * days)
-    assert len(set(zip(told.tolist(), out["day"], strict=True))) == (2 * days) ** 2
+    revealed = Personas(KEY).bits(pl.Series(people)) % np.uint64(2 * days)
+    assert len(set(zip(revealed.tolist(), out["day"], strict=True))) == (2 * days) ** 2
 
 
 @given(st.lists(st.integers(0, 10**9 - 1), min_size=1, max_size=20))
@@ -379,7 +379,7 @@ def test_a_pattern_reads_what_it_wrote(numbers: list[int]) -> None:
 @pytest.mark.parametrize(
     "wrong", ["123x45-6789", "12-345-6789", "1a3-45-6789", "123-45-67890", "۱۲۳-45-6789"]
 )
-def test_a_pattern_tells_what_does_not_fit(wrong: str) -> None:
+def test_a_pattern_names_the_values_of_another_form(wrong: str) -> None:
     """One wrong value among right ones, also one of the same length; empty ones fit."""
     values = pl.Series(["123-45-6789", wrong, "", None])
     assert Pattern("###-##-####").read(values) is None
@@ -390,26 +390,24 @@ def test_a_pattern_tells_what_does_not_fit(wrong: str) -> None:
 
 
 @pytest.mark.engine
-def test_a_birth_year_tells_of_nobody_that_they_are_over_ninety(
-    source: str, fresh: Callable[[], str]
-) -> None:
-    """The year, but none before that of ninety years ago; what is not known stays so."""
+def test_all_people_over_ninety_share_one_birth_year(source: str, fresh: Callable[[], str]) -> None:
+    """The year of birth, but none before that of ninety years ago; NULL and infinity stay."""
     target = fresh()
-    rule = 'born = {shift = 30, by = "email"}'
-    obscure(source, target, Policy.load(POLICY.replace(rule, 'born = {round = "birth year"}')))
+    rule = 'born = {date_shift = 30, by = "email"}'
+    obscure(source, target, Policy.load(POLICY.replace(rule, 'born = {generalize = "birth year"}')))
     oldest = rows(target, "SELECT (date_trunc('year', now()) - interval '90 years')::date::text")[0][0]
     born = [row[0] for row in rows(target, "SELECT born::text FROM customers ORDER BY id")]
     assert born == ["1980-01-01", oldest, None, "1999-01-01", "infinity"]
 
 
 @pytest.mark.engine
-def test_safe_harbor_leaves_nothing_that_can_be_turned_back(fresh: Callable[[], str]) -> None:
-    """No exact date, no code that a key opens, no number that counts people; and no key is taken."""
+def test_safe_harbor_uses_no_rule_that_can_be_reversed(fresh: Callable[[], str]) -> None:
+    """No exact date, no value that a key decrypts, no number that counts people; and no key is taken."""
     source, target = fresh(), fresh()
     generate(source, 300)
     policy = Policy.safe_harbor(survey(source))
     kinds = {rule.kind for rules in policy.rules.values() for rule in rules.values()}
-    assert not kinds & {"digits", "shift"}
+    assert not kinds & {"format_preserving", "date_shift"}
     with pytest.raises(LabError, match="forget_key"):
         obscure(source, target, policy, key=KEY)
     obscure(source, target, policy)
@@ -496,23 +494,23 @@ def test_a_condition_may_name_its_table(source: str, fresh: Callable[[], str]) -
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("ssn = {digits", "sn = {digits"), "customers.sn.*write ssn instead of sn"),
+        (("ssn = {format_preserving", "sn = {format_preserving"), "customers.sn.*write ssn instead of sn"),
         (("[orders]", "[order]"), "write orders instead of order"),
         (('["clinic.prescriptions"]', "[clinic.prescriptions]"), r'write \["clinic.prescriptions"\]'),
         (("name = {fake", 'email = "keep"\nname = {fake'), "one rule a column"),
         (('email = {fake = "email"}\nssn', 'email = {fake = "name"}\nssn'), "which is unique"),
-        (("balance = {round = 100}", 'balance = "scrub"'), "scrub takes text, and the column is numeric"),
-        (('born = {shift = 30, by = "email"}', 'born = {shift = 30, by = "mail"}'), "write email instead of"),
-        (('zip = {round = "postcode"}', 'zip = {fake = "email"}'), "it takes 25 characters"),
-        (('name = {fake = "name", by = "email"}', 'name = "null"'), "null cannot be, for the column is NOT"),
-        (('note = "scrub"\n', ""), r"none for orders.note.*\[orders\]\nnote = \"scrub\""),
-        (('number = "keep"', 'number = "keep"\ncustomer = "code"'), "orders.customer has the rule of"),
+        (("= {generalize = 100}", '= "redact"'), "redact takes text, and the column is numeric"),
+        (('{date_shift = 30, by = "email"}', '{date_shift = 30, by = "mail"}'), "write email instead of"),
+        (('zip = {generalize = "postcode"}', 'zip = {fake = "email"}'), "the rule needs 25 characters"),
+        (('= {fake = "name", by = "email"}', '= "null"'), "null is not possible, because the column is NOT"),
+        (('note = "redact"\n', ""), r"none for orders.note.*\[orders\]\nnote = \"redact\""),
+        (('number = "keep"', 'number = "keep"\ncustomer = "null"'), "orders.customer has the rule of"),
         (('drug = "keep"', 'drug = "hide"'), 'one rule, "keep"'),
         (('id = "keep"', 'id = "keep"\nlower_name = "keep"'), "customers.lower_name, which is computed"),
         (("###-##-####", "###-##-###"), "customers.ssn in the form ###-##-###.*999-99-9999"),
     ],
 )  # fmt: skip
-def test_a_policy_that_cannot_be_is_refused_with_its_mend(
+def test_a_policy_that_does_not_fit_is_refused_with_a_next_step(
     source: str, fresh: Callable[[], str], change: tuple[str, str], words: str
 ) -> None:
     """The message names the column; no value is told; the target holds nothing."""
@@ -560,8 +558,8 @@ def test_a_lost_connection_drops_the_target_and_leaves_the_source(
     """The message says both."""
     target = fresh()
 
-    def cut(said: str) -> None:
-        if said.startswith("customers"):
+    def cut(step: str) -> None:
+        if step.startswith("customers"):
             with psycopg.connect(source, autocommit=True) as connection:
                 connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
@@ -581,8 +579,8 @@ def test_a_lost_source_drops_the_target(source: str, fresh: Callable[[], str]) -
     """The other side of it."""
     target = fresh()
 
-    def cut(said: str) -> None:
-        if said.startswith("customers"):
+    def cut(step: str) -> None:
+        if step.startswith("customers"):
             with psycopg.connect(target.rpartition("/")[0] + "/postgres", autocommit=True) as connection:
                 connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",

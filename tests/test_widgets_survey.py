@@ -1,4 +1,4 @@
-"""The picture of a survey: what it marks, where it draws, and what its twins say."""
+"""The picture of a survey: what it marks, where it draws, and what its text alternative says."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -22,56 +22,61 @@ def pharmacy(fresh: Callable[[], str]) -> Survey:
     return survey(url)
 
 
-def picture(found: Survey) -> ET.Element:
-    """Return the picture of a survey; one that is no XML fails here."""
-    return ET.fromstring(draw(found))  # noqa: S314 - our own picture
+def picture(surveyed: Survey) -> ET.Element:
+    """Return the picture of a survey; one that is not XML fails here."""
+    return ET.fromstring(draw(surveyed))  # noqa: S314 - our own picture
 
 
-def words(found: Survey) -> list[str]:
+def words(surveyed: Survey) -> list[str]:
     """Return the words of the picture of a survey."""
-    return [it.text or "" for it in picture(found).iter("text")]
+    return [element.text or "" for element in picture(surveyed).iter("text")]
 
 
 def test_personal_columns_have_a_sign_and_stand_in_the_picture_and_in_the_name(pharmacy: Survey) -> None:
     """A fake is personal, a text is to be decided on, a reference inherits, the rest is counted."""
-    marks = {f"{it.table}.{it.column}": mark(it) for it in pharmacy.columns}
+    marks = {f"{column.table}.{column.column}": mark(column) for column in pharmacy.columns}
     assert marks["customers.email"] == "personal"
     unclear = ("orders.note", "customers.preferences", "clinic.prescriptions.doctor")
-    assert {marks[it] for it in unclear} == {"decide"}
+    assert {marks[name] for name in unclear} == {"decide"}
     assert marks["orders.customer"] == "reference"
     assert marks["orders.total"] == ""
     shown = words(pharmacy)
     assert {"customers", "clinic.prescriptions", "email", "fake email", "→", "customers.id"} <= set(shown)
+    assert "format_preserving" in shown  # with its pattern it would not fit; the table has both
     assert shown.count("●") == list(marks.values()).count("personal")
     assert "total" not in shown
     assert "customers.email" in (picture(pharmacy).get("aria-label") or "")
 
 
 def test_tables_are_the_picture_in_full(pharmacy: Survey) -> None:
-    """Every column with its reason, every reference and every view; the code twin makes the first policy."""
+    """Every column with its reason, every reference and every view; the code writes the first policy."""
     columns, references, views = tables(pharmacy)
-    assert [row[0] for row in columns.rows] == [f"{it.table}.{it.column}" for it in pharmacy.columns]
+    names = [f"{column.table}.{column.column}" for column in pharmacy.columns]
+    assert [row[0] for row in columns.rows] == names
     assert ("reviews (order_id, line)", "order_lines (order_id, line)") in references.rows
     assert views.rows == [("best_customers",)]
     view = widgets.survey(pharmacy)
     assert "customers.email" in repr(view)
-    assert "found.policy()" in view.children[0].children[2].value
+    assert "survey.policy()" in view.children[0].children[2].value
 
 
 def test_no_box_lies_on_another_and_each_table_stands_right_of_what_it_refers_to(pharmacy: Survey) -> None:
     """An arrow goes from right to left, to the head of a table."""
     boxes = [
-        tuple(float(it.get(name) or 0) for name in ("x", "y", "width", "height"))
-        for it in picture(pharmacy).iter("rect")
+        tuple(float(element.get(name) or 0) for name in ("x", "y", "width", "height"))
+        for element in picture(pharmacy).iter("rect")
     ]
     overlaps = [
         (one, other)
         for at, one in enumerate(boxes)
         for other in boxes[:at]
-        if all(one[it] < other[it] + other[it + 2] and other[it] < one[it] + one[it + 2] for it in (0, 1))
+        if all(
+            one[axis] < other[axis] + other[axis + 2] and other[axis] < one[axis] + one[axis + 2]
+            for axis in (0, 1)
+        )
     ]
     assert not overlaps
-    arrows = [(it.get("d") or "").split() for it in picture(pharmacy).iter("path")]
+    arrows = [(element.get("d") or "").split() for element in picture(pharmacy).iter("path")]
     assert len(arrows) == len([key for key in pharmacy.foreign_keys if key.table != key.to])
     for start, end, *_ in arrows:
         assert float(start[1:].split(",")[0]) > float(end[1:].split(",")[0])
@@ -84,9 +89,9 @@ def test_a_cycle_of_references_is_named_and_drawn(fresh: Callable[[], str]) -> N
         connection.execute("CREATE TABLE teams (id int PRIMARY KEY, head int)")
         connection.execute("CREATE TABLE staff (id int PRIMARY KEY, team int REFERENCES teams)")
         connection.execute("ALTER TABLE teams ADD FOREIGN KEY (head) REFERENCES staff")
-    found = survey(url)
-    assert "cycle" in words(found)[0]
-    assert len(list(picture(found).iter("path"))) == 2
+    surveyed = survey(url)
+    assert "cycle" in words(surveyed)[0]
+    assert len(list(picture(surveyed).iter("path"))) == 2
 
 
 def test_a_database_without_tables_makes_a_sentence(fresh: Callable[[], str]) -> None:

@@ -20,7 +20,7 @@ def data() -> None:
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
 @as_json
 def generate(url: str, customers: int, seed: int, *, as_json: bool) -> None:
-    """Fill the empty database at URL with a pharmacy's data about nobody."""
+    """Fill the empty database at URL with a pharmacy's data about invented people."""
     from labkit import testdata  # noqa: PLC0415 - loads polars, which the other commands need not wait for
 
     made = testdata.generate(url, customers, seed=seed, progress=step_printer())
@@ -35,15 +35,15 @@ def generate(url: str, customers: int, seed: int, *, as_json: bool) -> None:
 @as_json
 def survey(url: str, *, as_json: bool) -> None:
     """Print a first policy for the database at URL: each column with a rule and the reason for it."""
-    from labkit import testdata  # noqa: PLC0415 - as above
+    from labkit import testdata  # noqa: PLC0415 - loads polars, as in generate
 
-    found = testdata.survey(url)
+    surveyed = testdata.survey(url)
     if as_json:
-        print_json([{**vars(it), "rule": it.rule.toml()} for it in found.columns])
+        print_json([{**vars(column), "rule": column.rule.toml()} for column in surveyed.columns])
         return
-    for cycle in found.cycles:
+    for cycle in surveyed.cycles:
         step_printer()(f"a cycle of references: {' → '.join([*cycle, cycle[0]])}")
-    click.echo(found.policy(), nl=False)
+    click.echo(surveyed.policy(), nl=False)
 
 
 @data.command()
@@ -51,12 +51,15 @@ def survey(url: str, *, as_json: bool) -> None:
 @click.argument("target")
 @click.option("--policy", "path", type=click.Path(path_type=Path), required=True, help="The rules, in TOML.")
 @click.option(
-    "--key", "key_file", type=click.Path(path_type=Path), help="A file of 32 bytes; default: a forgotten key."
+    "--key",
+    "key_file",
+    type=click.Path(path_type=Path),
+    help="A file of 32 secret bytes; default: a new key that is not kept.",
 )
 @as_json
 def obscure(source: str, target: str, path: Path, key_file: Path | None, *, as_json: bool) -> None:
-    """Copy the database at SOURCE into the empty one at TARGET, every column by its rule."""
-    from labkit import testdata  # noqa: PLC0415 - as above
+    """Copy the database at SOURCE into the empty one at TARGET, and change each column by its rule."""
+    from labkit import testdata  # noqa: PLC0415 - loads polars, as in generate
 
     key = None if key_file is None else key_file.read_bytes()
     done = testdata.obscure(source, target, testdata.Policy.load(path), key=key, progress=step_printer())
@@ -71,27 +74,38 @@ def obscure(source: str, target: str, path: Path, key_file: Path | None, *, as_j
 @click.argument("source")
 @click.argument("target")
 @click.option(
-    "--policy", "path", type=click.Path(path_type=Path), help="The rules; default: by the columns' names."
+    "--policy",
+    "path",
+    type=click.Path(path_type=Path),
+    help="The rules that were used, in TOML; default: judge columns by their names.",
 )
-@click.option("--no-attack", is_flag=True, help="Look nobody up with a list from outside.")
+@click.option(
+    "--no-linkage-attack", is_flag=True, help="Do not try to re-identify people with a list from outside."
+)
 @click.option(
     "--workspace", "root", type=click.Path(path_type=Path), help="Record the report in this learner's folder."
 )
 @as_json
 def audit(
-    source: str, target: str, path: Path | None, root: Path | None, *, no_attack: bool, as_json: bool
+    source: str, target: str, path: Path | None, root: Path | None, *, no_linkage_attack: bool, as_json: bool
 ) -> None:
-    """Say what the test database at TARGET still tells of people, and leave with 1 if it is too much."""
-    from labkit import testdata  # noqa: PLC0415 - as above
+    """Report what the test database at TARGET, made from SOURCE, still reveals about people.
+
+    The exit code is 0 when the audit found no problem, and 1 when it found one.
+    """
+    from labkit import testdata  # noqa: PLC0415 - loads polars, as in generate
 
     policy = testdata.Policy.load(path) if path else None
-    report = testdata.audit(source, target, policy, attack=not no_attack, progress=step_printer())
+    report = testdata.audit(
+        source, target, policy, linkage_attack=not no_linkage_attack, progress=step_printer()
+    )
     if root:
         testdata.record(Workspace.open(root).artifacts, target, report)
     if as_json:
         print_json(report.to_json())
     else:
-        print_table(("problem",), [(it,) for it in report.problems], empty="no problem was found")
+        problems = [(problem,) for problem in report.problems]
+        print_table(("problem",), problems, empty="no problem was found")
         for line in report.lines:
             console.print(line, markup=False)
     sys.exit(0 if report.passed else 1)

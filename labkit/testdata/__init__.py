@@ -1,7 +1,7 @@
 """Test data: generate what looks like production, survey a database, obscure it, cut it down, audit it.
 
-Databases are given by their libpq URL. What is personal never leaves by accident: a policy names a rule for
-every column, and a column without one stops the work.
+Databases are given by their libpq URL. A policy names a rule for every column, and a column without a rule
+stops the work: so no personal value leaves production by accident.
 """
 
 from labkit.testdata._audit import audit

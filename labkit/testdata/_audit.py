@@ -8,39 +8,39 @@ import polars as pl
 from psycopg import sql
 
 from labkit.errors import LabError
-from labkit.testdata._attack import Attack, attack_list, digests
-from labkit.testdata._compare import Coincidence, Compared, coincidences, load, own_kept
-from labkit.testdata._copy import Connection, reading, shown
+from labkit.testdata._compare import ChanceMatches, Compared, chance_matches, leaked_originals, load
+from labkit.testdata._copy import Connection, Progress, reading, shown
 from labkit.testdata._distribution import distributions
-from labkit.testdata._people import Known, k_anonymity, l_diversity, what_is_known
+from labkit.testdata._linkage_attack import LinkageAttack, attack, digests
 from labkit.testdata._policy import Policy
+from labkit.testdata._quasi_identifier import QuasiIdentifier, k_anonymity, l_diversity, quasi_identifiers
 from labkit.testdata._reference import foreign_keys
 from labkit.testdata._report import Audit
 from labkit.testdata._role import Roles, roles_of
 from labkit.testdata._rule import DATE, family
-from labkit.testdata._schema import Schema
+from labkit.testdata._schema import Schema, Table
 from labkit.testdata._texts import originals, search
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """The two databases, before and after, and what is looked at in them."""
+    """The two databases, before and after, and what is examined in them."""
 
     before: Connection
     after: Connection
     schema: Schema
     roles: Roles
-    said: Callable[[str], None]
+    notify: Progress
 
 
 @dataclass(frozen=True)
 class _Persons:
-    """What is known of the people: as in Audit."""
+    """What an outsider can learn of the people: the fields of Audit with these names."""
 
-    known: Mapping[str, str]
+    quasi_identifiers: Mapping[str, str]
     k: int | None
     l: int | None  # noqa: E741 - l-diversity is called so
-    attack: Attack | None
+    linkage_attack: LinkageAttack | None
 
 
 def audit(
@@ -48,36 +48,38 @@ def audit(
     target: str,
     policy: Policy | None = None,
     *,
-    attack: bool = True,
+    linkage_attack: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Audit:
-    """Compare a test database with the one that it was made from, and return what it still tells of people.
+    """Compare a test database with its source, and return what it still reveals about people.
 
-    source and target are libpq URLs; both are read, each in one state, and PostgreSQL is told to bring its
-    statistics up to date. policy is the one that was used; None judges by the columns' names alone. attack
-    tells whether people are looked up with a list from outside as well. progress gets a sentence a step.
+    source and target are libpq URLs. Both are only read, each in one state, and PostgreSQL updates its
+    statistics. policy is the one that was used; None judges columns by their names alone. linkage_attack is
+    whether a list of all people is compared with the target as well. progress gets a sentence for each step;
+    None reports nothing.
 
     :raises LabError: when a database cannot be reached, the policy does not fit the source, the target lacks
         a table or a column of the source, or it has no rows.
     """
-    started, said = time.monotonic(), progress or (lambda _: None)
+    started, notify = time.monotonic(), progress or (lambda _: None)
     with reading(source) as (before, schema), reading(target) as (after, copied):
         _refuse_other(schema, copied, shown(target))
         rows = {name: _count(after, schema, name) for name in schema.tables}
         if not any(rows.values()):
             raise LabError(f"rows in {shown(target)}", "none", "obscure into it first: testdata.obscure(…)")
-        pair = _Pair(before, after, schema, roles_of(schema, policy), said)
-        kept, met, not_run, people = _compare(pair, attack=attack)
-        persons = _persons(pair, people, attack=attack)
-        said("searching texts for every original value")
-        roles = pair.roles
-        found = dict(search(after, schema, roles.texts, originals(before, schema, roles.direct, roles.free)))
-        said("comparing distributions")
+        roles = roles_of(schema, policy)
+        pair = _Pair(before, after, schema, roles, notify)
+        leaked, matches, not_run, people = _compare(pair, linkage_attack=linkage_attack)
+        persons = _persons(pair, people, linkage_attack=linkage_attack)
+        notify("searching texts for every original value")
+        real = originals(before, schema, roles.direct_identifiers, roles.free)
+        texts = dict(search(after, schema, roles.texts, real))
+        notify("comparing distributions")
         return Audit(
             rows=rows,
-            own_kept=kept,
-            coincidences=met,
-            free_text=found,
+            leaked_originals=leaked,
+            chance_matches=matches,
+            free_text=texts,
             distributions=distributions(source, target, schema),
             people=roles.people,
             **vars(persons),
@@ -98,7 +100,8 @@ def _refuse_other(schema: Schema, copied: Schema, where: str) -> None:
     ]
     if missing:
         expected = f"a test database at {where} with the tables and columns of its source"
-        raise LabError(expected, f"without {', '.join(missing[:5])}", "is that the right pair of databases?")
+        next_step = "give the database that was obscured as source, and its copy as target"
+        raise LabError(expected, f"without {', '.join(missing[:5])}", next_step)
 
 
 def _count(connection: Connection, schema: Schema, name: str) -> int:
@@ -109,11 +112,15 @@ def _count(connection: Connection, schema: Schema, name: str) -> int:
 
 
 def _compare(
-    pair: _Pair, *, attack: bool
-) -> tuple[dict[str, int | None], dict[str, Coincidence], list[str], Compared | None]:
-    """Compare every table that has columns to compare; return what was found, and the people's rows."""
-    kept: dict[str, int | None] = {}
-    met: dict[str, Coincidence] = {}
+    pair: _Pair, *, linkage_attack: bool
+) -> tuple[dict[str, int | None], dict[str, ChanceMatches], list[str], Compared | None]:
+    """Compare every table that has columns to compare.
+
+    Returns leaked originals and chance matches by "table.column", what could not be checked, and the rows of
+    people; None when there is no table of people.
+    """
+    leaked: dict[str, int | None] = {}
+    matches: dict[str, ChanceMatches] = {}
     not_run: list[str] = []
     people = None
     for name, table in pair.schema.tables.items():
@@ -121,50 +128,55 @@ def _compare(
         is_people = name == pair.roles.people
         if not changed and not is_people:
             continue
-        pair.said(f"comparing {name}")
-        plain = _plain(pair.roles, name, attack=attack) if is_people else []
+        pair.notify(f"comparing {name}")
+        plain = _plain(pair.roles, name, linkage_attack=linkage_attack) if is_people else []
         compared = load(
             pair.before, pair.after, table, (list(changed), plain), matched=pair.roles.matched[name]
         )
         if compared.pairs is None:
-            not_run.append(
-                f"own values of {name}: its rows have no key that stayed, so which is whose is not known"
-            )
-        own = own_kept(compared, changed)
-        others = coincidences(compared, table, changed, own)
-        kept |= {f"{name}.{column}": count for column, count in own.items()}
-        met |= {f"{name}.{column}": it for column, it in others.items()}
+            not_run.append(f"original values of {name}: no primary key stayed, so rows cannot be matched")
+        own = leaked_originals(compared, changed)
+        others = chance_matches(compared, table, changed, own)
+        leaked |= {f"{name}.{column}": count for column, count in own.items()}
+        matches |= {f"{name}.{column}": counts for column, counts in others.items()}
         people = compared if is_people else people
-    return kept, met, not_run, people
+    return leaked, matches, not_run, people
 
 
-def _plain(roles: Roles, name: str, *, attack: bool) -> list[str]:
-    """Return the columns to read as they are: what describes people and, for the attack, what names them."""
-    return list(dict.fromkeys([*roles.describing, *(roles.direct[name] if attack else [])]))
+def _plain(roles: Roles, name: str, *, linkage_attack: bool) -> list[str]:
+    """Return the columns to read as they are: quasi-identifiers and, for the attack, direct identifiers."""
+    direct = roles.direct_identifiers[name] if linkage_attack else []
+    return list(dict.fromkeys([*roles.quasi_identifiers, *direct]))
 
 
-def _persons(pair: _Pair, people: Compared | None, *, attack: bool) -> _Persons:
-    name = pair.roles.people
+def _persons(pair: _Pair, people: Compared | None, *, linkage_attack: bool) -> _Persons:
+    name, roles = pair.roles.people, pair.roles
     if people is None or people.pairs is None or name is None:
         return _Persons({}, None, None, None)
-    pair.said(f"counting who looks alike in {name}")
+    pair.notify(f"counting who looks alike in {name}")
     table, rows = pair.schema.tables[name], people.target
-    describing = what_is_known(people.pairs, table, pair.roles.describing)
-    diverse = l_diversity(pair.after, pair.schema, pair.roles.sensitive, (name, rows), describing)
-    known, outcome = describing, None
-    if attack:
-        pair.said(f"looking everybody of {name} up")
-        direct = [it for it in pair.roles.direct[name] if it not in pair.roles.describing]
-        known = _all_known(describing, people.pairs, what_is_known(people.pairs, table, direct), direct)
-        outcome = attack_list(people, known)
+    quasi = quasi_identifiers(people.pairs, table, roles.quasi_identifiers)
+    diversity = l_diversity(pair.after, pair.schema, roles.sensitive, (name, rows), quasi)
+    comparable, outcome = quasi, None
+    if linkage_attack:
+        pair.notify(f"looking everybody of {name} up")
+        direct = [
+            column for column in roles.direct_identifiers[name] if column not in roles.quasi_identifiers
+        ]
+        comparable = [*quasi, *_direct(people.pairs, table, direct)]
+        outcome = attack(people, comparable)
     words = {
-        f"{name}.{it.column}": it.words(is_date=family(table.columns[it.column].type) == DATE) for it in known
+        f"{name}.{identifier.column}": identifier.words(
+            is_date=family(table.columns[identifier.column].type) == DATE
+        )
+        for identifier in comparable
     }
-    return _Persons(words, k_anonymity(rows, describing), diverse, outcome)
+    # k and l count by quasi-identifiers alone: a direct identifier that stayed is a leaked original.
+    return _Persons(words, k_anonymity(rows, quasi), diversity, outcome)
 
 
-def _all_known(
-    describing: list[Known], pairs: pl.DataFrame, kept: list[Known], direct: list[str]
-) -> list[Known]:
-    hashed = digests(pairs, direct)
-    return [*describing, *hashed, *(it for it in kept if it.column not in {by.column for by in hashed})]
+def _direct(pairs: pl.DataFrame, table: Table, columns: list[str]) -> list[QuasiIdentifier]:
+    """Return what is still true of direct identifiers: a bare hash, or else the characters that stayed."""
+    hashed = digests(pairs, columns)
+    others = [column for column in columns if column not in {identifier.column for identifier in hashed}]
+    return [*hashed, *quasi_identifiers(pairs, table, others)]

@@ -1,4 +1,4 @@
-"""Compares obscured columns with the originals: own values that stayed, and values of somebody else."""
+"""Compares obscured columns with the originals: leaked originals, and real values of another person."""
 
 import math
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import psycopg
 
-from labkit.testdata._change import CODE_DIGITS
-from labkit.testdata._read import KEY, frames, hashed, same
+from labkit.testdata._change import PSEUDONYM_DIGITS
+from labkit.testdata._read import KEY, frames, hashed, normalized
 from labkit.testdata._rule import Rule
 from labkit.testdata._schema import Table
 
@@ -21,15 +21,16 @@ SIGMAS, MANY = 5, 500
 """With a mean above MANY the normal distribution is as good as that of Poisson."""
 
 NOBODYS = {"email", "user name", "url"}
-"""Fakes that nobody has: example.com is kept for nobody (RFC 2606), a user's name has twelve drawn digits."""
+"""Fakes that no person has: example.com is reserved (RFC 2606), a user name ends in twelve drawn digits."""
 
 
 @dataclass(frozen=True)
-class Coincidence:
-    """How often a made-up value is some other person's real one.
+class ChanceMatches:
+    """How often a made-up value is the real value of another person.
 
-    expected is how often chance alone does that, and most what chance would exceed once in 3.5 million times;
-    both are None where values are common anyhow, such as names. within tells that seen is at most that.
+    seen counts these values among the rows that have a value. expected is the count that chance alone gives;
+    most is the count that chance exceeds once in 3.5 million times. Both are None for values that many
+    people share, such as names: there a match says nothing.
     """
 
     seen: int
@@ -39,16 +40,16 @@ class Coincidence:
 
     @property
     def within(self) -> bool:
-        """Tell whether chance explains them."""
+        """Return whether chance explains the matches."""
         return self.most is None or self.seen <= self.most
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A table of both databases: hashes of the columns to compare, the plain columns, and whether rows match.
+    """A table of both databases: KEY, hashes of the columns to compare (as "#name"), and the plain columns.
 
-    pairs are the rows of both by KEY, the source's columns under their names, the target's with TARGET after
-    them; None when rows cannot be told apart by a key that stayed.
+    pairs joins the rows of both by KEY. The source's columns have their names; the target's have TARGET after
+    the name. None means that the keys changed, so that nobody knows which row is which.
     """
 
     source: pl.DataFrame
@@ -67,12 +68,13 @@ def load(
     *,
     matched: bool | None,
 ) -> Compared:
-    """Read a table of both databases. columns are those to hash, and those to have as they are.
+    """Read a table of both databases. columns are those to hash, and those to read as they are.
 
-    matched tells whether its key stayed; None finds out: it did if the source has every key of the target.
+    matched is whether the table's primary key stayed. None looks at the keys: the key stayed if the source
+    has every key of the target.
     """
     with ThreadPoolExecutor(2) as pool:
-        before, after = pool.map(lambda it: _load(it, table, *columns), (source, target))
+        before, after = pool.map(lambda connection: _load(connection, table, *columns), (source, target))
     if matched is None:
         matched = bool(after[KEY].is_in(before[KEY].implode()).all())
     if not matched or not table.primary_key:
@@ -84,50 +86,54 @@ def load(
 def _load(
     connection: psycopg.Connection[Any], table: Table, hashes: list[str], plain: list[str]
 ) -> pl.DataFrame:
-    columns = [*hashes, *(it for it in plain if it not in hashes)]
-    found = [_hashes(block, hashes, plain) for block in frames(connection, table, columns)]
+    # Hashes take 64 bits a value however long its text is, so that a large table fits into memory.
+    columns = [*hashes, *(name for name in plain if name not in hashes)]
+    blocks = [_hashes(block, hashes, plain) for block in frames(connection, table, columns)]
     none = pl.DataFrame(schema=dict.fromkeys([KEY, *columns], pl.String))
-    return pl.concat(found or [_hashes(none, hashes, plain)])
+    return pl.concat(blocks or [_hashes(none, hashes, plain)])
 
 
 def _hashes(block: pl.DataFrame, hashes: list[str], plain: list[str]) -> pl.DataFrame:
-    told = [hashed(same(block[it])).alias(f"#{it}") for it in hashes]
-    return pl.DataFrame([hashed(block[KEY]).alias(KEY), *told, *block.select(plain)])
+    columns = [hashed(normalized(block[name])).alias(f"#{name}") for name in hashes]
+    return pl.DataFrame([hashed(block[KEY]).alias(KEY), *columns, *block.select(plain)])
 
 
-def own_kept(compared: Compared, columns: Mapping[str, Rule]) -> dict[str, int | None]:
+def leaked_originals(compared: Compared, columns: Mapping[str, Rule]) -> dict[str, int | None]:
     """Return by column how many rows still have their own value; None where rows cannot be matched."""
     pairs = compared.pairs
     if pairs is None:
         return dict.fromkeys(columns)
-    kept = [(pl.col(f"#{it}") == pl.col(f"#{it}{TARGET}")).sum().alias(it) for it in columns]
-    return {it: int(count or 0) for it, count in zip(columns, pairs.select(kept).row(0), strict=True)}
+    leaked = [(pl.col(f"#{name}") == pl.col(f"#{name}{TARGET}")).sum().alias(name) for name in columns]
+    return {name: int(count or 0) for name, count in zip(columns, pairs.select(leaked).row(0), strict=True)}
 
 
-def coincidences(
-    compared: Compared, table: Table, columns: Mapping[str, Rule], kept: Mapping[str, int | None]
-) -> dict[str, Coincidence]:
-    """Return by column how many values of the target are somebody else's in the source; kept is own_kept."""
-    found = {}
+def chance_matches(
+    compared: Compared, table: Table, columns: Mapping[str, Rule], leaked: Mapping[str, int | None]
+) -> dict[str, ChanceMatches]:
+    """Return by column how many values of the target are another person's in the source.
+
+    leaked is what `leaked_originals` returned: these rows have their own value, and are not counted here.
+    """
+    matches = {}
     for name, rule in columns.items():
-        if rule.kind in {"shift", "null"}:
-            continue
+        if rule.kind in {"date_shift", "null"}:
+            continue  # many people share a date, and NULL is no person's value
         real = compared.source[f"#{name}"].drop_nulls().unique()
         ours = compared.target[f"#{name}"].drop_nulls()
-        seen = int(ours.is_in(real.implode()).sum()) - (kept[name] or 0)
+        seen = int(ours.is_in(real.implode()).sum()) - (leaked[name] or 0)
         expected = _expected(rule, table.columns[name].type, len(ours), len(real))
         most = None if expected is None else most_by_chance(expected)
-        found[name] = Coincidence(seen, len(ours), expected, most)
-    return found
+        matches[name] = ChanceMatches(seen, len(ours), expected, most)
+    return matches
 
 
 def _expected(rule: Rule, column_type: str, drawn: int, real: int) -> float | None:
-    if rule.kind == "digits":
+    if rule.kind == "format_preserving":
         return drawn * real / 10.0 ** str(rule.argument).count("#")
-    if rule.kind == "code":
-        digits = CODE_DIGITS.get(column_type)
+    if rule.kind == "pseudonymize":
+        digits = PSEUDONYM_DIGITS.get(column_type)
         return drawn * real / 10.0**digits if digits else 0.0
-    return 0.0 if rule.kind == "never" or rule.argument in NOBODYS else None
+    return 0.0 if rule.kind == "unissued" or rule.argument in NOBODYS else None
 
 
 def most_by_chance(expected: float) -> int:

@@ -20,7 +20,7 @@ Change = Callable[[bytes], bytes]
 Progress = Callable[[str], None]
 
 BLOCK = 4 << 20
-"""Bytes that are changed at once: large enough for the work, small enough for the memory."""
+"""Bytes that are changed at once: many enough for vectorised work, few enough for the memory."""
 
 AHEAD = 2
 """Blocks that are read while one is changed."""
@@ -32,10 +32,11 @@ FORMS = {
     "extra_float_digits": "1",
     "row_security": "off",
 }
-"""In what forms values are read and written, whatever the server is set to, and never a part unasked."""
+"""The forms in which values are read and written, whatever the server's settings are. With row_security off,
+PostgreSQL refuses a query that a policy on rows would cut short, instead of copying a part of the table."""
 
 LOCK_MS = 10_000
-"""How long a change of the source's schema by others is waited for."""
+"""How long the copy waits for others who change the source's schema."""
 
 # A foreign table leads to where the real data is; the rows of a child would be read with its parent's too.
 ODD = """
@@ -44,12 +45,15 @@ SELECT c.oid::regclass::text FROM pg_class c
 """
 
 STEP = 20 * 10**6
-"""Bytes of a table after which progress is told."""
+"""Bytes of a table between two notifications of progress."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How one table is read: a query, the columns that its rows are for, what changes them if anything."""
+    """How one table is copied: the query that reads it, and the columns of the target that its rows fill.
+
+    change takes a block of rows as CSV and returns it changed; None copies the rows as they are.
+    """
 
     query: sql.Composable
     columns: tuple[str, ...]
@@ -61,7 +65,7 @@ Plan = Callable[[Connection, Schema], Mapping[str, Reading]]
 
 @contextmanager
 def reading(url: str) -> Iterator[tuple[Connection, Schema]]:
-    """Give a connection that reads one unchanging state of a database and can write nothing, and its schema.
+    """Yield a read-only connection that sees one unchanging state of a database, and the schema of it.
 
     :raises LabError: when the database cannot be reached.
     """
@@ -72,43 +76,47 @@ def reading(url: str) -> Iterator[tuple[Connection, Schema]]:
 
 
 def connected(url: str) -> Connection:
-    """Return a connection with labkit's settings; a LabError when there is none to be had."""
+    """Return a connection with labkit's settings.
+
+    :raises LabError: when the database cannot be reached.
+    """
     forms = " ".join(f"-c {name}={value}" for name, value in FORMS.items())
     try:
-        made = psycopg.connect(url, connect_timeout=10, application_name="labkit", options=forms)
+        connection = psycopg.connect(url, connect_timeout=10, application_name="labkit", options=forms)
     except psycopg.Error as problem:
-        mend = "is the server running, and is the URL right? postgresql://user@host:port/database"
-        raise LabError(f"a database at {shown(url)}", str(problem).strip(), mend) from problem
-    return made
+        next_step = "start the server, or correct the URL: postgresql://user@host:port/database"
+        raise LabError(f"a database at {shown(url)}", str(problem).strip(), next_step) from problem
+    return connection
 
 
 def shown(url: str) -> str:
-    """Return a URL as it may be told: host, port and database, no password."""
+    """Return the part of a URL that may be printed: host, port and database, no password."""
     parts = conninfo_to_dict(url)
     return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 
-def copy(source_url: str, target_url: str, plan: Plan, said: Progress) -> dict[str, int]:
+def copy(source_url: str, target_url: str, plan: Plan, notify: Progress) -> dict[str, int]:
     """Copy a database into an empty one and return the number of rows by table.
 
-    plan says how each table is read, and raises when that cannot be; nothing was written by then. All tables
-    are read in one state, whatever others write meanwhile. When the copy fails the target is dropped: half a
-    database must not be taken for a whole one.
+    plan returns how each table is read. When it raises, nothing has been written yet. All tables are read in
+    one state, whatever others write meanwhile. When the copy fails, the target is dropped: nobody shall take
+    half a database for a whole one.
     """
     with reading(source_url) as (source, schema):
-        snapshot = _held(source, schema)
+        snapshot = _locked(source, schema)
         readings = plan(source, schema)
         refuse_filled(target_url)
-        said("reading the schema")
+        notify("reading the schema")
         before, after = dump_schema(source_url, snapshot)
         with _dropped_on_failure(target_url), connected(target_url) as target:
             target.execute(before.encode())
             rows = {
-                table: _table(source, target, table, schema, readings[table], said) for table in schema.order
+                table: _table(source, target, table, schema, readings[table], notify)
+                for table in schema.order
             }
-            said("making keys and indexes, which tests every reference")
+            notify("making keys and indexes, which tests every reference")
             target.execute(after.encode())
-            target.execute("RESET search_path")
+            target.execute("RESET search_path")  # pg_dump's script has emptied it
             _finish(source, target, schema)
         with connected(target_url) as target:
             target.autocommit = True
@@ -116,21 +124,21 @@ def copy(source_url: str, target_url: str, plan: Plan, said: Progress) -> dict[s
     return rows
 
 
-def _held(source: Connection, schema: Schema) -> str:
-    """Keep the schema as it is while the tables are read, and return the name of the state that is seen."""
+def _locked(source: Connection, schema: Schema) -> str:
+    """Lock the tables against changes of their schema, and return the name of the exported snapshot."""
     if odd := [name for (name,) in source.execute(ODD)]:
         seen = f"foreign tables, or parents of others: {', '.join(odd)}"
         raise LabError("tables that hold their own rows", seen, "drop them in a copy of the source first")
     source.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_MS)))
-    tables = sql.SQL(", ").join(sql.Identifier(it.schema, it.relation) for it in schema.tables.values())
+    tables = sql.SQL(", ").join(
+        sql.Identifier(table.schema, table.relation) for table in schema.tables.values()
+    )
     if schema.tables:
         try:
             source.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(tables))
         except psycopg.errors.LockNotAvailable as problem:
-            mend = "try again when the migration is done"
-            raise LabError(
-                "a source whose schema stays as it is", "others are changing it", mend
-            ) from problem
+            expected, seen = "a source whose schema stays as it is", "another session changes the schema"
+            raise LabError(expected, seen, "try again when the migration is done") from problem
     row = source.execute("SELECT pg_export_snapshot()").fetchone()
     return str(row[0]) if row else ""
 
@@ -138,32 +146,33 @@ def _held(source: Connection, schema: Schema) -> str:
 def refuse_filled(url: str) -> None:
     """Raise LabError unless a database is empty."""
     with connected(url) as target:
-        found = list(read_schema(target).tables)
-    if found:
-        mend = "give a new one: createdb NAME, or CREATE DATABASE name"
-        raise LabError(f"an empty database at {shown(url)}", f"tables {', '.join(found[:5])}", mend)
+        tables = list(read_schema(target).tables)
+    if tables:
+        next_step = "give a new one: createdb NAME, or CREATE DATABASE name"
+        raise LabError(f"an empty database at {shown(url)}", f"tables {', '.join(tables[:5])}", next_step)
 
 
 def _table(
-    source: Connection, target: Connection, table: str, schema: Schema, it: Reading, said: Progress
+    source: Connection, target: Connection, table: str, schema: Schema, reading: Reading, notify: Progress
 ) -> int:
+    """Copy the rows of one table and return their number."""
     own = schema.tables[table]
-    names = sql.SQL(", ").join(map(sql.Identifier, it.columns))
+    names = sql.SQL(", ").join(map(sql.Identifier, reading.columns))
     into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
         sql.Identifier(own.schema, own.relation), names
     )
-    out_of = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(it.query)
+    out_of = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(reading.query)
     done, step = 0, 0
     with source.cursor() as reader, target.cursor() as writer:
-        with reader.copy(out_of) as rows, writer.copy(into) as taken:
-            for block in _changed(blocks(rows), it.change):
-                taken.write(block)
+        with reader.copy(out_of) as rows, writer.copy(into) as sink:
+            for block in _changed(blocks(rows), reading.change):
+                sink.write(block)
                 done += len(block)
                 if done // STEP > step:
                     step = done // STEP
-                    said(f"{table}: {done // 10**6} MB")
+                    notify(f"{table}: {done // 10**6} MB")
         count = writer.rowcount
-    said(f"{table}: {count} rows")
+    notify(f"{table}: {count} rows")
     return count
 
 
@@ -180,7 +189,7 @@ def blocks(rows: Copy) -> Iterator[bytes]:
 
 
 def _changed(blocks: Iterable[bytes], change: Change | None) -> Iterator[bytes]:
-    """Change blocks in a thread beside the one that reads and writes, in their order."""
+    """Change blocks in a second thread while this one reads and writes, and yield them in their order."""
     if change is None:
         yield from blocks
         return
@@ -195,7 +204,7 @@ def _changed(blocks: Iterable[bytes], change: Change | None) -> Iterator[bytes]:
 
 
 def _finish(source: Connection, target: Connection, schema: Schema) -> None:
-    """Set the sequences to where they stand, and fill the views that keep rows."""
+    """Set the sequences to the source's last values, and fill the views that keep rows."""
     for place, name, last in source.execute("SELECT schemaname, sequencename, last_value FROM pg_sequences"):
         if last is not None:
             target.execute("SELECT setval(%s::regclass, %s)", [sql.Identifier(place, name).as_string(), last])
@@ -208,7 +217,7 @@ def _finish(source: Connection, target: Connection, schema: Schema) -> None:
 
 @contextmanager
 def _dropped_on_failure(url: str) -> Iterator[None]:
-    """Drop the target when the block fails, and say so."""
+    """Drop the target when the block fails, and add to the error that it was dropped."""
     try:
         yield
     except BaseException as problem:
@@ -219,8 +228,8 @@ def _dropped_on_failure(url: str) -> Iterator[None]:
         if isinstance(problem, LabError):
             raise LabError(problem.expected, problem.seen, f"{problem.next_step}; {words}") from problem
         if isinstance(problem, psycopg.Error):
-            mend = f"{words}; the source is as it was. Mend the cause and start again"
-            raise LabError("the copy goes through to its end", str(problem).strip(), mend) from problem
+            next_step = f"{words}; the source is as it was. Remove the cause and start again"
+            raise LabError("a copy that runs to its end", str(problem).strip(), next_step) from problem
         raise
 
 

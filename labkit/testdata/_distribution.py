@@ -1,4 +1,4 @@
-"""What PostgreSQL's own statistics say of each column, before and after."""
+"""PostgreSQL's own statistics of each column, before and after."""
 
 import math
 from collections.abc import Mapping
@@ -19,15 +19,19 @@ SELECT s.schemaname, s.tablename, s.attname, s.null_frac, s.avg_width,
  WHERE NOT s.inherited
 """
 NULLS, COMMON, DISTINCT, WIDTH, DEVIATIONS = 0.02, 0.05, 2.0, 1.5, 3
-"""From what on a difference is told: of shares, of counts and widths by a factor, of standard deviations."""
+"""Differences above these count as changes. NULLS and COMMON are differences of shares, and a share has to
+differ by DEVIATIONS standard deviations too. DISTINCT and WIDTH are factors."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of a column: estimates from a sample of its rows.
+    """Estimates of a column, which PostgreSQL makes from a sample of its rows.
 
-    nulls is the share of NULL among rows, width the mean in bytes, distinct the number of different values,
-    common the share of the rows that have the most common value, 0 when none is common.
+    nulls: share of NULL among the rows, from 0 to 1.
+    width: mean width of a value in bytes.
+    distinct: number of different values.
+    rows: number of rows.
+    common: share of the rows that have the most common value; 0 when no value is common.
     """
 
     nulls: float
@@ -46,49 +50,53 @@ class Distribution:
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What differs enough to be told, in words."""
+        """The statistics that differ enough to matter, in words."""
         before, after = self.before, self.after
-        told = {
+        # Of a subset fewer values are no change if their share of the rows is the same, and the other way
+        # round: a number of different values has changed if both have.
+        differences = {
             "NULL": self._differ(before.nulls, after.nulls, NULLS),
-            "different values": _apart(before.distinct, after.distinct, DISTINCT)
-            and _apart(before.distinct * after.rows, after.distinct * before.rows, DISTINCT),
+            "different values": _differ_by(before.distinct, after.distinct, DISTINCT)
+            and _differ_by(before.distinct * after.rows, after.distinct * before.rows, DISTINCT),
             "most common value": self._differ(before.common, after.common, COMMON),
-            "width": _apart(before.width, after.width, WIDTH),
+            "width": _differ_by(before.width, after.width, WIDTH),
         }
-        return tuple(what for what, differs in told.items() if differs)
+        return tuple(what for what, differs in differences.items() if differs)
 
     def _differ(self, before: float, after: float, most: float) -> bool:
-        """Tell whether two shares differ by more than most, and by more than a draw of so few rows does."""
+        """Return whether two shares differ by more than most, and by more than chance in so few rows."""
         deviation = math.sqrt(before * (1 - before) / max(self.after.rows, 1))
         return abs(before - after) > max(most, DEVIATIONS * deviation)
 
 
-def _apart(one: float, other: float, factor: float) -> bool:
+def _differ_by(one: float, other: float, factor: float) -> bool:
     low, high = sorted((one, other))
     return high > low * factor
 
 
 def distributions(source: str, target: str, schema: Schema) -> dict[str, Distribution]:
-    """Return by column, "table.column", its statistics in both databases; those without are left out.
+    """Return the statistics of each column, "table.column", in both databases; source and target are URLs.
 
-    PostgreSQL is told to bring them up to date, which writes no data. A role that may not do so gets a
-    warning, and the old ones count.
+    A column without statistics is left out. PostgreSQL updates the statistics first, which writes no data.
+    A role that may not update them gets a warning, and the old statistics count.
     """
     before, after = _statistics(source, schema), _statistics(target, schema)
     return {name: Distribution(before[name], after[name]) for name in before if name in after}
 
 
 def _statistics(url: str, schema: Schema) -> Mapping[str, Statistics]:
-    tables = sql.SQL(", ").join(sql.Identifier(it.schema, it.relation) for it in schema.tables.values())
+    tables = sql.SQL(", ").join(
+        sql.Identifier(table.schema, table.relation) for table in schema.tables.values()
+    )
     with connected(url) as connection:
         connection.autocommit = True  # the lock of ANALYZE is held to a transaction's end
         connection.execute(sql.SQL("ANALYZE {}").format(tables))
         rows = connection.execute(STATISTICS).fetchall()
-    order = [f"{table}.{column}" for table, it in schema.tables.items() for column in it.columns]
-    found = {
+    order = [f"{name}.{column}" for name, table in schema.tables.items() for column in table.columns]
+    statistics = {
         f"{name_of(place, table)}.{column}": Statistics(
             round(nulls, 4), width, int(distinct), int(rows), round(common, 4)
         )
         for place, table, column, nulls, width, distinct, rows, common in rows
     }
-    return {name: found[name] for name in order if name in found}
+    return {name: statistics[name] for name in order if name in statistics}

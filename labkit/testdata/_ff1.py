@@ -1,7 +1,12 @@
 """FF1, which encrypts decimal digits to as many decimal digits, one to one.
 
 Source: NIST SP 800-38G, "Recommendation for Block Cipher Modes of Operation: Methods for Format-Preserving
-Encryption", algorithm 7, with radix 10 and an empty tweak. Only FF1 is left of it: FF3 was withdrawn.
+Encryption", algorithm 7, with radix 10 and an empty tweak. FF1 is the method of it that remains: FF3 was
+withdrawn.
+
+Written by hand because it works on a whole column at once: each of the ten rounds is a few operations of
+numpy and one call of AES for thousands of values. The libraries for Python encrypt value by value, which
+would be the bottleneck of a copy: `tests/bench/bench_obscure.py` compares them. AES itself is cryptography's.
 """
 
 import math
@@ -13,7 +18,7 @@ from numpy.typing import NDArray
 
 ROUNDS = 10
 MOST = 18
-"""Up to here a half has nine digits, and a round's number fits into 64 bits."""
+"""The most digits: a half then has nine, and the numbers of a round fit into 64 bits."""
 
 LEAST = 2
 CHUNK = 4096
@@ -25,7 +30,8 @@ Numbers = NDArray[np.uint64]
 def ff1(key: bytes) -> Callable[[Numbers, int], Numbers]:
     """Return the permutation of numbers of n digits under a key of 16, 24 or 32 bytes.
 
-    It takes numbers below 10**n, as uint64, and n from 2 to 18; different n are different permutations.
+    The function that is returned takes numbers below 10**n, as uint64, and n from 2 to 18. Each n has a
+    permutation of its own. The function raises ValueError for another n.
     """
     aes = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - FF1 is made of bare AES
 
@@ -53,6 +59,8 @@ def _chunk(aes: Callable[[bytes], bytes], numbers: Numbers, digits: int) -> Numb
         blocks[:, 0] = start[0]
         blocks[:, 1] = b | np.uint64(i << (8 * width))
         blocks[:, 1] ^= start[1]
+        # Every second number: the standard takes d bytes of the encrypted block, which for up to nine digits
+        # are its first eight.
         encrypted = np.frombuffer(aes(blocks.tobytes()), dtype=">u8")[::2].astype(np.uint64)
         total = a + encrypted % modulus
         a, b = b, np.where(total < modulus, total, total - modulus)

@@ -1,4 +1,4 @@
-"""Generates a database that looks like production and is about nobody."""
+"""Generates a database that looks like production, with data about invented people."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,10 +19,16 @@ BEFORE, AFTER = "pharmacy.sql", "pharmacy-keys.sql"
 
 @dataclass(frozen=True)
 class Generated:
-    """What was made: rows by table, and the canaries: values of marked people, each of them nowhere else."""
+    """What was made.
+
+    rows: number of rows by table.
+    marked_values: names and e-mail addresses of a few marked customers, each of which no other customer has.
+        Whoever finds one outside of the generated database has found a leak.
+    seconds: how long it took.
+    """
 
     rows: Mapping[str, int]
-    canaries: Sequence[str]
+    marked_values: Sequence[str]
     seconds: float
 
 
@@ -32,14 +38,15 @@ def generate(
     """Fill an empty database with a pharmacy's data: for each customer two orders and half a prescription.
 
     url is libpq's. The same seed and number of customers give the same bytes. Memory does not grow with the
-    number. Nothing is there afterwards when it fails.
+    number of customers. When it fails, the database stays empty. progress gets a sentence for each step; None
+    reports nothing.
 
     :raises LabError: when the database cannot be reached, is not empty or fails, or customers is below 1.
     """
     if customers < 1:
         raise LabError("1 customer or more", str(customers), "generate(url, customers=1000)")
     refuse_filled(url)
-    said, started, pharmacy = progress or (lambda _: None), time.monotonic(), Pharmacy(seed, customers)
+    notify, started, pharmacy = progress or (lambda _: None), time.monotonic(), Pharmacy(seed, customers)
     rows: dict[str, int] = {}
     with _whole(url) as target:
         target.execute(_script(BEFORE))
@@ -47,22 +54,25 @@ def generate(
             for table, frame in pharmacy.block(number).items():
                 _copy(target, table, frame)
                 rows[table] = rows.get(table, 0) + len(frame)
-            said(f"{rows['customers']:,} of {customers:,} customers")
-        said("making keys and indexes")
+            notify(f"{rows['customers']:,} of {customers:,} customers")
+        notify("making keys and indexes")
         target.execute(_script(AFTER))
         target.execute("ANALYZE")
-    return Generated(rows, pharmacy.canaries(), round(time.monotonic() - started, 2))
+    return Generated(rows, pharmacy.marked_values(), round(time.monotonic() - started, 2))
 
 
 @contextmanager
 def _whole(url: str) -> Iterator[Connection]:
-    """Give a connection whose work is there as a whole or not at all; an error of the database says so."""
+    """Yield a connection whose work is written as a whole or not at all.
+
+    :raises LabError: when the database fails; nothing was written then.
+    """
     try:
         with connected(url) as target:
             yield target
     except psycopg.Error as problem:
-        mend = "nothing of it is there: mend the cause and start again"
-        raise LabError(f"a filled database at {shown(url)}", str(problem).strip(), mend) from problem
+        next_step = "nothing was written: remove the cause and start again"
+        raise LabError(f"a filled database at {shown(url)}", str(problem).strip(), next_step) from problem
 
 
 def _script(name: str) -> bytes:

@@ -14,23 +14,30 @@ from psycopg import sql
 from labkit.errors import LabError
 from labkit.testdata._change import Changer
 from labkit.testdata._copy import Connection, Progress, Reading, copy
+from labkit.testdata._generalize import generalized
 from labkit.testdata._policy import Policy, Rules
-from labkit.testdata._round import rounded
+from labkit.testdata._redact import Redactor, words_of
 from labkit.testdata._rule import Rule
 from labkit.testdata._schema import Schema, Table
-from labkit.testdata._scrub import Scrubber, words_of
 from labkit.testdata._subset import Subset, checked
 
 KEY_BYTES = 32
+ROW = "copied"
+"""The name of a table's rows in the query that reads them."""
+
 NAMING = {"name", "first name", "last name", "user name", "company", "address", "street", "city"}
 """Fakes whose columns hold words by which people are known."""
 
 
 @dataclass(frozen=True)
 class Obscured:
-    """What was done: rows by table, the policy's SHA-256 and the key's fingerprint (8 digits, not the key).
+    """What was done.
 
-    faker is the version of the library whose names were used, because these change from one to the next.
+    rows: number of rows by table.
+    policy_digest: SHA-256 of the policy's text, as hexadecimal digits.
+    key_fingerprint: eight hexadecimal digits by which two keys are compared; the key does not follow from it.
+    faker: version of the library whose names were used, because the names change from version to version.
+    seconds: how long the copy took.
     """
 
     rows: Mapping[str, int]
@@ -40,7 +47,7 @@ class Obscured:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON data, for the artifact database."""
+        """Return the fields as JSON data, for the artifact database."""
         return asdict(self)
 
 
@@ -52,32 +59,33 @@ def obscure(
     key: bytes | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Obscured:
-    """Copy a database into an empty one with every column changed by the rule of a policy.
+    """Copy a database into an empty one, and change every column by the rule of a policy.
 
-    source and target are libpq URLs. key is 32 secret bytes: the same key gives the same output, and lets
-    whoever has it find people again. None is a fresh key that is forgotten. The source is only read, in one
-    state. progress gets a sentence for each step.
+    source and target are libpq URLs. key is 32 secret bytes: the same key gives the same output, and whoever
+    has the key can find people again. None makes a fresh key and forgets it. The source is only read, in one
+    state. progress gets a sentence for each step; None reports nothing.
 
     :raises LabError: when the policy does not cover or fit the database, a value does not fit its rule, the
         target is not empty, or a connection is lost. A target that was begun is dropped.
     """
     if key is not None and policy.forget_key:
-        mend = "leave the key out, or take forget_key out of the policy"
-        raise LabError("no key, for the policy says forget_key = true", "a key", mend)
+        next_step = "leave the key out, or take forget_key out of the policy"
+        raise LabError("no key, because the policy says forget_key = true", "a key", next_step)
     if key is not None and len(key) != KEY_BYTES:
         raise LabError(
             f"a key of {KEY_BYTES} bytes", f"{len(key)} bytes", "make one: secrets.token_bytes(32)"
         )
-    key, said, started = key or secrets.token_bytes(KEY_BYTES), progress or (lambda _: None), time.monotonic()
+    key, started = key or secrets.token_bytes(KEY_BYTES), time.monotonic()
+    notify = progress or (lambda _: None)
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
         rules, subset = policy.resolve(schema), checked(reader, schema, policy.where)
-        scrubber = Scrubber(_known_words(reader, schema, rules, said))
+        redactor = Redactor(_known_words(reader, schema, rules, notify))
         return {
-            name: _reading(table, rules[name], subset, key, scrubber) for name, table in schema.tables.items()
+            name: _reading(table, rules[name], subset, key, redactor) for name, table in schema.tables.items()
         }
 
-    rows = copy(source, target, plan, said)
+    rows = copy(source, target, plan, notify)
     fingerprint = blake2b(key, digest_size=4, person=b"labkit print").hexdigest()
     faker = importlib.metadata.version("faker")
     return Obscured(rows, policy.digest, fingerprint, faker, round(time.monotonic() - started, 2))
@@ -88,16 +96,18 @@ def subset(
 ) -> dict[str, int]:
     """Copy some of a database's rows into an empty one, with all that they refer to; return rows by table.
 
-    where gives a condition in SQL for some of the tables. A row stays if its table's condition holds and each
-    row that it refers to stays. Nothing is obscured.
+    source and target are libpq URLs. where gives a condition in SQL for some of the tables. A row stays if
+    its table's condition holds and each row that it refers to stays. Nothing is obscured. progress gets a
+    sentence for each step; None reports nothing.
 
-    :raises LabError: as `obscure` does, and for tables in a cycle of references.
+    :raises LabError: when a condition or its table is wrong, the tables refer to each other in a cycle, the
+        target is not empty, or a connection is lost. A target that was begun is dropped.
     """
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
         cut = checked(reader, schema, where)
         return {
-            name: _reading(table, _all_kept(table), cut, bytes(KEY_BYTES), Scrubber(()))
+            name: _reading(table, _all_kept(table), cut, bytes(KEY_BYTES), Redactor(()))
             for name, table in schema.tables.items()
         }
 
@@ -108,15 +118,14 @@ def _all_kept(table: Table) -> dict[str, Rule]:
     return {column.name: Rule("keep") for column in table.columns.values() if not column.generated}
 
 
-def _reading(table: Table, rules: Mapping[str, Rule], cut: Subset, key: bytes, scrubber: Scrubber) -> Reading:
-    changer = Changer(table, rules, key, scrubber)
-    dropped = cut.dropped(table.name, "it")
-    told = [_expression(table, name, rule, dropped.get(name)) for name, rule in rules.items()]
+def _reading(table: Table, rules: Mapping[str, Rule], cut: Subset, key: bytes, redactor: Redactor) -> Reading:
+    changer = Changer(table, rules, key, redactor)
+    dropped = cut.dropped(table.name, ROW)
+    columns = [_expression(table, name, rule, dropped.get(name)) for name, rule in rules.items()]
     if changer.is_needed:
-        told += [sql.Identifier("it", name.removeprefix("by ")) for name in changer.columns[len(rules) :]]
-    query = sql.SQL("SELECT {} FROM {} AS it").format(
-        sql.SQL(", ").join(told),
-        sql.SQL(cut.source(table.name)),
+        columns += [sql.Identifier(ROW, name.removeprefix("by ")) for name in changer.columns[len(rules) :]]
+    query = sql.SQL("SELECT {} FROM {} AS {}").format(
+        sql.SQL(", ").join(columns), sql.SQL(cut.source(table.name)), sql.Identifier(ROW)
     )
     return Reading(query, tuple(rules), changer if changer.is_needed else None)
 
@@ -124,22 +133,22 @@ def _reading(table: Table, rules: Mapping[str, Rule], cut: Subset, key: bytes, s
 def _expression(table: Table, name: str, rule: Rule, kept: str | None) -> sql.Composable:
     """Return what is read for a column: itself, NULL, or what PostgreSQL makes less exact.
 
-    kept is when a reference is kept in a subset, as SQL; None is always.
+    kept is a condition in SQL under which a reference is kept in a subset; None keeps it always.
     """
-    column, kind = sql.Identifier("it", name), table.columns[name].type
+    column, kind = sql.Identifier(ROW, name), table.columns[name].type
     read: sql.Composable = column
     if rule.kind == "null":
         read = sql.SQL("NULL::{}").format(sql.SQL(kind))
-    elif rule.kind == "round" and rule.argument is not None:
-        read = rounded(column, kind, rule.argument)
+    elif rule.kind == "generalize" and rule.argument is not None:
+        read = generalized(column, kind, rule.argument)
     return sql.SQL("CASE WHEN {} THEN {} END").format(sql.SQL(kept), read) if kept else read
 
 
-def _known_words(source: Connection, schema: Schema, rules: Rules, said: Progress) -> set[str]:
-    """Return the words by which people are known, when there is free text to take them out of."""
-    if not any(rule.kind == "scrub" for columns in rules.values() for rule in columns.values()):
+def _known_words(source: Connection, schema: Schema, rules: Rules, notify: Progress) -> set[str]:
+    """Return the words by which people are known; none when there is no free text to redact."""
+    if not any(rule.kind == "redact" for columns in rules.values() for rule in columns.values()):
         return set()
-    said("gathering names and addresses to take out of free text")
+    notify("gathering names and addresses to redact in free text")
     words: set[str] = set()
     for table, columns in rules.items():
         for column, rule in columns.items():
@@ -152,10 +161,11 @@ def _words(source: Connection, table: Table, column: str) -> set[str]:
     query = sql.SQL("SELECT DISTINCT {} FROM {}").format(
         sql.Identifier(column), sql.Identifier(table.schema, table.relation)
     )
+    # A named cursor stays on the server: an ordinary one would load millions of names at once.
     with source.cursor(name="labkit_words") as cursor:
         cursor.itersize = 50_000
         cursor.execute(query)
-        found: set[str] = set()
+        words: set[str] = set()
         while rows := cursor.fetchmany(cursor.itersize):
-            found |= words_of(pl.Series([row[0] for row in rows], dtype=pl.String))
-        return found
+            words |= words_of(pl.Series([row[0] for row in rows], dtype=pl.String))
+        return words

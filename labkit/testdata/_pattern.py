@@ -28,14 +28,14 @@ class Pattern:
         return len(self._marked)
 
     def misfits(self, values: pl.Series) -> pl.Series:
-        """Return those values that are neither in this form, nor "", nor None."""
+        """Return the values that have another form; "" and None do not count."""
         fits = re.escape(self._form).replace(r"\#", "[0-9]")
         return values.filter(~values.str.contains(f"^(?:{fits})?$"))
 
     def read(self, values: pl.Series) -> Numbers | None:
         """Return the number that each value's marked digits make, 0 for "" and None.
 
-        None is returned for all when there is a misfit among them.
+        None means that a value has another form.
         """
         empty = values.is_null() | (values == "")
         if empty.any():
@@ -43,12 +43,13 @@ class Pattern:
             values = pl.select(pl.when(empty).then(nothing).otherwise(values)).to_series()
         if not (values.str.len_bytes() == len(self._bytes)).all():
             return None
-        table = np.frombuffer("".join(values.to_list()).encode(), dtype=np.uint8)
-        table = table.reshape(len(values), len(self._bytes))
+        joined = np.frombuffer("".join(values.to_list()).encode(), dtype=np.uint8)
+        table = joined.reshape(len(values), len(self._bytes))
         numbers, fits = np.zeros(len(values), dtype=np.uint64), True
         for place, byte in enumerate(self._bytes):
             column = table[:, place]
             if byte == MARK:
+                # Bytes below "0" wrap round to more than nine, so that one comparison finds all non-digits.
                 digit = column - ZERO
                 fits &= bool((digit <= NINE).all())
                 numbers = numbers * TEN + digit

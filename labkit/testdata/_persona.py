@@ -1,8 +1,8 @@
-"""Who a row is about, and the made-up person in their place: the same one wherever they turn up.
+"""The made-up person for each real one: the same persona wherever the real person appears.
 
-A persona is 60 bits of AES-CMAC over the value that tells who it is. Two of a million get the same one with a
-probability of about 4e-7. Names are drawn with the weights that Faker has them with, so that frequent ones
-stay frequent; addresses are made of independent parts, so that they do not run out.
+A persona is 60 bits of AES-CMAC over the value that identifies the real person. In a million people two get
+the same persona with a probability of about 4e-7. Names are drawn with Faker's weights, so that frequent
+names stay frequent. Addresses are made of independent parts, so that they do not run out.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,27 +23,30 @@ DRAWN = 1 << 16
 """Entries of a weighted table: the rarest name of Faker's has a weight of about one in 40,000."""
 
 MIX = np.uint64(0x9E3779B97F4A7C15)
-"""The odd number next to 2**64 / golden ratio: multiplying by it brings low bits into the high ones."""
+"""The odd number next to 2**64 / golden ratio: multiplying by it brings low bits into the high bits."""
 
 NAMED = np.uint64((1 << 32) - 1)
 """The bits from which first and last names are drawn."""
 
 SHORT = 60
-"""A column for fewer characters than this gets the short form of an e-mail address, which takes 25."""
+"""A column of fewer characters than this gets the short form of an e-mail address, which has 25."""
 
 
 class Personas:
-    """Made-up people under a key: `bits` tells who, `make` tells what they are called."""
+    """Made-up people under a key: `bits` gives the persona of each value, `make` its name or address."""
 
     def __init__(self, key: bytes, purpose: bytes = b"labkit persona") -> None:
         self._tags = cmac(blake2b(key=key, person=purpose, digest_size=32).digest())
 
     def bits(self, who: pl.Series) -> Bits:
-        """Return the 60 bits of each text; case and spaces around it do not count. None is as ""."""
+        """Return the 60 bits of each text, without regard to case and outer spaces; None counts as ""."""
         return self._tags(_plain(who.fill_null(""))) >> np.uint64(64 - BITS)
 
     def spelled(self, own: pl.Series, bits: Bits) -> Bits:
-        """Return bits that differ also where values differ in case or spaces alone; names stay the same."""
+        """Return bits that also differ where values differ in case or spaces alone.
+
+        bits are those of own. The part that names are drawn from stays the same: one person, two addresses.
+        """
         own = own.fill_null("")
         spelled = (own != _plain(own)).to_numpy()
         if not spelled.any():
@@ -53,7 +56,7 @@ class Personas:
 
     @staticmethod
     def make(kind: str, bits: Bits, width: int | None) -> pl.Series:
-        """Return a made-up value of a kind for each persona, cut to width characters; None is as it is."""
+        """Return a made-up value of a kind for each persona, cut to width characters; None does not cut."""
         if kind == "email" and width is not None and width < SHORT:
             return _text("p", _hexadecimal(bits), "@example.com")
         made = MAKERS[kind](bits)
@@ -66,7 +69,7 @@ def _plain(texts: pl.Series) -> pl.Series:
 
 @cache
 def weighted(which: str) -> pl.Series:
-    """Return a table of names in which each stands as often as its weight says."""
+    """Return a table of "first" or "last" names, in which each stands as often as its weight says."""
     weights: Mapping[str, float] = {"first": People.first_names, "last": People.last_names}[which]
     shares = np.cumsum(list(weights.values()))
     places = np.searchsorted(shares / shares[-1], np.arange(DRAWN) / DRAWN, side="right")
@@ -75,7 +78,7 @@ def weighted(which: str) -> pl.Series:
 
 @cache
 def _drawn(what: str) -> pl.Series:
-    """Return a table of 4,096 made-up things, the same for everyone."""
+    """Return a table of 4,096 made-up values, the same in each process and under each key."""
     faker = Faker("en_US", use_weighting=False)
     faker.seed_instance(1)
     return pl.Series([str(getattr(faker, what)()) for _ in range(1 << 12)])
@@ -101,7 +104,7 @@ def _words(which: str) -> pl.Series:
 
 @cache
 def _numbers(low: int, high: int, digits: int = 1) -> pl.Series:
-    """Return a table of numbers as text, of at least so many digits."""
+    """Return a table of the numbers from low to high as text, of at least so many digits."""
     return pl.Series([f"{number:0{digits}}" for number in range(low, high + 1)])
 
 
@@ -111,14 +114,14 @@ def _lower(which: str) -> pl.Series:
 
 
 def _hexadecimal(bits: Bits) -> pl.Series:
-    """Return the upper 48 bits as twelve digits: at a million people one in 600 runs meets two alike."""
+    """Return the upper 48 bits as twelve digits: of a million people two share them in one run of 600."""
     digits = np.frombuffer((bits >> np.uint64(12)).astype(">u8").tobytes().hex().encode(), dtype="S16")
     return pl.Series(digits).cast(pl.String).str.slice(4)
 
 
 def _text(*parts: pl.Series | str) -> pl.Series:
-    told: list[Any] = [pl.lit(part) if isinstance(part, str) else part for part in parts]
-    return pl.select(pl.concat_str(told)).to_series()
+    columns: list[Any] = [pl.lit(part) if isinstance(part, str) else part for part in parts]
+    return pl.select(pl.concat_str(columns)).to_series()
 
 
 def _first(bits: Bits, table: pl.Series) -> pl.Series:
@@ -134,7 +137,7 @@ def _name(bits: Bits) -> pl.Series:
 
 
 def _email(bits: Bits) -> pl.Series:
-    # RFC 2606 keeps example.com for nobody.
+    # RFC 2606 reserves example.com.
     first, last = _first(bits, _lower("first")), _last(bits, _lower("last"))
     return _text(first, ".", last, ".", _hexadecimal(bits), "@example.com")
 
@@ -162,7 +165,7 @@ def _address(bits: Bits) -> pl.Series:
 
 
 def _phone(bits: Bits) -> pl.Series:
-    # 555-0100 to 555-0199 are kept for fiction in every area of the North American Numbering Plan.
+    # 555-0100 to 555-0199 are reserved for fiction in every area of the North American Numbering Plan.
     return _text("(", _of(_numbers(201, 989), bits, 8), ") 555-01", _of(_numbers(0, 99, 2), bits, 9))
 
 

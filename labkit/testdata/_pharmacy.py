@@ -1,7 +1,7 @@
-"""The rows of a pharmacy that never was: people, orders, reviews and prescriptions, skewed as real ones are.
+"""The rows of an invented pharmacy: people, orders, reviews and prescriptions, skewed as real ones are.
 
-Everything of a block follows from the seed and the block's number. Mail addresses end in .test, which RFC
-2606 keeps for nobody.
+All rows of a block follow from the seed and the block's number. E-mail addresses end in .test, which RFC 2606
+reserves.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import polars as pl
 from faker import Faker
 from numpy.typing import NDArray
 
-from labkit.testdata._draw import CANARIES, Frame, Numbers, days, places, skewed, some, sometimes
+from labkit.testdata._draw import MARKED, Frame, Numbers, days, places, skewed, some, sometimes
 from labkit.testdata._ff1 import ff1
 from labkit.testdata._persona import weighted
 from labkit.testdata._trade import make_lines, make_orders, make_prescriptions, make_reviews
@@ -23,10 +23,10 @@ SIZE = 50_000
 
 DOMAINS = ("mail.test", "post.test", "inbox.test", "letters.test")
 LOCALES = ("de_DE", "fr_FR", "es_ES", "pl_PL", "tr_TR", "ja_JP")
-"""Where the names of one customer in twenty-five come from, so that letters beyond ASCII are there."""
+"""The locales of the names of one customer in twenty-five, so that the data has letters beyond ASCII."""
 
 AREAS, UNUSED = 898, 666
-"""Social security numbers begin with 001 to 899, but for 666."""
+"""Social security numbers begin with 001 to 899, but not with 666: 898 different areas."""
 
 
 class Pharmacy:
@@ -37,7 +37,7 @@ class Pharmacy:
         self._permuted = ff1(blake2b(str(seed).encode(), digest_size=16, person=b"labkit pharmacy").digest())
 
     def block(self, number: int) -> Mapping[str, Frame]:
-        """Return the rows of a block by table, in an order in which references are met."""
+        """Return the rows of a block by table; each table comes after those that it refers to."""
         random = np.random.default_rng([self._seed, number])
         start = number * SIZE
         ids = np.arange(start + 1, min(start + SIZE, self._customers) + 1)
@@ -54,9 +54,9 @@ class Pharmacy:
             "clinic.prescriptions": prescriptions,
         }
 
-    def canaries(self) -> list[str]:
-        """Return the marks of the marked customers, each once."""
-        return [mark for number in CANARIES if number <= self._customers for mark in _canary(number)]
+    def marked_values(self) -> list[str]:
+        """Return the names and e-mail addresses of the marked customers."""
+        return [value for number in MARKED if number <= self._customers for value in _marked(number)]
 
     def _people(self, random: np.random.Generator, ids: Numbers) -> Frame:
         n = len(ids)
@@ -84,16 +84,18 @@ class Pharmacy:
                 "preferences": sometimes(random, _preferences(random, phone), 0.3, None),
             }
         )
-        return _marked(frame)
+        return _with_marked(frame)
 
     def _ssns(self, ids: Numbers) -> pl.Series:
         """Return different numbers that could have been issued: no area 000, 666 or 900 to 999."""
         area, rest = ids % AREAS + 1, ids // AREAS
-        area += area >= UNUSED  # numbers that could be issued walk to numbers that could be, each to its own
-        found = self._permuted((area * 10**6 + rest).astype(np.uint64), 9)
-        while (wrong := _unissued(found)).any():
-            found[wrong] = self._permuted(found[wrong], 9)
-        text = pl.Series(found).cast(pl.String).str.zfill(9)
+        area += area >= UNUSED
+        # Cycle walking: a number that could not have been issued is permuted again. All start as numbers that
+        # could have been, so that each walk ends, and at a number of its own.
+        numbers = self._permuted((area * 10**6 + rest).astype(np.uint64), 9)
+        while (wrong := _unissued(numbers)).any():
+            numbers[wrong] = self._permuted(numbers[wrong], 9)
+        text = pl.Series(numbers).cast(pl.String).str.zfill(9)
         return text.str.slice(0, 3) + "-" + text.str.slice(3, 2) + "-" + text.str.slice(5)
 
 
@@ -149,13 +151,13 @@ def _earlier(random: np.random.Generator, ids: Numbers) -> pl.Series:
     return pl.Series(chosen).set(pl.Series(ids == lowest), None)
 
 
-def _canary(number: int) -> tuple[str, str]:
-    """Return the name and the address of a marked customer."""
-    return f"Quilla Canary-{number}", f"quilla{number}@canary.test"
+def _marked(number: int) -> tuple[str, str]:
+    """Return the name and the e-mail address of a marked customer."""
+    return f"Quilla Marked-{number}", f"quilla{number}@marked.test"
 
 
-def _marked(people: Frame) -> Frame:
+def _with_marked(people: Frame) -> Frame:
     for place in places(people["id"].to_numpy()):
-        name, email = _canary(int(people["id"][place]))
+        name, email = _marked(int(people["id"][place]))
         people[place, "name"], people[place, "email"] = name, email
     return people

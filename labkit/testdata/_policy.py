@@ -1,4 +1,4 @@
-"""A policy: one rule for every column, written in TOML. What is not named may not leave."""
+"""A policy: one rule for every column, written in TOML. A column without a rule may not leave."""
 
 import difflib
 import tomllib
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from labkit.errors import LabError
-from labkit.testdata._rule import WITH_ARGUMENT, Rule, misfit, read_rule
+from labkit.testdata._rule import PLAIN, WITH_ARGUMENT, Rule, misfit, read_rule
 from labkit.testdata._safe_harbor import safe_harbor
 from labkit.testdata._schema import ForeignKey, Schema, Table
 from labkit.testdata._suggest import suggest
@@ -17,7 +17,7 @@ from labkit.testdata._survey import Survey
 
 SUBSET, FORGET = "subset", "forget_key"
 INLINE = 200
-"""A text longer than this, or of several lines, is a policy; else it is the path of one."""
+"""A string longer than this, or of several lines, is a policy's text; a shorter one is a path."""
 
 Rules = Mapping[str, Mapping[str, Rule]]
 """By table, then by column."""
@@ -25,10 +25,10 @@ Rules = Mapping[str, Mapping[str, Rule]]
 
 @dataclass(frozen=True)
 class Policy:
-    """Rules by table and column as they are written, and which rows are taken: a condition in SQL by table.
+    """Rules by table and column as they are written, and a condition in SQL by table for the rows to copy.
 
-    A column of a foreign key has the rule of what it refers to, and need not be written. forget_key tells
-    that the policy is for a key that nobody keeps.
+    A column of a foreign key has the rule of the column that it refers to, and need not be written.
+    forget_key means that `obscure` takes no key: it makes one and forgets it.
     """
 
     rules: Rules
@@ -40,15 +40,15 @@ class Policy:
     def load(cls, source: Path | str) -> Self:
         """Read a policy from a file, or from its text.
 
-        :raises LabError: for what is no TOML or no rule, naming the place.
+        :raises LabError: when the text is not TOML or has something that is not a rule; it names the place.
         """
         text = _text(source)
         try:
             tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as problem:
-            twice = "two rules for one" in str(problem) or "overwrite" in str(problem)
-            mend = "take one of the two rules out" if twice else "correct the policy there"
-            raise LabError("a policy in TOML, one rule a column", str(problem), mend) from problem
+            twice = "overwrite" in str(problem)  # tomllib's word for a key that stands there twice
+            next_step = "take one of the two rules out" if twice else "correct the policy at that place"
+            raise LabError("a policy in TOML, one rule a column", str(problem), next_step) from problem
         forget_key = tables.pop(FORGET) is True if isinstance(tables.get(FORGET), bool) else False
         where = tables.pop(SUBSET, {})
         for name, value in [*tables.items(), *((f"{SUBSET}.{name}", {}) for name in where)]:
@@ -66,10 +66,10 @@ class Policy:
 
     @classmethod
     def safe_harbor(cls, survey: Survey) -> Self:
-        """Return a policy in the way of HIPAA's Safe Harbor (45 CFR 164.514(b)(2)) for a database's survey.
+        """Return a policy that follows HIPAA's Safe Harbor (45 CFR 164.514(b)(2)) for a database's survey.
 
-        No rule of it can be turned back, and the key is forgotten. It is as good as the survey's look at the
-        columns: read it. An age in years, or a picture of a face, is not recognised.
+        No rule of the policy can be reversed, and the key is forgotten. The policy is only as good as the
+        survey, so read it: the survey does not recognise an age in years, or a picture of a face.
         """
         return cls.load(safe_harbor(survey))
 
@@ -81,12 +81,13 @@ class Policy:
     def resolve(self, schema: Schema) -> dict[str, dict[str, Rule]]:
         """Return the rule of every column that is copied, by table.
 
-        :raises LabError: when a rule is for nothing, misfits, breaks a key, or a column has none.
+        :raises LabError: when a column has no rule, or a rule names no column of the database, does not fit
+            its column, or makes values of a key equal.
         """
         self._refuse_unknown(schema)
         whole = {table.name: self._of_table(schema, table) for table in schema.tables.values()}
         if missing := [
-            (table, name) for table, rules in whole.items() for name, it in rules.items() if not it
+            (table, name) for table, rules in whole.items() for name, rule in rules.items() if not rule
         ]:
             raise _missing(schema, missing)
         resolved = {
@@ -100,26 +101,30 @@ class Policy:
     def _refuse_unknown(self, schema: Schema) -> None:
         for name in [*self.rules, *self.where]:
             if name not in schema.tables:
-                near = [it for it in schema.tables if it.startswith(f"{name}.")]
-                mend = f'write ["{near[0]}"], with quotes' if near else _nearest(name, list(schema.tables))
-                raise LabError(f"tables of the database: {', '.join(schema.tables)}", f"[{name}]", mend)
+                known = list(schema.tables)
+                near = [table for table in known if table.startswith(f"{name}.")]
+                next_step = f'write ["{near[0]}"], with quotes' if near else _nearest(name, known)
+                raise LabError(f"tables of the database: {', '.join(known)}", f"[{name}]", next_step)
         for name, rules in self.rules.items():
             columns = schema.tables[name].columns
             for column, rule in rules.items():
                 if column not in columns or columns[column].generated:
                     seen = f"{name}.{column}" + (", which is computed" if column in columns else "")
-                    known = ", ".join(it.name for it in columns.values() if not it.generated)
-                    raise LabError(f"columns of {name}: {known}", seen, _nearest(column, list(columns)))
+                    copied = ", ".join(own.name for own in columns.values() if not own.generated)
+                    raise LabError(f"columns of {name}: {copied}", seen, _nearest(column, list(columns)))
                 if rule.by is not None and rule.by not in columns:
-                    mend = _nearest(rule.by, list(columns))
-                    raise LabError(f"{name}.{column}: by = a column of {name}", repr(rule.by), mend)
+                    next_step = _nearest(rule.by, list(columns))
+                    raise LabError(f"{name}.{column}: by = a column of {name}", repr(rule.by), next_step)
 
     def _of_table(self, schema: Schema, table: Table) -> dict[str, Rule | None]:
         copied = [column.name for column in table.columns.values() if not column.generated]
         return {column: self._of_column(schema, table.name, column, ()) for column in copied}
 
     def _of_column(self, schema: Schema, table: str, column: str, seen: tuple[str, ...]) -> Rule | None:
-        """Return a column's rule: that of what it refers to, else its own."""
+        """Return a column's rule: that of the column that it refers to, else its own; None without either.
+
+        seen are the columns on the way here, so that a cycle of references ends.
+        """
         own = self.rules.get(table, {}).get(column)
         for key, to in _references(schema, table, column):
             if f"{key.to}.{to}" in seen or (key.to, to) == (table, column):
@@ -137,9 +142,14 @@ class Policy:
 def _refuse_nested(table: str, columns: Mapping[str, object]) -> None:
     """Raise LabError for [schema.table], which TOML takes for a table inside of a table."""
     for name, inner in columns.items():
-        if isinstance(inner, Mapping) and inner and not set(inner) & set(WITH_ARGUMENT):
-            seen, mend = f"[{table}.{name}]", f'write ["{table}.{name}"], with quotes'
-            raise LabError("a table of another schema in quotes", seen, mend)
+        if not isinstance(inner, Mapping) or set(inner) & set(WITH_ARGUMENT):
+            continue
+        # A misspelt rule, such as {rnd = 100}, is a table inside of a table too, but holds no rules.
+        if any(
+            isinstance(rule, Mapping) or (isinstance(rule, str) and rule in PLAIN) for rule in inner.values()
+        ):
+            seen, next_step = f"[{table}.{name}]", f'write ["{table}.{name}"], with quotes'
+            raise LabError("a table of another schema in quotes", seen, next_step)
 
 
 def _references(schema: Schema, table: str, column: str) -> Iterator[tuple[ForeignKey, str]]:
@@ -155,8 +165,8 @@ def _text(source: Path | str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as problem:
-        mend = "labkit data survey URL > policy.toml writes a first one"
-        raise LabError(f"a policy in {path.name}", str(problem), mend) from problem
+        next_step = "write a first policy: labkit data survey URL > policy.toml"
+        raise LabError(f"a policy in {path.name}", str(problem), next_step) from problem
 
 
 def _missing(schema: Schema, missing: list[tuple[str, str]]) -> LabError:
@@ -174,15 +184,17 @@ def _missing(schema: Schema, missing: list[tuple[str, str]]) -> LabError:
 def _check(table: Table, rules: Mapping[str, Rule]) -> None:
     for column, rule in rules.items():
         if why := misfit(rule, table.columns[column]):
-            mend = f"choose another rule for {table.name}.{column}"
-            raise LabError(f"a rule that fits {table.name}.{column}", why, mend)
+            next_step = f"choose another rule for {table.name}.{column}"
+            raise LabError(f"a rule that fits {table.name}.{column}", why, next_step)
     unique = [key for key in table.unique if all(column in rules for column in key)]
     for key in unique:
-        if not any(set(it) <= set(key) and all(rules[column].is_unique for column in it) for it in unique):
+        # One unique key within a wider one is enough: then the wider one is unique, whatever its other rules.
+        if not any(set(part) <= set(key) and all(rules[name].is_unique for name in part) for part in unique):
             column = next(column for column in key if not rules[column].is_unique)
-            mend = f"use code, digits or fake = email for {table.name}.{column}"
+            next_step = f"use pseudonymize, format_preserving or fake = email for {table.name}.{column}"
             expected = f"different values in {table.name} ({', '.join(key)}), which is unique"
-            raise LabError(expected, f"{column} = {rules[column].toml()} makes equal ones", mend)
+            seen = f"{column} = {rules[column].toml()}, which can make equal values"
+            raise LabError(expected, seen, next_step)
 
 
 def _check_references(schema: Schema, rules: Rules) -> None:
@@ -190,7 +202,7 @@ def _check_references(schema: Schema, rules: Rules) -> None:
         for column, to in zip(key.columns, key.to_columns, strict=True):
             rule = rules[key.to].get(to)
             if rule and rule.by:
-                expected = f"{key.to}.{to} by its own value, for {key.table}.{column} refers to it"
+                expected = f"a rule for {key.to}.{to} without by, because {key.table}.{column} refers to it"
                 raise LabError(expected, rule.toml(), f'take by = "{rule.by}" out of it')
 
 

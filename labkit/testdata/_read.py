@@ -1,4 +1,4 @@
-"""Reads columns of a table as polars frames of texts, and says when two texts are the same."""
+"""Reads columns of a table as polars frames of texts, and normalizes texts to compare them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from labkit.testdata._copy import blocks
 from labkit.testdata._schema import Table
 
 KEY = "key"
-"""What the rows of a table are told apart by: its primary key, as one text."""
+"""The column that identifies a row: the table's primary key, as one text."""
 
-APART = r"[^\w@]|_"
-"""What does not count: all but letters, digits and the sign of e-mail."""
+IGNORED = r"[^\w@]|_"
+"""What does not count in a comparison: all but letters, digits and the sign of e-mail."""
 
 # Telephone numbers are written with and without their country, and with an extension.
 EXTENSION = r"^(\d{7,})x\d+$"
@@ -40,22 +40,25 @@ def frames(
             yield pl.read_csv(block, has_header=False, schema=schema)
 
 
-def same(texts: pl.Series) -> pl.Series:
-    """Return what is the same for texts that say the same: no case, no spaces, no punctuation.
+def normalized(texts: pl.Series) -> pl.Series:
+    """Return texts in lower case, without spaces and punctuation, so that equal ones mean the same.
 
-    Of a telephone number the last ten digits are left, without an extension. None for what is then empty.
+    Of a telephone number the last ten digits are left, without an extension. None stands for what is empty.
     """
-    plain = national(texts.str.to_lowercase().str.replace_all(APART, ""))
+    plain = national(texts.str.to_lowercase().str.replace_all(IGNORED, ""))
     return plain.set(plain == "", None)
 
 
 def national(plain: pl.Series) -> pl.Series:
-    """Return texts without spaces and punctuation, of telephone numbers the last ten digits alone."""
+    """Return texts as they are, but of telephone numbers the last ten digits alone.
+
+    The texts have no spaces and no punctuation.
+    """
     within = plain.str.replace(EXTENSION, "$1")
     abroad = within.str.contains(ABROAD).fill_null(value=False)
     return within.zip_with(~abroad, within.str.tail(NATIONAL)) if abroad.any() else within
 
 
 def hashed(texts: pl.Series) -> pl.Series:
-    """Return a number of 64 bits for each text, the same within this process only. None stays None."""
+    """Return a number of 64 bits for each text, comparable within this process only. None stays None."""
     return texts.hash().set(texts.is_null(), None)

@@ -1,4 +1,4 @@
-"""Writes what a test database is, and what its audit found, into the artifact database."""
+"""Records a test database and its audit in the artifact database."""
 
 import importlib.metadata
 
@@ -11,10 +11,10 @@ from labkit.testdata._report import Audit
 
 
 def record(artifacts: ArtifactDatabase, target: str, report: Audit, made: Obscured | None = None) -> Fact:
-    """Append a fact about a test database: the digest of its state, the policy, the report; return it.
+    """Append a fact about a test database and return it: the digest of its state, the policy, the report.
 
-    target is its libpq URL. made is what `obscure` returned, with the fingerprint of the key; None when it
-    was made otherwise. Neither the key nor a value of the data is written.
+    target is its libpq URL. made is what `obscure` returned, with the fingerprint of the key; None when the
+    database was made in another way. Neither the key nor a value of the data is written.
 
     :raises LabError: when the database cannot be reached.
     """
@@ -23,7 +23,7 @@ def record(artifacts: ArtifactDatabase, target: str, report: Audit, made: Obscur
     with connected(target) as connection:
         subject = Subject(f"test-database/{conninfo_to_dict(target)['dbname']}", fingerprint(connection))
     tools = ("pipeline-labkit", "faker") if made else ("pipeline-labkit",)
-    references = [Reference("tool", f"pkg:pypi/{it}@{importlib.metadata.version(it)}") for it in tools]
+    references = [Reference("tool", f"pkg:pypi/{name}@{importlib.metadata.version(name)}") for name in tools]
     if report.policy_digest:
         references.append(Reference("config", "policy", report.policy_digest))
     obscured = made.to_json() if made else None

@@ -1,4 +1,4 @@
-"""What an audit looks at: which columns name a person, describe one, tell a secret, or are text."""
+"""What an audit examines: which columns name a person, describe one, are sensitive, or hold text."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,9 @@ from labkit.testdata._suggest import suggest
 
 NAMES = {"name", "first name", "last name"}
 DIRECT = NAMES | {"email", "user name", "phone", "address", "street", "url", "ip"}
-CHANGED = {"fake", "digits", "never", "code", "shift", "null"}
+"""Fakes for what identifies a person by itself."""
+
+CHANGED = {"fake", "format_preserving", "unissued", "pseudonymize", "date_shift", "null"}
 """Kinds of rules after which no row may have its own value any more."""
 
 DESCRIBES = r"born|birth|dob|age|sex|gender|zip|post_?code|postal|city|town|state|region|county|country|job"
@@ -23,34 +25,37 @@ UNSEARCHED = {"boolean", "bytea"}
 
 @dataclass(frozen=True)
 class Roles:
-    """Columns by table and what is to be checked of them.
+    """Columns by table, and what the audit checks in them.
 
-    changed: none of its own values may be left, by the rule that says so. direct: names a person by itself.
-    texts: could hold anything, and is searched. free: those of them that are written by people.
-    people is the table that is about persons, None when there is none; describing are its columns that an
-    outsider knows; sensitive are columns, by table, that nobody should learn of a person. matched tells of
-    a table whether its rows have their primary key still, None when no policy says so.
+    changed: columns that may keep none of their own values, with the rule that demands it.
+    direct_identifiers: columns that name a person by themselves.
+    texts: columns that can hold anything, and are searched.
+    free: those of them that people write.
+    people: the table that is about persons; None when there is none.
+    quasi_identifiers: columns of that table that an outsider knows.
+    sensitive: columns that nobody should learn of a person.
+    matched: whether the rows of a table still have their primary key; None when no policy tells.
     """
 
     changed: Rules
-    direct: Mapping[str, list[str]]
+    direct_identifiers: Mapping[str, list[str]]
     texts: Mapping[str, list[str]]
     free: Mapping[str, list[str]]
     people: str | None
-    describing: list[str]
+    quasi_identifiers: list[str]
     sensitive: Mapping[str, list[str]]
     matched: Mapping[str, bool | None]
 
 
 def roles_of(schema: Schema, policy: Policy | None) -> Roles:
-    """Judge every column by its name and type and by the policy; None judges by the names alone.
+    """Judge every column by its name, its type and the policy; None judges by name and type alone.
 
-    A policy cannot talk a name or an address away: of a table that is about persons, what by its name is
-    such a thing counts as one that should have changed, whatever the policy says.
+    A policy cannot exempt a name or an address. In a table about persons, a column whose name suggests a
+    direct identifier has to change, whatever the policy says.
     """
-    told = {name: _suggested(table) for name, table in schema.tables.items()}
-    rules: Rules = policy.resolve(schema) if policy else told
-    direct = {name: _direct(rules) for name, rules in told.items()}
+    suggested = {name: _suggested(table) for name, table in schema.tables.items()}
+    rules: Rules = policy.resolve(schema) if policy else suggested
+    direct = {name: _direct_identifiers(columns) for name, columns in suggested.items()}
     people = _people(schema, direct)
     changed = {
         name: {
@@ -65,34 +70,42 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
         for name, table in schema.tables.items()
     }
     free = {
-        name: [it for it in columns if "scrub" in {rules[name][it].kind, told[name][it].kind}]
+        name: [
+            column
+            for column in columns
+            if "redact" in {rules[name][column].kind, suggested[name][column].kind}
+        ]
         for name, columns in texts.items()
     }
-    describing = [
-        it.name for it in (schema.tables[people].columns.values() if people else ()) if _says(DESCRIBES, it)
-    ]
+    of_people = schema.tables[people].columns.values() if people else ()
+    quasi = [column.name for column in of_people if _suggests(DESCRIBES, column)]
     matched = {
-        name: all(rules[name][it].kind == "keep" for it in table.primary_key) if policy else None
+        name: all(rules[name][column].kind == "keep" for column in table.primary_key) if policy else None
         for name, table in schema.tables.items()
     }
-    return Roles(changed, direct, texts, free, people, describing, _sensitive(schema, people), matched)
+    return Roles(changed, direct, texts, free, people, quasi, _sensitive(schema, people), matched)
 
 
 def _suggested(table: Table) -> dict[str, Rule]:
-    return {it.name: suggest(it)[0] for it in table.columns.values() if not it.generated}
+    return {column.name: suggest(column)[0] for column in table.columns.values() if not column.generated}
 
 
-def _direct(rules: Mapping[str, Rule]) -> list[str]:
+def _direct_identifiers(rules: Mapping[str, Rule]) -> list[str]:
     """Return the columns that name a person; a name alone may be that of a product."""
-    found = [it for it, rule in rules.items() if rule.kind == "digits" or rule.argument in DIRECT]
-    return found if any(rules[it].argument not in NAMES for it in found) else []
+    columns = [
+        column
+        for column, rule in rules.items()
+        if rule.kind == "format_preserving" or rule.argument in DIRECT
+    ]
+    return columns if any(rules[column].argument not in NAMES for column in columns) else []
 
 
 def _people(schema: Schema, direct: Mapping[str, list[str]]) -> str | None:
-    """Return the table that says most about persons, without pointing to another that is about them."""
+    """Return the table with the most columns that name or describe persons; None when no column names one."""
 
     def weight(name: str) -> tuple[int, int]:
-        return len(direct[name]), sum(_says(DESCRIBES, it) for it in schema.tables[name].columns.values())
+        columns = schema.tables[name].columns.values()
+        return len(direct[name]), sum(_suggests(DESCRIBES, column) for column in columns)
 
     best = max(schema.tables, key=weight, default=None)
     return best if best and direct[best] else None
@@ -102,13 +115,13 @@ def _texts(
     table: Table, rules: Mapping[str, Rule], changed: Mapping[str, Rule], *, any_rule: bool
 ) -> list[str]:
     return [
-        it.name
-        for it in table.columns.values()
-        if it.name in rules
-        and it.name not in changed
-        and (any_rule or rules[it.name].kind in {"keep", "scrub"})
-        and family(it.type) in {TEXT, JSON, OTHER}
-        and it.type not in UNSEARCHED
+        column.name
+        for column in table.columns.values()
+        if column.name in rules
+        and column.name not in changed
+        and (any_rule or rules[column.name].kind in {"keep", "redact"})
+        and family(column.type) in {TEXT, JSON, OTHER}
+        and column.type not in UNSEARCHED
     ]
 
 
@@ -117,17 +130,18 @@ def _sensitive(schema: Schema, people: str | None) -> dict[str, list[str]]:
     near = [people] if people else []
     near += [key.table for key in schema.foreign_keys if key.to == people and key.table != people]
     kinds = {TEXT, INTEGER}
-    found = {
+    sensitive = {
         name: [
-            it.name
-            for it in schema.tables[name].columns.values()
-            if family(it.type) in kinds and _says(SENSITIVE, it)
+            column.name
+            for column in schema.tables[name].columns.values()
+            if family(column.type) in kinds and _suggests(SENSITIVE, column)
         ]
         for name in dict.fromkeys(near)
     }
-    return {name: columns for name, columns in found.items() if columns}
+    return {name: columns for name, columns in sensitive.items() if columns}
 
 
-def _says(words: str, column: Column) -> bool:
+def _suggests(words: str, column: Column) -> bool:
+    """Return whether a column's name has one of the words, at its start or after an underscore."""
     parts = rf"(^|_)({words})"
     return bool(re.search(parts, column.name.lower())) and family(column.type) != JSON

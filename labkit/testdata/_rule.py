@@ -12,41 +12,41 @@ from labkit.testdata._schema import Column
 PLAIN = {
     "keep": "the value stays",
     "null": "the value is taken out",
-    "scrub": "free text: what identifies someone is taken out of it",
-    "code": "another value instead, unique and without a meaning",
+    "redact": "free text: what identifies a person is replaced by [removed]",
+    "pseudonymize": "a code instead of the value: unique, and without a meaning",
 }
 WITH_ARGUMENT = {
     "fake": "a made-up value of a kind",
-    "digits": "the digits marked # become others, one to one",
-    "never": "the digits marked # become others, in numbers that are given to nobody",
-    "shift": "a date moves by up to so many days, the same for the same person",
-    "round": "less exact: a date to its year, a number to a multiple, a postcode to three digits",
+    "format_preserving": "the digits marked # are encrypted to other digits, one to one",
+    "unissued": "the digits marked # are replaced, in a form of numbers that no authority issues",
+    "date_shift": "a date moves by up to so many days, the same for the same person",
+    "generalize": "less exact: a date to its year, a number to a multiple, a postcode to three digits",
 }
 FAKES = (
     "name", "first name", "last name", "email", "user name", "phone", "address", "street", "city", "postcode",
     "company", "url", "ip",
 )  # fmt: skip
-ROUNDINGS = ("year", "month", "birth year", "postcode")
-"""birth year: the year, but none of more than 90 years ago, for there are few so old."""
+GENERALIZATIONS = ("year", "month", "birth year", "postcode")
+"""birth year is the year, but all people over 90 share one: they are so few that the year would name them."""
 
 
 TEXT, INTEGER, NUMBER, DATE, UUID, JSON, OTHER = "text", "integer", "number", "date", "uuid", "json", "other"
 FITS = {
     "keep": {TEXT, INTEGER, NUMBER, DATE, UUID, JSON, OTHER},
     "null": {TEXT, INTEGER, NUMBER, DATE, UUID, JSON, OTHER},
-    "scrub": {TEXT},
-    "code": {TEXT, INTEGER, UUID},
+    "redact": {TEXT},
+    "pseudonymize": {TEXT, INTEGER, UUID},
     "fake": {TEXT},
-    "digits": {TEXT},
-    "never": {TEXT},
-    "shift": {DATE},
-    "round": {TEXT, INTEGER, NUMBER, DATE},
+    "format_preserving": {TEXT},
+    "unissued": {TEXT},
+    "date_shift": {DATE},
+    "generalize": {TEXT, INTEGER, NUMBER, DATE},
 }
-UNIQUE = {"keep", "null", "code", "digits"}
-"""Rules that leave no two values the same that were not; of the fakes, `email` and `user name` do so too."""
+UNIQUE = {"keep", "null", "pseudonymize", "format_preserving"}
+"""Rules that keep different values different; of the fakes, `email` and `user name` do so too."""
 
-LEAST_WIDTH = {"email": 25, "user name": 28, "url": 33, "code": 16}
-"""How many characters what has to stay whole takes."""
+LEAST_WIDTH = {"email": 25, "user name": 28, "url": 33, "pseudonymize": 16}
+"""The number of characters that a value of this kind needs: cut shorter, two values could become equal."""
 
 FAMILIES = {
     TEXT: r"text|character varying.*|character\(.*|character|citext|name",
@@ -60,10 +60,10 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Rule:
-    """What happens to a column: its kind, the kind's argument, and by whom.
+    """What happens to a column: the kind of rule, its argument, and the column that identifies the person.
 
     argument is a text ("name", "###-##-####", "year"), a number (days, a multiple), or None for a plain kind.
-    by names the column whose value tells which person a row is about; None is the column's own value.
+    by names the column whose value identifies the person of a row; None means the column's own value.
     """
 
     kind: str
@@ -72,7 +72,7 @@ class Rule:
 
     @property
     def is_unique(self) -> bool:
-        """Tell whether different values stay different."""
+        """Return whether different values stay different."""
         return self.kind in UNIQUE or (
             self.kind == "fake" and self.argument in {"email", "user name"} and self.by is None
         )
@@ -87,9 +87,9 @@ class Rule:
 
 
 def width(column_type: str) -> int | None:
-    """Return how many characters a type takes; None is any number."""
-    found = re.search(r"\((\d+)\)$", column_type) if family(column_type) == TEXT else None
-    return int(found[1]) if found else (1 if column_type == "character" else None)
+    """Return how many characters a type takes; None means that there is no limit."""
+    length = re.search(r"\((\d+)\)$", column_type) if family(column_type) == TEXT else None
+    return int(length[1]) if length else (1 if column_type == "character" else None)
 
 
 def family(column_type: str) -> str:
@@ -98,9 +98,9 @@ def family(column_type: str) -> str:
 
 
 def read_rule(place: str, written: object) -> Rule:
-    """Return the rule that is written for a column; place names it: "customers.email".
+    """Return the rule that is written for a column; place names the column: "customers.email".
 
-    :raises LabError: for what is no rule.
+    :raises LabError: when what is written is not a rule.
     """
     if isinstance(written, str):
         if written not in PLAIN:
@@ -118,17 +118,18 @@ def read_rule(place: str, written: object) -> Rule:
 
 
 def _check_argument(place: str, kind: str, argument: Any) -> None:  # noqa: ANN401 - what TOML holds
+    # type() instead of isinstance: in Python true is an int, and `date_shift = true` is a mistake.
     expected = {
         "fake": (argument in FAKES, f"fake = one of {', '.join(FAKES)}"),
-        "digits": (
+        "format_preserving": (
             _is_pattern(argument),
-            f"digits = a pattern with {LEAST} to {MOST} #, such as ###-##-####",
+            f"format_preserving = a pattern with {LEAST} to {MOST} #, such as ###-##-####",
         ),
-        "never": (_is_pattern(argument), "never = a pattern with # for digits, such as 9##-##-####"),
-        "shift": (type(argument) is int and argument > 0, "shift = a number of days, 1 or more"),
-        "round": (
-            argument in ROUNDINGS or (type(argument) is int and argument > 1),
-            f"round = one of {', '.join(ROUNDINGS)}, or a number above 1",
+        "unissued": (_is_pattern(argument), "unissued = a pattern with # for digits, such as 9##-##-####"),
+        "date_shift": (type(argument) is int and argument > 0, "date_shift = a number of days, 1 or more"),
+        "generalize": (
+            argument in GENERALIZATIONS or (type(argument) is int and argument > 1),
+            f"generalize = one of {', '.join(GENERALIZATIONS)}, or a number above 1",
         ),
     }
     holds, words = expected[kind]
@@ -136,7 +137,7 @@ def _check_argument(place: str, kind: str, argument: Any) -> None:  # noqa: ANN4
         raise LabError(f"{place}: {words}", repr(argument), f"correct {place} in the policy")
 
 
-def _is_pattern(argument: Any) -> bool:  # noqa: ANN401 - as above
+def _is_pattern(argument: Any) -> bool:  # noqa: ANN401 - what TOML holds
     return isinstance(argument, str) and LEAST <= argument.count("#") <= MOST
 
 
@@ -151,16 +152,16 @@ def misfit(rule: Rule, column: Column) -> str | None:
     if kind not in FITS[rule.kind]:
         return f"{rule.kind} takes {' or '.join(sorted(FITS[rule.kind]))}, and the column is {column.type}"
     if rule.kind == "null" and not column.nullable:
-        return "null cannot be, for the column is NOT NULL"
+        return "null is not possible, because the column is NOT NULL"
     least = LEAST_WIDTH.get(str(rule.argument or rule.kind), 0)
     if least > (width(column.type) or least):
-        return f"it takes {least} characters, and the column is {column.type}"
-    if rule.kind == "round" and not _rounds(rule.argument, kind):
-        return f"round = {rule.argument!r} does not go with a column of type {column.type}"
+        return f"the rule needs {least} characters, and the column is {column.type}"
+    if rule.kind == "generalize" and not _generalizes(rule.argument, kind):
+        return f"generalize = {rule.argument!r} does not fit a column of type {column.type}"
     return None
 
 
-def _rounds(argument: str | int | None, kind: str) -> bool:
+def _generalizes(argument: str | int | None, kind: str) -> bool:
     if isinstance(argument, int):
         return kind in {INTEGER, NUMBER}
     return kind == (TEXT if argument == "postcode" else DATE)

@@ -1,7 +1,7 @@
-"""A policy in the way of HIPAA's Safe Harbor: nothing of the eighteen identifiers stays, and no key is kept.
+"""A policy that follows HIPAA's Safe Harbor: none of the eighteen identifiers stays, and no key is kept.
 
-Source: 45 CFR 164.514(b)(2)(i), whose letters stand as the reasons; (c) forbids a code that is derived from
-what identifies someone, unless nobody can translate it back: so the key is forgotten.
+Source: 45 CFR 164.514(b)(2)(i), whose letters stand as the reasons. Paragraph (c) forbids a code that is
+derived from an identifier, unless nobody can translate it back. That is why the key is forgotten.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ LETTERS = {
     "name": "A", "first name": "A", "last name": "A", "address": "B", "street": "B", "city": "B",
     "postcode": "B", "year": "C", "birth year": "C", "phone": "D", "email": "F", "url": "N", "ip": "O",
 }  # fmt: skip
-"""By the argument of a rule."""
+"""A rule's argument → the letter of the identifier in the regulation."""
 
 SOCIAL_SECURITY, ANY_OTHER = "G", "R"
 
@@ -22,31 +22,34 @@ SOCIAL_SECURITY, ANY_OTHER = "G", "R"
 def safe_harbor(survey: Survey) -> str:
     """Return the policy's text: what the survey proposes, made stricter.
 
-    What no rule is strict enough for, such as JSON that is NOT NULL, is left out: `obscure` then names it.
+    A column for which no rule is strict enough, such as JSON that is NOT NULL, is left out. `obscure` then
+    stops and names that column.
     """
-    columns = [_stricter(it, survey.tables[it.table]) for it in survey.columns]
-    return "forget_key = true\n" + replace(survey, columns=[it for it in columns if it]).policy()
+    columns = [_stricter(column, survey.tables[column.table]) for column in survey.columns]
+    return "forget_key = true\n" + replace(survey, columns=[column for column in columns if column]).policy()
 
 
-def _stricter(it: Surveyed, table: Table) -> Surveyed | None:
-    rule = it.rule if it.inherits else _rule(it, table)
+def _stricter(column: Surveyed, table: Table) -> Surveyed | None:
+    rule = column.rule if column.inherits else _rule(column, table)
     if rule is None:
         return None
-    letter = ANY_OTHER if rule.kind == "code" else LETTERS.get(str(rule.argument))
-    letter = SOCIAL_SECURITY if rule.kind == "never" else letter
-    return replace(it, rule=rule, reason=f"identifier ({letter})" if letter else it.reason)
+    letter = ANY_OTHER if rule.kind == "pseudonymize" else LETTERS.get(str(rule.argument))
+    letter = SOCIAL_SECURITY if rule.kind == "unissued" else letter
+    return replace(column, rule=rule, reason=f"identifier ({letter})" if letter else column.reason)
 
 
-def _rule(it: Surveyed, table: Table) -> Rule | None:
+def _rule(column: Surveyed, table: Table) -> Rule | None:
     """Return the stricter rule for a column; None when there is none."""
-    kind, nullable = family(it.type), table.columns[it.column].nullable
-    in_key = any(it.column in key for key in table.unique)
+    kind, nullable = family(column.type), table.columns[column.column].nullable
+    in_key = any(column.column in key for key in table.unique)
     if kind == DATE:
-        return Rule("round", "birth year" if it.is_personal else "year")
-    if it.rule.kind == "digits":
-        return Rule("code") if in_key else Rule("never", str(it.rule.argument).replace("#", "9", 1))
-    if kind == JSON or it.rule.kind == "scrub":
-        return Rule("null") if nullable else Rule("code") if kind == TEXT else None
-    if kind in {INTEGER, UUID} and (it.column,) in table.unique:
-        return Rule("code")
-    return it.rule
+        return Rule("generalize", "birth year" if column.is_personal else "year")
+    if column.rule.kind == "format_preserving":
+        # Social security numbers do not begin with 9; two people may draw the same one, which a key forbids.
+        unissued = Rule("unissued", str(column.rule.argument).replace("#", "9", 1))
+        return Rule("pseudonymize") if in_key else unissued
+    if kind == JSON or column.rule.kind == "redact":
+        return Rule("null") if nullable else Rule("pseudonymize") if kind == TEXT else None
+    if kind in {INTEGER, UUID} and (column.column,) in table.unique:
+        return Rule("pseudonymize")
+    return column.rule

@@ -1,4 +1,4 @@
-"""What a PostgreSQL database is made of, read from its own catalogue."""
+"""The tables, columns, keys and views of a PostgreSQL database, read from its own catalogue."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), NO
  ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C", a.attnum
 """
 
-# Unique indexes, constraints or not; one over an expression or over some rows says nothing of a column.
+# Unique indexes, with or without a constraint. One over an expression or over some rows proves nothing about
+# a column.
 KEYS = """
 SELECT n.nspname, c.relname, i.indisprimary,
        (SELECT array_agg(a.attname ORDER BY k.place)
@@ -66,9 +67,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. name is how labkit and its users call it: "orders", or "schema.orders" outside of public.
+    """A table: its schema, its name in that schema (relation), its columns by name, and its keys.
 
-    primary_key is () when there is none; unique lists every unique key, the primary one too.
+    primary_key is () when there is none; unique lists every unique key, the primary key too.
     """
 
     schema: str
@@ -79,7 +80,7 @@ class Table:
 
     @property
     def name(self) -> str:
-        """The table's name, with its schema unless that is public."""
+        """The name in policies and reports: "orders", or "schema.orders" outside of public."""
         return name_of(self.schema, self.relation)
 
 
@@ -113,18 +114,18 @@ class Schema:
     @property
     def order(self) -> list[str]:
         """The tables, each after those that it refers to, as far as cycles allow."""
-        return list(TopologicalSorter(self._untied[0]).static_order())
+        return list(TopologicalSorter(self._without_cycles[0]).static_order())
 
     @property
     def cycles(self) -> list[list[str]]:
-        """Cycles of foreign keys that keep the tables from an order, each as the tables on its way.
+        """Cycles of foreign keys, each as the tables on its way; [] when there is none.
 
-        [] when there is none. A table that refers to itself is no cycle here.
+        A table that refers to itself is not a cycle here: it does not prevent an order of the tables.
         """
-        return self._untied[1]
+        return self._without_cycles[1]
 
     @cached_property
-    def _untied(self) -> tuple[dict[str, set[str]], list[list[str]]]:
+    def _without_cycles(self) -> tuple[dict[str, set[str]], list[list[str]]]:
         """Return each table's parents without one reference of each cycle, and the cycles."""
         graph: dict[str, set[str]] = {name: set() for name in self.tables}
         for key in self.foreign_keys:
@@ -134,6 +135,7 @@ class Schema:
             try:
                 TopologicalSorter(graph).prepare()
             except CycleError as error:
+                # Each name of the way is a parent of the next; the last one is the first again.
                 parent, child, *_ = way = error.args[1]
                 graph[child].remove(parent)
                 cycles.append(way[:-1])
@@ -162,15 +164,15 @@ def read_schema(connection: psycopg.Connection[Any]) -> Schema:
         Table(
             schema=place[0],
             relation=place[1],
-            columns=found,
+            columns=own,
             primary_key=next((names for primary, names in keys.get(place, ()) if primary), ()),
             unique=tuple(names for _, names in keys.get(place, ())),
         )
-        for place, found in columns.items()
+        for place, own in columns.items()
     ]
     foreign = [
-        ForeignKey(name, name_of(schema, table), tuple(own), name_of(to_schema, to), tuple(theirs))
-        for schema, table, to_schema, to, name, own, theirs in connection.execute(FOREIGN_KEYS)
+        ForeignKey(name, name_of(schema, table), tuple(from_), name_of(to_schema, to), tuple(to_columns))
+        for schema, table, to_schema, to, name, from_, to_columns in connection.execute(FOREIGN_KEYS)
     ]
     views = [View(name_of(schema, name), kind == "m") for schema, name, kind in connection.execute(VIEWS)]
     return Schema({table.name: table for table in tables}, foreign, views)

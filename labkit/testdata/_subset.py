@@ -10,35 +10,38 @@ from labkit.testdata._schema import ForeignKey, Schema
 
 
 class Subset:
-    """The conditions in SQL by which a database is cut down, with no reference left that leads nowhere."""
+    """The conditions in SQL that cut a database down, so that every reference still leads to a row."""
 
     def __init__(self, schema: Schema, where: Mapping[str, str]) -> None:
         """Take a condition for some of the tables.
 
-        :raises LabError: when tables of a cycle are concerned, or one that refers to itself and must.
+        :raises LabError: when the subset concerns tables of a cycle, or a table that refers to itself by
+            columns that are NOT NULL.
         """
         self._schema, self._where = schema, where
         for cycle in schema.cycles:
             if any(self._concerns(table, ()) for table in cycle):
                 way = " → ".join([*cycle, cycle[0]])
-                mend = "take these tables whole, or drop one of the foreign keys before"
-                raise LabError("a subset of tables without a cycle of references", way, mend)
+                next_step = "take these tables whole, or drop one of the foreign keys in a copy first"
+                raise LabError("a subset of tables without a cycle of references", way, next_step)
         for key in schema.foreign_keys:
             columns = schema.tables[key.table].columns
             must = key.table == key.to and not all(columns[name].nullable for name in key.columns)
             if must and self._concerns(key.table, ()):
                 seen = f"{key.table} ({', '.join(key.columns)}) refers to {key.table} and is NOT NULL"
-                raise LabError("references to oneself that may be NULL in a subset", seen, "take it whole")
+                next_step = f"leave {key.table} and the tables that it refers to out of the conditions"
+                raise LabError("references to the own table that may be NULL in a subset", seen, next_step)
 
     def source(self, table: str) -> str:
-        """Return the rows of a table that stay, as what a FROM names in SQL: the table itself, or a query."""
+        """Return SQL for a FROM clause that gives the rows of a table that stay: the table, or a query."""
         rows = self._rows(table, 0)
         return f"({rows})" if rows else quoted(self._schema, table)
 
     def dropped(self, table: str, name: str) -> Mapping[str, str]:
-        """Return by column when a reference of a table to itself is kept, as SQL over the name of its rows.
+        """Return by column the condition in SQL under which a reference of a table to itself is kept.
 
-        Such a reference becomes NULL where the row that it refers to does not stay.
+        name is the name of the table's rows in the query. Such a reference becomes NULL where the row that it
+        refers to does not stay.
         """
         rows = self._rows(table, 0)
         return {
@@ -55,7 +58,10 @@ class Subset:
         return any(self._concerns(parent, (*seen, table)) for parent in parents)
 
     def _rows(self, table: str, depth: int) -> str | None:
-        """Return a query for the rows of a table that stay; None when all do."""
+        """Return a query for the rows of a table that stay; None when all stay.
+
+        depth counts the queries around this one, so that each has names of its own.
+        """
         if not self._concerns(table, ()):
             return None
         own, child = f"t{depth}", f"t{depth + 1}"
@@ -75,7 +81,8 @@ class Subset:
 def checked(reader: psycopg.Connection[Any], schema: Schema, where: Mapping[str, str]) -> Subset:
     """Return the subset that conditions make.
 
-    :raises LabError: when a table is none of the database's, or PostgreSQL does not take a condition.
+    :raises LabError: when a table is not in the database, PostgreSQL refuses a condition, or tables refer to
+        each other in a way that a subset cannot keep.
     """
     if unknown := [name for name in where if name not in schema.tables]:
         known = f"tables of the database: {', '.join(schema.tables)}"
@@ -90,15 +97,15 @@ def checked(reader: psycopg.Connection[Any], schema: Schema, where: Mapping[str,
 
 
 def joined(key: ForeignKey, child: str, parent: str) -> str:
-    """Return when a row refers to another, as SQL over the names of both."""
+    """Return the condition in SQL under which a row, child, refers to another, parent."""
     pairs = zip(key.columns, key.to_columns, strict=True)
     return " AND ".join(f"{parent}.{identifier(to)} = {child}.{identifier(own)}" for own, to in pairs)
 
 
 def quoted(schema: Schema, table: str) -> str:
     """Return a table's name with its schema, quoted for SQL."""
-    it = schema.tables[table]
-    return f"{identifier(it.schema)}.{identifier(it.relation)}"
+    own = schema.tables[table]
+    return f"{identifier(own.schema)}.{identifier(own.relation)}"
 
 
 def identifier(name: str) -> str:

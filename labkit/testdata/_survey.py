@@ -1,4 +1,4 @@
-"""Surveys a database: what is in it, what of it is personal by its look, and a first policy to decide on."""
+"""Surveys a database: what it holds, which columns look personal, and a first policy to decide on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +12,10 @@ from labkit.testdata._schema import Column, ForeignKey, Schema, Table
 from labkit.testdata._suggest import suggest
 
 SAMPLE = 500
-"""Rows of a table that are looked at."""
+"""Rows of a table that are read."""
 
 MOST = 0.5
-"""Share of a column's values that have to look like something for the column to count as it."""
+"""More than this share of a column's values has to fit a pattern for the column to count as that."""
 
 WORDS = 3.0
 """A text of more words than this on average is free text."""
@@ -23,19 +23,24 @@ WORDS = 3.0
 EMAIL = Rule("fake", "email")
 LOOKS = (
     (r"^[^\s@]+@[^\s@]+\.[^\s@]+$", EMAIL, "its values look like e-mail addresses"),
-    (r"^\d{3}-\d{2}-\d{4}$", Rule("digits", "###-##-####"), "its values look like social security numbers"),
+    (
+        r"^\d{3}-\d{2}-\d{4}$",
+        Rule("format_preserving", "###-##-####"),
+        "its values look like social security numbers",
+    ),
     (r"^\+?[\d ().\-/]{9,20}$", Rule("fake", "phone"), "its values look like telephone numbers"),
     (r"^\d{1,3}(\.\d{1,3}){3}$", Rule("fake", "ip"), "its values look like internet addresses"),
     (r"^https?://", Rule("fake", "url"), "its values look like web addresses"),
 )
-PERSONAL = {"fake", "digits", "never", "shift", "round", "scrub", "null"}
+PERSONAL = {"fake", "format_preserving", "unissued", "date_shift", "generalize", "redact", "null"}
 
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A column, the rule that it speaks for, and why.
+    """A column, the rule that is proposed for it, and the reason.
 
-    inherits is the column that it refers to ("customers.id"), whose rule it has; None when it refers to none.
+    inherits names the column that this one refers to ("customers.id"), and whose rule it has; None when it
+    refers to none.
     """
 
     table: str
@@ -47,21 +52,25 @@ class Surveyed:
 
     @property
     def is_personal(self) -> bool:
-        """Tell whether it looks as if it said something about a person."""
+        """Return whether the column looks personal, by the rule that is proposed."""
         return self.rule.kind in PERSONAL
 
     @property
     def is_unclear(self) -> bool:
-        """Tell whether it can hold anything: free text, JSON, and texts that do not say what they are."""
+        """Return whether the column can hold anything: free text, JSON, and texts of an unknown kind."""
         kept = self.rule.kind == "keep" and family(self.type) == TEXT
-        return not self.inherits and (kept or self.rule.kind == "scrub" or family(self.type) == JSON)
+        return not self.inherits and (kept or self.rule.kind == "redact" or family(self.type) == JSON)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found. order lists the tables, each after those that it refers to; cycles names the loops.
+    """The tables, columns, keys and views of a database, with a proposal for each column.
 
-    tables holds each table's columns, types and keys by its name.
+    tables: each table's columns, types and keys by its name.
+    columns: the columns that a copy has, table by table.
+    order: the tables, each after those that it refers to.
+    cycles: tables that refer to each other in a circle, each as the tables on its way.
+    views: the names of the views.
     """
 
     tables: Mapping[str, Table]
@@ -73,24 +82,26 @@ class Survey:
 
     def policy(self) -> str:
         """Return a first policy in TOML, every column with its reason: to be read, and decided on."""
-        lines = ["# Every column is here with a proposal. Read each, decide, and take the comment away."]
+        lines = ["# Each column has a proposal. Read it, decide, and take the comment away."]
         for table in self.order:
             lines += ["", f'["{table}"]' if "." in table else f"[{table}]"]
-            for it in (it for it in self.columns if it.table == table):
-                if it.inherits:
-                    lines.append(f"# {it.column}: as {it.inherits}, to which it refers")
+            for column in (column for column in self.columns if column.table == table):
+                if column.inherits:
+                    lines.append(f"# {column.column}: same rule as {column.inherits}, to which it refers")
                 else:
-                    lines.append(f"{it.column} = {it.rule.toml()}  # {it.reason}")
+                    lines.append(f"{column.column} = {column.rule.toml()}  # {column.reason}")
         return "\n".join(lines) + "\n"
 
 
 def survey(url: str) -> Survey:
-    """Look at a database's schema and at some values of each column; nothing is written, no value is told.
+    """Read a database's schema and some values of each column, and propose a rule for each column.
+
+    url is libpq's. Nothing is written, and the survey holds no value of the database.
 
     :raises LabError: when the database cannot be reached.
     """
     with reading(url) as (source, schema):
-        columns = [it for table in schema.tables.values() for it in _table(source, schema, table)]
+        columns = [column for table in schema.tables.values() for column in _table(source, schema, table)]
     views = [view.name for view in schema.views]
     return Survey(schema.tables, columns, schema.foreign_keys, schema.order, schema.cycles, views)
 
@@ -99,32 +110,44 @@ def _table(source: Connection, schema: Schema, table: Table) -> list[Surveyed]:
     copied = [column for column in table.columns.values() if not column.generated]
     keys = {name for key in table.unique for name in key}
     sample = _sample(source, table, copied)
-    refers = {
+    inherits = {
         own: f"{key.to}.{to}"
         for key in schema.parents(table.name)
         for own, to in zip(key.columns, key.to_columns, strict=True)
         if (key.to, to) != (table.name, own)
     }
-    found = []
+    columns = []
     for column in copied:
         rule, reason = suggest(column, key=column.name in keys)
         if rule.kind == "keep" and family(column.type) == TEXT:
-            rule, reason = _looks(sample[column.name], rule, reason)
-        found.append(Surveyed(table.name, column.name, column.type, rule, reason, refers.get(column.name)))
-    return _as_one_person(found, keys, table)
+            rule, reason = _by_values(sample[column.name], rule, reason)
+        columns.append(
+            Surveyed(table.name, column.name, column.type, rule, reason, inherits.get(column.name))
+        )
+    return _as_one_person(columns, keys, table)
 
 
-def _as_one_person(found: list[Surveyed], keys: set[str], table: Table) -> list[Surveyed]:
-    """Let what is made up of a row agree with its e-mail address, if each has one: one name, one address.
+def _as_one_person(columns: list[Surveyed], keys: set[str], table: Table) -> list[Surveyed]:
+    """Let the made-up values of a row belong to one person: by its e-mail address, if each row has one.
 
-    A second name of a row is another person's, and keys have to stay different.
+    A second name in a row is another person's, and values of a key have to stay different.
     """
-    emails = [it.column for it in found if it.rule == EMAIL and not table.columns[it.column].nullable]
+    emails = [
+        column.column
+        for column in columns
+        if column.rule == EMAIL and not table.columns[column.column].nullable
+    ]
     if len(emails) != 1:
-        return found
-    first = {it.rule.argument: it.column for it in reversed(found) if it.rule.kind == "fake"}
-    mine = set(first.values()) - keys - {emails[0]}
-    return [replace(it, rule=replace(it.rule, by=emails[0])) if it.column in mine else it for it in found]
+        return columns
+    # From the last column to the first, so that the first column of each kind remains.
+    first = {
+        column.rule.argument: column.column for column in reversed(columns) if column.rule.kind == "fake"
+    }
+    tied = set(first.values()) - keys - {emails[0]}
+    return [
+        replace(column, rule=replace(column.rule, by=emails[0])) if column.column in tied else column
+        for column in columns
+    ]
 
 
 def _sample(source: Connection, table: Table, columns: Sequence[Column]) -> pl.DataFrame:
@@ -136,15 +159,15 @@ def _sample(source: Connection, table: Table, columns: Sequence[Column]) -> pl.D
     return pl.DataFrame(source.execute(query).fetchall(), schema=names, orient="row")
 
 
-def _looks(values: pl.Series, rule: Rule, reason: str) -> tuple[Rule, str]:
-    """Return the rule that a column's values speak for, else the one given."""
-    told = values.drop_nulls()
-    told = told.filter(told != "")
-    if told.is_empty():
+def _by_values(values: pl.Series, rule: Rule, reason: str) -> tuple[Rule, str]:
+    """Return the rule that a column's values suggest and the reason; without one, what was given."""
+    texts = values.drop_nulls()
+    texts = texts.filter(texts != "")
+    if texts.is_empty():
         return rule, reason
     for pattern, other, why in LOOKS:
-        if told.str.contains(pattern).sum() > MOST * len(told):
+        if texts.str.contains(pattern).sum() > MOST * len(texts):
             return other, why
-    if float(told.str.count_matches(r"\S+").sum()) > WORDS * len(told):
-        return Rule("scrub"), "free text by its length: decide"
+    if float(texts.str.count_matches(r"\S+").sum()) > WORDS * len(texts):
+        return Rule("redact"), "its values are long texts: decide"
     return rule, reason

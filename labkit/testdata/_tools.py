@@ -1,9 +1,9 @@
-"""PostgreSQL's own tools, those of labkit's image, so that they are of its server's version."""
+"""PostgreSQL's own tools from labkit's image, so that they have the version of its server."""
 
 from labkit.engine import SERVERS, Engine
 from labkit.errors import LabError
 
-# A subscription would connect the copy to where production's data comes from.
+# A subscription would connect the copy to the server that production's data comes from.
 DUMP = """\
 dump() {
   pg_dump --dbname="$URL" --snapshot="$SNAPSHOT" --schema-only --no-owner --no-privileges --no-publications \\
@@ -16,12 +16,11 @@ LONGEST_S = 300.0
 
 
 def dump_schema(url: str, snapshot: str) -> tuple[str, str]:
-    """Return a database's schema in a snapshot as SQL: what comes before the rows, and what comes after.
+    """Return a database's schema in a snapshot as SQL: the part before the rows, and the part after.
 
-    Keys, indexes and triggers come after, so that making them is at the same time the test that the rows are
-    whole.
+    Keys, indexes and triggers come after the rows, so that making them also tests that the rows are complete.
 
-    :raises LabError: when pg_dump cannot read it.
+    :raises LabError: when pg_dump cannot read the schema.
     """
     paths = ("/tmp/pre.sql", "/tmp/post.sql")  # noqa: S108 - in a container of its own
     done = Engine.find().run(
@@ -33,12 +32,12 @@ def dump_schema(url: str, snapshot: str) -> tuple[str, str]:
         timeout_s=LONGEST_S,
     )
     if not done.ok:
-        mend = "give a URL that is reached from the engine's machine, with the right to read all tables"
-        raise LabError("pg_dump reads the schema", done.output.strip()[-500:], mend)
+        next_step = "give a URL that the engine's machine reaches, of a user who may read all tables"
+        raise LabError("pg_dump reads the schema", done.output.strip()[-500:], next_step)
     before, after = (_statements(done.files[path].decode()) for path in paths)
     return before, after
 
 
 def _statements(script: str) -> str:
-    """Return a dump without the lines that are for psql alone."""
+    """Return a dump without the lines that only psql understands."""
     return "\n".join(line for line in script.splitlines() if not line.startswith("\\"))

@@ -1,4 +1,4 @@
-"""What customers of the generated pharmacy do: order, review, bring prescriptions; what is noted of it."""
+"""What customers of the generated pharmacy do: they order, review and bring prescriptions, with notes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -45,17 +45,18 @@ COMMENTS = ("Came on time.", "Thanks, {name} from {city}", "Half of it was missi
 
 
 def make_orders(random: np.random.Generator, ids: Numbers, people: Frame) -> tuple[Frame, Numbers]:
-    """Return the orders of a block, two a customer, and each one's place among the people."""
+    """Return the orders of a block, two for each customer, and the place among the people of each order's."""
     n = 2 * len(ids)
     whose = random.integers(0, len(ids), n)
     eager = random.random(n) < EAGER
     whose[eager] = (random.zipf(MANY, int(eager.sum())) - 1) % len(ids)
-    marks = places(ids)
-    whose[: len(marks)] = marks
-    spoken = people[whose.tolist()] if n else people
-    note = _told(random, NOTES, spoken, n)
-    note = sometimes(random, note, 0.85, None, keep=len(marks))
-    for place, row in enumerate(spoken[: len(marks)].to_dicts()):
+    # The first orders belong to the marked customers, so that free text names them too.
+    marked = places(ids)
+    whose[: len(marked)] = marked
+    buyers = people[whose.tolist()] if n else people
+    note = _sentences(random, NOTES, buyers, n)
+    note = sometimes(random, note, 0.85, None, keep=len(marked))
+    for place, row in enumerate(buyers[: len(marked)].to_dicts()):
         note[place] = f"Called {row['name']} ({row['email']})"
     seconds = random.integers(0, 3 * 365 * 86_400, n)
     placed = (np.datetime64("2023-09-01T00:00:00") + seconds.astype("timedelta64[s]")).astype(
@@ -65,8 +66,8 @@ def make_orders(random: np.random.Generator, ids: Numbers, people: Frame) -> tup
     frame = pl.DataFrame(
         {
             "id": np.arange(start + 1, start + n + 1),
-            "customer": spoken["id"],
-            "contact_email": spoken["email"],
+            "customer": buyers["id"],
+            "contact_email": buyers["email"],
             "placed": pl.Series(placed).dt.strftime("%Y-%m-%d %H:%M:%S+00"),
             "total": np.round(random.gamma(2, 20, n), 2),
             "note": note,
@@ -98,16 +99,16 @@ def make_reviews(
 ) -> Frame:
     """Return a review for one line in twenty; whose gives each order's place among the people."""
     chosen = np.flatnonzero(random.random(len(lines)) < 0.05)  # noqa: PLR2004 - one line in twenty
-    of = lines[chosen.tolist()]
+    reviewed = lines[chosen.tolist()]
     first = int(orders["id"][0])
-    spoken = people[whose[of["order_id"].to_numpy() - first].tolist()]
+    buyers = people[whose[reviewed["order_id"].to_numpy() - first].tolist()]
     return pl.DataFrame(
         {
-            "id": of["order_id"] * 4 + of["line"],
-            "order_id": of["order_id"],
-            "line": of["line"],
-            "stars": random.choice(5, len(of), p=[0.08, 0.06, 0.12, 0.28, 0.46]) + 1,
-            "comment": _told(random, COMMENTS, spoken, len(of)),
+            "id": reviewed["order_id"] * 4 + reviewed["line"],  # an order has at most three lines
+            "order_id": reviewed["order_id"],
+            "line": reviewed["line"],
+            "stars": random.choice(5, len(reviewed), p=[0.08, 0.06, 0.12, 0.28, 0.46]) + 1,
+            "comment": _sentences(random, COMMENTS, buyers, len(reviewed)),
         }
     )
 
@@ -115,18 +116,18 @@ def make_reviews(
 def make_prescriptions(random: np.random.Generator, ids: Numbers, people: Frame) -> Frame:
     """Return half a prescription for each customer."""
     n = (len(ids) + 1) // 2
-    spoken = people[random.integers(0, len(ids), n).tolist()]
+    patients = people[random.integers(0, len(ids), n).tolist()]
     kind = random.choice(len(HEALTH), n, p=[share for *_, share in HEALTH])
-    diagnosis = pl.Series([it[0] for it in HEALTH]).gather(kind)
+    diagnosis = pl.Series([name for name, *_ in HEALTH]).gather(kind)
     doctor, last = "Dr. ", weighted("last")
-    note = "Patient " + spoken["name"] + ", born " + spoken["born"].cast(pl.String) + ": " + diagnosis
+    note = "Patient " + patients["name"] + ", born " + patients["born"].cast(pl.String) + ": " + diagnosis
     start = int(ids[0]) - 1
     return pl.DataFrame(
         {
             "id": np.arange(start + 1, start + n + 1),
-            "customer": spoken["id"],
+            "customer": patients["id"],
             "diagnosis": diagnosis,
-            "drug": pl.Series([it[1] for it in HEALTH]).gather(kind),
+            "drug": pl.Series([drug for _, drug, _ in HEALTH]).gather(kind),
             "doctor": doctor + last.gather(random.integers(0, 400, n) * 97 % len(last)),
             "issued": days(-random.gamma(2, 200, n), "2026-09-01"),
             "note": sometimes(random, note, 0.7, None),
@@ -134,27 +135,27 @@ def make_prescriptions(random: np.random.Generator, ids: Numbers, people: Frame)
     )
 
 
-def _told(random: np.random.Generator, templates: Sequence[str], spoken: Frame, n: int) -> pl.Series:
-    """Return n sentences in which people are named."""
+def _sentences(random: np.random.Generator, templates: Sequence[str], people: Frame, n: int) -> pl.Series:
+    """Return n sentences, each of which may name the person in its row of people."""
     product = pl.Series(PRODUCTS).gather(random.integers(0, len(PRODUCTS), n))
     chosen = pl.Series(random.integers(0, len(templates), n))
-    told = pl.Series([None] * n, dtype=pl.String)
+    sentences = pl.Series([None] * n, dtype=pl.String)
     for number, template in enumerate(templates):
         text = pl.Series([template] * n)
         words = {
             "product": product,
-            **{name: spoken[name] for name in ("name", "phone", "address", "email", "city")},
+            **{name: people[name] for name in ("name", "phone", "address", "email", "city")},
         }
-        parts = _filled(text, words, template)
-        told = told.zip_with(chosen != number, parts)
-    return told
+        filled = _filled(text, words, template)
+        sentences = sentences.zip_with(chosen != number, filled)
+    return sentences
 
 
 def _filled(text: pl.Series, words: Mapping[str, pl.Series], template: str) -> pl.Series:
     """Return a template with its {names} replaced, row by row."""
     for name, values in words.items():
-        before, found, after = template.partition(f"{{{name}}}")
-        if found:
+        before, placeholder, after = template.partition(f"{{{name}}}")
+        if placeholder:
             rest = _filled(pl.Series([after] * len(text)), words, after)
             return _filled(pl.Series([before] * len(text)), words, before) + values.fill_null("nobody") + rest
     return text

@@ -1,4 +1,4 @@
-"""The audit of a test database: what stayed, what is in texts, who can be found, and what data look like."""
+"""The audit of a test database: leaked originals, real values in texts, re-identification, distributions."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ def draw(report: Audit) -> str:
     verdict = "passed" if report.passed else "failed"
     title = f"{FILLS[verdict][0]} the test database {verdict} its audit"
     shapes = [text(LEFT, 24, title, bold=True)]
-    shapes += [text(LEFT, 48 + ROW * at, f"– {cut(it, 165)}") for at, it in enumerate(report.problems)]
+    shapes += [
+        text(LEFT, 48 + ROW * at, f"– {cut(problem, 165)}") for at, problem in enumerate(report.problems)
+    ]
     top = 48 + ROW * len(report.problems)
-    left = [*_section(LEFT, top, "Own values that stayed", _kept(report))]
-    below = top + ROW * (len(report.own_kept) + 2)
+    left = [*_section(LEFT, top, "Leaked originals", _leaked(report))]
+    below = top + ROW * (len(report.leaked_originals) + 2)
     left += _section(LEFT, below, "Real values in texts", _texts(report))
     right = [*_people(report, top)]
     right += _distributions(report, top + 6 * ROW)
-    rows = max(len(report.own_kept) + len(report.free_text) + 4, 8 + len(_shown(report)))
+    rows = max(len(report.leaked_originals) + len(report.free_text) + 4, 8 + len(_shown(report)))
     label = f"{title}. {'. '.join(report.problems)}"
     return picture(WIDTH, top + ROW * rows, label, *shapes, *left, *right)
 
@@ -62,32 +64,33 @@ def _bar(x: float, y: float, width: float, share: float | None) -> list[str]:
     return [outline, filled]
 
 
-def _kept(report: Audit) -> Iterator[tuple[str, float | None, str]]:
-    for name, count in report.own_kept.items():
+def _leaked(report: Audit) -> Iterator[tuple[str, float | None, str]]:
+    for name, count in report.leaked_originals.items():
         rows = report.rows[name.rpartition(".")[0]]
         sign = FILLS["not run" if count is None else "failed" if count else "passed"][0]
-        kept = "not known" if count is None else f"{count} of {rows}"
-        it = report.coincidences.get(name)
-        chance = f", others' {it.seen}" if it else ""
-        yield name, None if count is None else count / max(rows, 1), f"{sign} {kept}{chance}"
+        leaked = "not known" if count is None else f"{count} of {rows}"
+        matches = report.chance_matches.get(name)
+        others = f", others' {matches.seen}" if matches else ""
+        yield name, None if count is None else count / max(rows, 1), f"{sign} {leaked}{others}"
 
 
 def _texts(report: Audit) -> Iterator[tuple[str, float | None, str]]:
-    for name, it in report.free_text.items():
-        sign = FILLS["passed" if it.clean else "failed"][0]
-        yield name, it.leaking / max(it.rows, 1), f"{sign} {it.leaking} of {it.rows}"
+    for name, texts in report.free_text.items():
+        sign = FILLS["passed" if texts.clean else "failed"][0]
+        yield name, texts.leaking / max(texts.rows, 1), f"{sign} {texts.leaking} of {texts.rows}"
 
 
 def _people(report: Audit, top: int) -> list[str]:
     x, share, limit = RIGHT, report.reidentified, report.MOST_REIDENTIFIED
-    shapes = [text(x, top + 16, f"Who can be found in {report.people or 'it'}", bold=True)]
-    words = "not run" if share is None else f"{share:.1%} found again, at most {limit:.0%} may be"
+    title = f"Linkage attack on {report.people or 'a database without a table of people'}"
+    shapes = [text(x, top + 16, title, bold=True)]
+    words = "not run" if share is None else f"{share:.1%} re-identified, limit {limit:.0%}"
     shapes += _bar(x, top + ROW + 5, 2 * BAR, share)
     mark = x + 2 * BAR * limit
     shapes.append(f'<path d="M{mark},{top + ROW + 1} v21" stroke="{THEME_TEXT}" stroke-width="3"/>')
     shapes.append(text(x + 2 * BAR + 10, top + ROW + 16, words))
-    known = ", ".join(f"{name.rpartition('.')[2]} ({how})" for name, how in report.known.items())
-    shapes.append(text(x, top + 2 * ROW + 16, cut(f"known outside: {known or 'nothing'}", 84)))
+    names = [f"{name.rpartition('.')[2]} ({how})" for name, how in report.quasi_identifiers.items()]
+    shapes.append(text(x, top + 2 * ROW + 16, cut(f"quasi-identifiers: {', '.join(names) or 'none'}", 84)))
     groups = f"k = {_or_none(report.k)}: the smallest group of people who look alike"
     values = f"l = {_or_none(report.l)}: the fewest different sensitive values in such a group"
     return [*shapes, text(x, top + 3 * ROW + 16, groups), text(x, top + 4 * ROW + 16, values)]
@@ -99,26 +102,26 @@ def _or_none(number: int | None) -> str:
 
 def _shown(report: Audit) -> list[str]:
     """Return the columns whose distributions are drawn: those that changed, then the others."""
-    found = report.distributions
-    return sorted(found, key=lambda it: not found[it].changes)[:MOST_SHOWN]
+    distributions = report.distributions
+    return sorted(distributions, key=lambda name: not distributions[name].changes)[:MOST_SHOWN]
 
 
 def _distributions(report: Audit, top: int) -> list[str]:
     shapes = [text(RIGHT, top + 16, "Distributions, as shares from 0 to 1: ○ before, ◆ after", bold=True)]
     shapes += [text(RIGHT + x, top + ROW + 16, name) for name, x in LANES]
     for at, name in enumerate(_shown(report), 2):
-        it, y = report.distributions[name], top + ROW * at
-        sign = "≠" if it.changes else "="
-        shapes.append(text(RIGHT, y + 16, f"{sign} {cut(name, 29)}", bold=bool(it.changes)))
-        for (_, x), before, after in zip(
-            LANES, *(_shares(side) for side in (it.before, it.after)), strict=True
-        ):
+        column, y = report.distributions[name], top + ROW * at
+        sign = "≠" if column.changes else "="
+        shapes.append(text(RIGHT, y + 16, f"{sign} {cut(name, 29)}", bold=bool(column.changes)))
+        sides = (_shares(side) for side in (column.before, column.after))
+        for (_, x), before, after in zip(LANES, *sides, strict=True):
             shapes += _lane(RIGHT + x, y + 12, before, after)
     return shapes
 
 
-def _shares(it: Statistics) -> Sequence[float]:
-    return it.nulls, min(1.0, it.distinct / max(it.rows, 1)), it.common
+def _shares(column: Statistics) -> Sequence[float]:
+    # PostgreSQL estimates the number of different values, and may estimate more of them than rows.
+    return column.nulls, min(1.0, column.distinct / max(column.rows, 1)), column.common
 
 
 def _lane(x: float, y: float, before: float, after: float) -> list[str]:
@@ -135,39 +138,45 @@ def _lane(x: float, y: float, before: float, after: float) -> list[str]:
 def tables(report: Audit) -> list[Table]:
     """Return a report as tables."""
     return [
-        Table(("problem",), [(it,) for it in report.problems] or [("none",)], "what is wrong"),
-        _changed_table(report),
+        Table(("problem",), [(problem,) for problem in report.problems] or [("none",)], "what is wrong"),
+        _originals_table(report),
         _text_table(report),
         _people_table(report),
         _distribution_table(report),
     ]
 
 
-def _changed_table(report: Audit) -> Table:
-    columns = ("column", "rows with their own value", "rows with another's", "by chance", "at most")
-    rows = []
-    for name, count in report.own_kept.items():
-        it = report.coincidences.get(name)
-        chance = "common anyhow" if it and it.expected is None else f"{it.expected:.3g}" if it else ""
-        most = "" if it is None or it.most is None else it.most
-        rows.append((name, "not known" if count is None else count, it.seen if it else "", chance, most))
-    return Table(columns, rows, "columns that had to change")
+def _originals_table(report: Audit) -> Table:
+    columns = ("column", "leaked originals", "real values of others", "expected by chance", "most by chance")
+    rows: list[tuple[str, object, object, str, object]] = []
+    for name, count in report.leaked_originals.items():
+        leaked = "not known" if count is None else count
+        matches = report.chance_matches.get(name)
+        if matches is None:
+            rows.append((name, leaked, "", "", ""))
+        elif matches.expected is None or matches.most is None:
+            rows.append((name, leaked, matches.seen, "shared by many people", ""))
+        else:
+            rows.append((name, leaked, matches.seen, f"{matches.expected:.3g}", matches.most))
+    return Table(columns, rows, "columns that had to change, in rows")
 
 
 def _text_table(report: Audit) -> Table:
     columns = ("column", "texts", "with a real value", "of", "keys of the first")
     rows = [
-        (name, it.rows, it.leaking, ", ".join(it.of), ", ".join(it.where))
-        for name, it in report.free_text.items()
+        (name, texts.rows, texts.leaking, ", ".join(texts.of), ", ".join(texts.where))
+        for name, texts in report.free_text.items()
     ]
     return Table(columns, rows, "texts searched for every original value")
 
 
 def _people_table(report: Audit) -> Table:
     share = report.reidentified
-    found = "not run" if share is None else f"{share:.1%}"
-    rows: list[tuple[str, object]] = [(f"known outside: {name}", how) for name, how in report.known.items()]
-    rows += [("k", _or_none(report.k)), ("l", _or_none(report.l)), ("found again", found)]
+    reidentified = "not run" if share is None else f"{share:.1%}"
+    rows: list[tuple[str, object]] = [
+        (f"quasi-identifier {name}", how) for name, how in report.quasi_identifiers.items()
+    ]
+    rows += [("k", _or_none(report.k)), ("l", _or_none(report.l)), ("re-identified", reidentified)]
     rows += [(name, "holds" if holds else "leads nowhere") for name, holds in report.foreign_keys.items()]
     rows += [("not checked", why) for why in report.not_run]
     return Table(("", ""), rows, f"people ({report.people or 'none'}) and references")
@@ -176,8 +185,8 @@ def _people_table(report: Audit) -> Table:
 def _distribution_table(report: Audit) -> Table:
     columns = ("column", "NULL", "different values", "of rows", "most common", "mean bytes", "changed")
     rows = []
-    for name, it in report.distributions.items():
-        one, other = it.before, it.after
+    for name, distribution in report.distributions.items():
+        one, other = distribution.before, distribution.after
         pairs = (
             f"{one.nulls:.0%} → {other.nulls:.0%}",
             f"{one.distinct} → {other.distinct}",
@@ -185,5 +194,5 @@ def _distribution_table(report: Audit) -> Table:
             f"{one.common:.1%} → {other.common:.1%}",
             f"{one.width} → {other.width}",
         )
-        rows.append((name, *pairs, ", ".join(it.changes)))
+        rows.append((name, *pairs, ", ".join(distribution.changes)))
     return Table(columns, rows, "distributions, before → after")

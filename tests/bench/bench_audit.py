@@ -3,6 +3,7 @@
 import statistics
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -17,22 +18,22 @@ PHARMACY = 100_000
 
 
 def beside_obscure(database: Server, what: str, source: str, policy: Policy) -> None:
-    """Measure obscure and both audits in turn, and tell the ratios of their wall seconds."""
-    seconds: dict[str, list[float]] = {"obscure": [], "audit": [], "with attack": []}
+    """Measure obscure and both audits in turn, and print the ratios of their wall seconds."""
+    seconds: dict[str, list[float]] = {"obscure": [], "audit": [], "with linkage attack": []}
     for _ in range(ROUNDS):
         with database.database() as target:
             works: dict[str, Callable[[], object]] = {
-                "obscure": lambda to=target: obscure(source, to, policy, key=KEY),
-                "audit": lambda to=target: audit(source, to, policy, attack=False),
-                "with attack": lambda to=target: audit(source, to, policy),
+                "obscure": partial(obscure, source, target, policy, key=KEY),
+                "audit": partial(audit, source, target, policy, linkage_attack=False),
+                "with linkage attack": partial(audit, source, target, policy),
             }
             for name, work in works.items():
                 seconds[name].append(database.cost(work)[1])
     middle = {name: statistics.median(each) for name, each in seconds.items()}
-    told = {f"{name.replace(' ', '_')}_s": round(each, 2) for name, each in middle.items()}
-    tell(f"audit / obscure, {what}", middle["audit"] / middle["obscure"], "ratio", "<= 3", **told)
-    whole = middle["with attack"] / middle["obscure"]
-    tell(f"audit with the attack / obscure, {what}", whole, "ratio", None)
+    parts = {f"{name.replace(' ', '_')}_s": round(each, 2) for name, each in middle.items()}
+    tell(f"audit / obscure, {what}", middle["audit"] / middle["obscure"], "ratio", "<= 3", **parts)
+    whole = middle["with linkage attack"] / middle["obscure"]
+    tell(f"audit with the linkage attack / obscure, {what}", whole, "ratio", None)
 
 
 if __name__ == "__main__":

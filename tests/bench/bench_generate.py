@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -62,19 +63,24 @@ def looped() -> float:
     return LOOPED * len(makers) / (time.monotonic() - started)
 
 
+def fill(url: str, made: list[Generated]) -> None:
+    """Generate into a database, and add what was made to a list."""
+    made.append(generate(url, CUSTOMERS))
+
+
 def beside_a_load(database: Server) -> None:
     """Measure generate and a load of what it made in turn, then the loop."""
     costs: dict[str, list[tuple[float, float]]] = {"generate": [], "load": []}
     made: list[Generated] = []
     for _ in range(ROUNDS):
         with database.database() as source, database.database() as target:
-            costs["generate"].append(database.cost(lambda to=source: made.append(generate(to, CUSTOMERS))))
-            costs["load"].append(database.cost(lambda of=source, to=target: load(of, to)))
-    cpu = {name: statistics.median(it[0] for it in each) for name, each in costs.items()}
-    told = {f"{name}_cpu_s": round(seconds, 2) for name, seconds in cpu.items()}
-    tell("generate / raw load of its rows, CPU", cpu["generate"] / cpu["load"], "ratio", "<= 2", **told)
+            costs["generate"].append(database.cost(partial(fill, source, made)))
+            costs["load"].append(database.cost(partial(load, source, target)))
+    cpu = {name: statistics.median(seconds for seconds, _ in each) for name, each in costs.items()}
+    parts = {f"{name}_cpu_s": round(seconds, 2) for name, seconds in cpu.items()}
+    tell("generate / raw load of its rows, CPU", cpu["generate"] / cpu["load"], "ratio", "<= 2", **parts)
     values = sum(FIELDS[table] * rows for table, rows in made[0].rows.items())
-    ours = values / statistics.median(it[1] for it in costs["generate"])
+    ours = values / statistics.median(wall for _, wall in costs["generate"])
     tell("values a second: generate / loop with Faker", ours / looped(), "ratio", ">= 50", values=values)
 
 
@@ -86,13 +92,13 @@ def memory(database: Server) -> None:
             command = [sys.executable, "-c", CHILD, url, str(customers)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             resident.append(int(done.stdout) * 1024 / MIB)
-            times = [database.cost(lambda of=url: survey(of))[1] for _ in range(ROUNDS)]
+            times = [database.cost(partial(survey, url))[1] for _ in range(ROUNDS)]
             seconds.append(statistics.median(times))
     sizes = f"{LARGE:,} / {SMALL:,} people"
-    mib = [round(it) for it in resident]
+    mib = [round(size) for size in resident]
     tell(f"memory of generate, {sizes}", resident[1] / resident[0], "ratio", "<= 1.25", mib=mib)
-    told = [round(it, 3) for it in seconds]
-    tell(f"seconds of survey, {sizes}", seconds[1] / seconds[0], "ratio", "<= 2", seconds=told)
+    each = [round(median, 3) for median in seconds]
+    tell(f"seconds of survey, {sizes}", seconds[1] / seconds[0], "ratio", "<= 2", seconds=each)
 
 
 if __name__ == "__main__":

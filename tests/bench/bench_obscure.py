@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,8 @@ POLICY = """
 id = "keep"
 name = {fake = "name", by = "email"}
 email = {fake = "email"}
-phone = {digits = "(###) ###-####"}
-ssn = {digits = "###-##-####"}
+phone = {format_preserving = "(###) ###-####"}
+ssn = {format_preserving = "###-##-####"}
 address = {fake = "address", by = "email"}
 created = "keep"
 balance = "keep"
@@ -94,7 +95,7 @@ class Server:
     def __init__(self, address: str) -> None:
         self._address = address
         mine = Engine.find().owned({Label.OWNER: str(Owner.process()), Label.ROLE: "test-database"})
-        self._container = next(it.id for it in mine if it.kind == "container")
+        self._container = next(owned.id for owned in mine if owned.kind == "container")
         self.do("postgres", "ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
 
     def do(self, database: str, *statements: str) -> None:
@@ -124,7 +125,8 @@ class Server:
     def cpu_s(self) -> float:
         """Return the CPU seconds that this process and the container have used."""
         stats = Engine.find().client.api.stats(self._container, stream=False, one_shot=True)
-        return time.process_time() + stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
+        container: float = stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
+        return time.process_time() + container
 
     def cost(self, work: Callable[[], object]) -> tuple[float, float]:
         """Return the CPU seconds and the wall seconds of a piece of work."""
@@ -175,20 +177,21 @@ def beside_the_pipe(database: Server, source: str) -> float:
             rows = database.cost(lambda: loop(source, plain))
             rounds.append({"raw": raw, "obscure": ours, "loop": rows})
     middle = {
-        name: [statistics.median(it[name][place] for it in rounds) for place in (0, 1)] for name in rounds[0]
+        name: [statistics.median(costs[name][place] for costs in rounds) for place in (0, 1)]
+        for name in rounds[0]
     }
-    told = {f"{name}_cpu_s": round(seconds[0], 2) for name, seconds in middle.items()}
-    told |= {f"{name}_wall_s": round(seconds[1], 2) for name, seconds in middle.items()}
-    each = [round(it["obscure"][0] / it["raw"][0], 2) for it in rounds]
+    parts = {f"{name}_cpu_s": round(seconds[0], 2) for name, seconds in middle.items()}
+    parts |= {f"{name}_wall_s": round(seconds[1], 2) for name, seconds in middle.items()}
+    each = [round(costs["obscure"][0] / costs["raw"][0], 2) for costs in rounds]
     ratio = middle["obscure"][0] / middle["raw"][0]
-    tell("obscure / raw pipe, CPU", ratio, "ratio", "<= 2.2", **told, rounds=each)
+    tell("obscure / raw pipe, CPU", ratio, "ratio", "<= 2.2", **parts, rounds=each)
     faster = middle["loop"][1] / LOOPED * CUSTOMERS / middle["obscure"][1]
     tell("rows a second: obscure / Faker's row loop", faster, "ratio", ">= 50", rows=LOOPED)
     return middle["obscure"][1]
 
 
 def beside_the_others(database: Server, wall_s: float, peers: Peers) -> None:
-    """Measure each peer, and tell how many times faster obscure is for each row."""
+    """Measure each peer, and print how many times faster obscure is for each row."""
     ours = CUSTOMERS / wall_s
     for peer, (rows, aim) in PEERS.items():
         figure = f"rows a second: obscure / {peer}"
@@ -224,7 +227,7 @@ def subsets(database: Server) -> None:
         for _ in range(3):
             for name, where in (("part", {"customers": "id % 20 = 0"}), ("whole", {})):
                 with database.database() as target:
-                    seconds[name].append(database.cost(lambda to=target, it=where: subset(source, to, it))[1])
+                    seconds[name].append(database.cost(partial(subset, source, target, where))[1])
         part, whole = (statistics.median(seconds[name]) for name in ("part", "whole"))
         tell(
             "subset of 5 % / whole copy",

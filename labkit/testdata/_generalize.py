@@ -10,7 +10,7 @@ SMALL = (
 )  # fmt: skip
 
 OLDEST = 90
-"""Years after which nobody's age is told, source as above (C)."""
+"""Years of age above which all people count as one group. Source: 45 CFR 164.514(b)(2)(i)(C)."""
 
 BIRTH_YEAR = """
 CASE WHEN {0} IS NOT NULL
@@ -18,8 +18,8 @@ CASE WHEN {0} IS NOT NULL
 """
 
 
-def rounded(column: sql.Composable, kind: str, argument: str | int) -> sql.Composable:
-    """Return SQL for a column of a type rounded as a rule's argument says: "year", "postcode", 100."""
+def generalized(column: sql.Composable, kind: str, argument: str | int) -> sql.Composable:
+    """Return SQL for a column of a type, less exact as the argument says: "year", "postcode", 100."""
     type_ = sql.SQL(kind)
     if argument == "postcode":
         small = sql.SQL(", ").join(map(sql.Literal, SMALL))
@@ -28,5 +28,6 @@ def rounded(column: sql.Composable, kind: str, argument: str | int) -> sql.Compo
     if argument == "birth year":
         return sql.SQL(BIRTH_YEAR).format(column, type_, sql.Literal(OLDEST))
     if isinstance(argument, int):
+        # ".0" makes PostgreSQL divide decimally: integer division would make 0 of -5, and floor -100.
         return sql.SQL("(floor({0} / {1}.0) * {1})::{2}").format(column, sql.Literal(argument), type_)
     return sql.SQL("date_trunc({}, {})::{}").format(sql.Literal(argument), column, type_)
