@@ -173,12 +173,8 @@ def _begin_ourselves(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
         connection.isolation_level = None
-        try:
-            # In WAL mode those who read and the one who appends do not wait for each other.
-            connection.execute("PRAGMA journal_mode = WAL")
-        except BaseException:  # no database, or locked: the pool does not have this connection yet
-            connection.close()
-            raise
+        # In WAL mode those who read and the one who appends do not wait for each other.
+        connection.execute("PRAGMA journal_mode = WAL")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
