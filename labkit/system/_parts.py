@@ -8,14 +8,14 @@ from typing import Any
 from labkit.errors import LabError
 from labkit.system._answers import Recording, answers
 from labkit.system._model import MODES, STAGES, TYPES, Database, External, Parameter, Service, Toggle
-from labkit.system._table import Table
+from labkit.system._table import TomlTable
 
 EXAMPLES = {"int": "10", "float": "0.5", "str": '"EUR"', "bool": "true", "duration": '"250ms"'}
 A_RECORDING = 'a file inside the system\'s folder, such as "recordings/rates.json"'
 ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
 
 
-def service(name: str, table: Table) -> Service:
+def service(name: str, table: TomlTable) -> Service:
     """Read [services.NAME]."""
     path = table.folder("path", name)
     read = Service(
@@ -31,7 +31,7 @@ def service(name: str, table: Table) -> Service:
     return read
 
 
-def _instances(table: Table) -> dict[str, int]:
+def _instances(table: TomlTable) -> dict[str, int]:
     expected = "a number of instances, 0 or more"
     counts = {stage: table.get(stage, int, expected, ONE_EACH[stage]) for stage in STAGES[1:]}
     for stage, count in counts.items():
@@ -41,14 +41,14 @@ def _instances(table: Table) -> dict[str, int]:
     return {"development": 0} | counts
 
 
-def _url_path(table: Table, key: str, default: str) -> str:
+def _url_path(table: TomlTable, key: str, default: str) -> str:
     value = str(table.text(key, f'a path, such as "{default}"', default))
     if not value.startswith("/"):
         table.refuse(key, f'a path, such as "{default}"', value, f'write "/{value}"')
     return value
 
 
-def database(table: Table) -> Database | None:
+def database(table: TomlTable) -> Database | None:
     """Read [database]; None when the system has none."""
     if not table.written:
         return None
@@ -62,7 +62,7 @@ def database(table: Table) -> Database | None:
     return read
 
 
-def external(name: str, table: Table, root: Path) -> External:
+def external(name: str, table: TomlTable, root: Path) -> External:
     """Read [external.NAME]; a read-write service that would be real outside production is refused."""
     recording = table.folder("recording", None, A_RECORDING)
     read = External(
@@ -84,7 +84,7 @@ def external(name: str, table: Table, root: Path) -> External:
     return read
 
 
-def _recorded(name: str, table: Table, root: Path, file: PurePosixPath | None) -> Mapping[str, Any]:
+def _recorded(name: str, table: TomlTable, root: Path, file: PurePosixPath | None) -> Mapping[str, Any]:
     """Return the answers of a recording, which has to be of this external service."""
     if file is None:
         return {}
@@ -97,7 +97,7 @@ def _recorded(name: str, table: Table, root: Path, file: PurePosixPath | None) -
     return recording.answers
 
 
-def parameter(name: str, table: Table) -> Parameter:
+def parameter(name: str, table: TomlTable) -> Parameter:
     """Read [config.NAME]; a value of the wrong type is refused here already."""
     kind = table.choice("type", TYPES)
     anything = (str, int, float, bool)
@@ -111,7 +111,7 @@ def parameter(name: str, table: Table) -> Parameter:
     return read
 
 
-def toggle(name: str, table: Table) -> Toggle:
+def toggle(name: str, table: TomlTable) -> Toggle:
     """Read [toggles.NAME]."""
     day = table.get("remove_by", date, "a date, such as 2027-06-30")
     read = Toggle(name, table.text("owner"), day)
