@@ -15,7 +15,7 @@ class Course(BuildHookInterface[Any]):
     """Collects the course in a temporary folder for a wheel; an editable install reads the checkout."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Write the course and tell hatch to include it."""
+        """Write the course into a folder and have hatch include that folder."""
         if version == "editable":
             return
         self._folder = TemporaryDirectory()
@@ -25,7 +25,7 @@ class Course(BuildHookInterface[Any]):
                 shutil.copytree(checkout / folder, course / folder, ignore=LEFT_OUT)
         sys.path.insert(0, str(checkout))
         try:
-            from labkit.grading import learner_notebooks  # noqa: PLC0415 - not on the path before
+            from labkit.grading import learner_notebooks  # noqa: PLC0415 - the checkout was not on the path before
         finally:
             sys.path.remove(str(checkout))
         for name, content in learner_notebooks().items():

@@ -32,7 +32,7 @@ FLAGS = (
 TOKEN = "browser-test"  # noqa: S105 - of a server that lives as long as a test and listens on loopback
 START_S = 60
 SETTLE_MS = 1500
-"""By then JupyterLab has loaded its theme, or says that it could not."""
+"""After this time JupyterLab has loaded its theme, or shows an error."""
 IDLE = """() => {
   const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
   return kernel?.connectionStatus === 'connected' && kernel.status === 'idle';
@@ -88,10 +88,10 @@ class Lab:
     ) -> tuple[int, Any]:
         """Send one request with the token; return the status and the JSON data (None when there is none)."""
         sent = dict(headers or {}) | ({"Authorization": f"token {token}"} if token else {})
-        asked = Request(f"{self.url}/{path}", method=method, headers=sent)  # noqa: S310 - our own server
+        request = Request(f"{self.url}/{path}", method=method, headers=sent)  # noqa: S310 - our own server
         try:
-            with urlopen(asked) as answer:  # noqa: S310 - as above
-                return answer.status, json.loads(answer.read() or "null")
+            with urlopen(request) as response:  # noqa: S310 - as above
+                return response.status, json.loads(response.read() or "null")
         except HTTPError as refusal:
             with refusal:
                 return refusal.code, json.loads(refusal.read() or "null")
@@ -158,7 +158,7 @@ def install() -> None:
     if chromium():
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        print("no browser yet: installing the package chromium", flush=True)  # noqa: T201 - a program's word
+        print("no browser yet: installing the package chromium", flush=True)  # noqa: T201 - run as a program
         subprocess.run(["apt-get", "update", "--quiet=2"], check=False)
         subprocess.run(["apt-get", "install", "--quiet=2", "--yes", "chromium"], check=False)
     if not chromium():

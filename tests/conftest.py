@@ -1,7 +1,7 @@
-"""What every test may ask for."""
+"""What is set up before any test."""
 
 import signal
 
-# A shell that starts this in the background has it ignore Ctrl-C, and with it all that it starts.
+# A shell makes a process that it starts in the background ignore Ctrl-C, and its children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

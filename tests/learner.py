@@ -25,7 +25,7 @@ SCREENSHOTS = os.environ.get("LABKIT_SCREENSHOTS")
 
 @contextmanager
 def jupyter(root: Path, scratch: Path) -> Iterator[str]:
-    """Run `labkit lab` on a new folder, without a browser of its own, and give its address, without token."""
+    """Run `labkit lab` on a new folder, with no browser, and give its address without the token."""
     port = free_port()
     command = [sys.executable, "-m", "labkit", "lab", str(root), "--port", str(port), "--no-browser"]
     own = {"JUPYTER_TOKEN": TOKEN} | {
@@ -41,7 +41,9 @@ def jupyter(root: Path, scratch: Path) -> Iterator[str]:
             server.send_signal(signal.SIGINT)
             server.send_signal(signal.SIGTERM)
             server.wait()
-            Environment.clean_up_all(Workspace.open(root))
+            workspace = Workspace.open(root)
+            Environment.clean_up_all(workspace)
+            workspace.artifacts.close()
 
 
 def _await_server(server: subprocess.Popen[bytes], port: int, log: Path) -> str:
@@ -83,8 +85,8 @@ class Learner:
         raise AssertionError("JupyterLab did not load whole in five attempts")
 
     def work(self, cells: int, solutions: Sequence[str]) -> str:
-        """Run so many cells, fill in the solutions in order, answer every question; return what was said."""
-        rest, said = list(solutions), []
+        """Run so many cells, fill in the solutions in order, answer every question; return the texts."""
+        rest, texts = list(solutions), []
         for _ in range(cells):
             if self._active.get_by_text(YOURS).count():
                 self._write(rest.pop(0))
@@ -93,10 +95,10 @@ class Learner:
                 self._answer(cell)
                 cell = self._run()  # the form took the focus; running its cell again goes on to the next
             assert not cell.locator(ERRORS).count(), cell.inner_text()
-            said.append(cell.inner_text())
+            texts.append(cell.inner_text())
             self._picture()
         assert not rest, "not every exercise was met"
-        return "\n".join(said)
+        return "\n".join(texts)
 
     @property
     def _active(self) -> Locator:
@@ -125,8 +127,8 @@ class Learner:
             question = form.locator("strong").first.inner_text()
             options, lines = form.get_by_role("radio"), form.get_by_role("textbox")
             if options.count():
-                wanted = self._choose(question)
-                (form.get_by_text(wanted, exact=True) if wanted else options.first).click()
+                option = self._choose(question)
+                (form.get_by_text(option, exact=True) if option else options.first).click()
             elif lines.count():
                 lines.first.fill("I would measure it first.")
             form.get_by_role("button", name="Record").click()
@@ -140,7 +142,7 @@ class Learner:
 
 
 def asks(cell: Locator) -> bool:
-    """Tell whether a cell asks for an answer; its form takes a moment to come."""
+    """Return whether a cell asks for an answer; wait for its form, which takes a moment to come."""
     if not any(verb in cell.inner_text() for verb in ("lab.predict(", "lab.reflect(")):
         return False
     expect(cell.get_by_role("button", name="Record").first).to_be_visible()

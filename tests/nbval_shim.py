@@ -1,8 +1,8 @@
 """Closes three gaps of nbval 0.11, so that the labs can be run as they are read.
 
 A dead kernel fails the cell at once instead of after the cell's whole time-out; a `;` at the end of a line
-hides the output as in JupyterLab (nbval #194); the environment tells the labs that nobody is there to press
-buttons. The labs run in a workspace of their own, of which nothing is left afterwards. Loaded with
+hides the output as in JupyterLab (nbval #194); an environment variable says that nobody is there to press
+buttons. The labs run in a workspace of their own, and nothing of it is left afterwards. Load it with
 `pytest -p nbval_shim`.
 """
 
@@ -54,7 +54,7 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Clean up what a lab that failed left, and fail the session when a lab that passed left something."""
+    """Clean up what failed labs left, and fail the session when all labs passed but left something."""
     workspace = Workspace.open()
     left = Engine.find().owned({Label.WORKSPACE: workspace.id})
     Environment.clean_up_all(workspace)
@@ -62,4 +62,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     shutil.rmtree(workspace.root.parent)
     if left and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        session.config.get_terminal_writer().line(f"the labs left {[it.name for it in left]}", red=True)
+        session.config.get_terminal_writer().line(
+            f"the labs left {[container.name for container in left]}", red=True
+        )

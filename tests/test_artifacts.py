@@ -1,4 +1,5 @@
 import fcntl
+import gc
 import json
 import sqlite3
 import stat
@@ -8,8 +9,10 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -65,19 +68,28 @@ def git(folder: Path, *arguments: object) -> str:
     ).stdout
 
 
-def deploy(database: ArtifactDatabase, image: Subject, stage: str = "production", **words: object) -> Fact:
+def deploy(
+    database: ArtifactDatabase,
+    image: Subject,
+    stage: str = "production",
+    kind: Kind = Kind.SERVICE_DEPLOYED,
+    **words: Any,
+) -> Fact:
     """Record a deployment of the cart."""
-    kind = words.pop("kind", Kind.SERVICE_DEPLOYED)
     return database.record(kind, image, stage=stage, service="cart", **words)
 
 
 def tamper(file: Path, *statements: str) -> None:
     """Change the database behind labkit's back, as anybody with the file can."""
-    connection = sqlite3.connect(file)
-    with connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         for statement in statements:
             assert connection.execute(statement).rowcount, statement
-    connection.close()
+
+
+def open_connections(file: Path) -> int:
+    """Return how often this process has the database's file open."""
+    opened = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return opened.count(file)
 
 
 def in_process(code: str, *arguments: object) -> subprocess.Popen[str]:
@@ -120,14 +132,14 @@ def test_a_fact_is_read_as_it_was_recorded(database: ArtifactDatabase) -> None:
 
 def test_a_predicate_may_use_the_words_of_record(database: ArtifactDatabase) -> None:
     """A predicate stays the document of its type: it may have keys such as kind, subject and $schema."""
-    document = {"kind": 1, "subject": 2, "$schema": 3, "labkit": 4}
+    document: dict[str, Any] = {"kind": 1, "subject": 2, "$schema": 3, "labkit": 4}
     database.record(Kind.BILL_OF_MATERIALS, CART, **document)
     assert database.history()[0].predicate == document
 
 
 def test_what_is_signed_is_an_in_toto_statement(five: ArtifactDatabase, file: Path) -> None:
     """The payload of a row is an in-toto Statement v1 with the kind as its predicate type."""
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection:
         (payload,) = connection.execute("SELECT payload FROM fact WHERE id = 3").fetchone()
     statement = json.loads(payload)
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
@@ -136,7 +148,9 @@ def test_what_is_signed_is_an_in_toto_statement(five: ArtifactDatabase, file: Pa
     assert five.history()[2].payload() == payload
 
 
-def test_by_is_the_user_unless_said(database: ArtifactDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_is_the_user_unless_it_is_given(
+    database: ArtifactDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who recorded a fact is the name of the user when by is not given."""
     monkeypatch.setenv("LOGNAME", "bob")
     assert database.record(Kind.CHECKED, CART).by == "bob"
@@ -150,7 +164,7 @@ def test_a_bare_digest_is_a_sha256() -> None:
 
 def test_history_asks_for_kind_run_environment_stage_and_digest(database: ArtifactDatabase) -> None:
     """Each argument of history() keeps only the facts that have it, oldest first."""
-    words = [
+    words: list[dict[str, Any]] = [
         {"run": "r1"},
         {"run": "r1", "stage": "staging"},
         {"environment": "e1", "stage": "staging"},
@@ -159,8 +173,8 @@ def test_history_asks_for_kind_run_environment_stage_and_digest(database: Artifa
         database.record(Kind.TESTED, CART, **some)
     database.record(Kind.CHECKED, CART_2)
 
-    def ids(**asked: str) -> list[int]:
-        return [fact.id for fact in database.history(**asked)]
+    def ids(**filters: Any) -> list[int]:
+        return [fact.id for fact in database.history(**filters)]
 
     assert ids() == [1, 2, 3, 4]
     assert ids(run="r1") == [1, 2]
@@ -182,13 +196,13 @@ def test_results_are_json_data(five: ArtifactDatabase) -> None:
     """Every result has to_json(), which json can write."""
     running = five.what_runs("cart")
     assert running is not None
-    results = [running, five.verify(), *five.history(), *five.where_is(STARLETTE)]
-    told = json.loads(json.dumps([result.to_json() for result in results]))
-    assert told[0]["image"] == {"name": CART.name, "digest": CART.digest}
-    assert told[0]["references"] == {"dependency": [{"uri": STARLETTE, "digest": ""}]}
-    assert told[1]["ok"] is True
-    assert told[4]["references"] == [{"role": "dependency", "uri": STARLETTE, "digest": ""}]
-    assert told[-1]["stage"] == "production"
+    results: list[Any] = [running, five.verify(), *five.history(), *five.where_is(STARLETTE)]
+    data = json.loads(json.dumps([result.to_json() for result in results]))
+    assert data[0]["image"] == {"name": CART.name, "digest": CART.digest}
+    assert data[0]["references"] == {"dependency": [{"uri": STARLETTE, "digest": ""}]}
+    assert data[1]["ok"] is True
+    assert data[4]["references"] == [{"role": "dependency", "uri": STARLETTE, "digest": ""}]
+    assert data[-1]["stage"] == "production"
 
 
 # What runs
@@ -218,7 +232,7 @@ def test_what_runs_gathers_all_that_went_into_the_image(database: ArtifactDataba
 
 
 def test_configuration_is_that_of_the_deployment(database: ArtifactDatabase) -> None:
-    """One image runs in several stages, and again: of configuration only what the deployment has is told."""
+    """One image runs in several stages: of configuration, only what this deployment has is returned."""
     database.record(Kind.BUILT, CART, references=[Reference("config", "PYTHON=3.11")])
     database.record(Kind.TESTED, CART, stage="staging", references=[Reference("config", "DISCOUNT=5")])
     deploy(database, CART, references=[Reference("config", "DISCOUNT=10")])
@@ -240,7 +254,7 @@ def test_what_runs_is_the_latest_deployment_of_the_stage(database: ArtifactDatab
 
     def image(stage: str) -> Subject | None:
         running = database.what_runs("cart", stage)
-        return running and running.image
+        return running.image if running else None
 
     assert image("production") == CART_2
     assert image("staging") == CART
@@ -254,7 +268,7 @@ def test_what_runs_is_the_latest_deployment_of_the_stage(database: ArtifactDatab
         (Kind.ENVIRONMENT_DELETED, {"environment": "blue"}),
     ],
 )
-def test_what_was_removed_runs_no_more(database: ArtifactDatabase, kind: Kind, words: dict[str, str]) -> None:
+def test_what_was_removed_runs_no_more(database: ArtifactDatabase, kind: Kind, words: dict[str, Any]) -> None:
     """A service runs no more once it is removed or its environment is deleted, until it is deployed again."""
     inside = [Reference("dependency", STARLETTE)]
     deploy(database, CART, environment="blue", references=inside)
@@ -275,7 +289,7 @@ def test_what_was_removed_runs_no_more(database: ArtifactDatabase, kind: Kind, w
     ],
 )
 def test_what_another_environment_loses_still_runs_here(
-    database: ArtifactDatabase, words: dict[str, str]
+    database: ArtifactDatabase, words: dict[str, Any]
 ) -> None:
     """A removal counts for its own service, stage and environment only."""
     deploy(database, CART, environment="blue")
@@ -323,7 +337,7 @@ def wrong(database: ArtifactDatabase, row: int, problem: str) -> None:
 
 
 def test_an_edited_payload_is_found(five: ArtifactDatabase, file: Path) -> None:
-    """verify() names the row whose payload says something else than what was signed."""
+    """verify() names the row whose payload differs from what was signed."""
     tamper(file, "UPDATE fact SET payload = replace(payload, 'pass', 'fail') WHERE id = 2")
     wrong(five, 2, "payload or signature")
 
@@ -561,6 +575,74 @@ def test_subscribe_sees_what_another_process_records(five: ArtifactDatabase, fil
     assert list(facts) == []
 
 
+# Connections
+
+
+def record_in_threads(database: ArtifactDatabase) -> None:
+    """Record from several threads at once, so that there are several connections."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: database.record(Kind.TESTED, CART, number=n), range(20)))
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_database_that_is_dropped_closes_its_connections(file: Path, shop: Path, noted: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+    """A database that nobody refers to any more leaves no connection open, also when nobody closed it."""
+    database = ArtifactDatabase.open(file, notes=shop if noted else None)
+    record_in_threads(database)
+    assert open_connections(file) > 0
+    del database
+    for thread in threading.enumerate():
+        if thread.name == "labkit-note":
+            thread.join()  # it still refers to the database
+    gc.collect()
+    assert open_connections(file) == 0
+
+
+def test_a_database_that_is_used_after_close_closes_its_connections_again(file: Path) -> None:
+    """close() is not the end: what is opened by a later question is closed with the database too."""
+    database = ArtifactDatabase.open(file)
+    database.close()
+    assert open_connections(file) == 0
+    database.record(Kind.CHECKED, CART)
+    del database
+    gc.collect()
+    assert open_connections(file) == 0
+
+
+def test_a_database_that_cannot_be_opened_leaves_no_connection(
+    five: ArtifactDatabase, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A held or a broken file, and a lost key, are errors that leave nothing open."""
+    five.close()
+    monkeypatch.setattr("labkit.artifacts._tables.WAIT_S", 0.05)
+    with closing(sqlite3.connect(file)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LabError, match="locked"):
+            ArtifactDatabase.open(file)
+    gc.collect()  # on Python 3.13 what is left open is an error here
+    assert open_connections(file) == 0
+    file.with_suffix(".key").unlink()
+    with pytest.raises(LabError, match="signing key"):
+        ArtifactDatabase.open(file)
+    assert open_connections(file) == 0
+    file.write_text("a letter, not a database " * 100)
+    with pytest.raises(LabError, match="not a database"):
+        ArtifactDatabase.open(file)
+    assert open_connections(file) == 0
+
+
+def test_a_program_that_never_closes_ends_without_a_warning(file: Path, shop: Path) -> None:
+    """A script that records and just ends prints nothing: its connections are closed before Python ends."""
+    code = (
+        "import sys; from pathlib import Path; from labkit.artifacts import *; "
+        "database = ArtifactDatabase.open(sys.argv[1], notes=Path(sys.argv[2])); "
+        "database.record(Kind.CHECKED, Subject('a', ''))"
+    )
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", code, str(file), str(shop)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 # The key
 
 
@@ -591,7 +673,7 @@ def test_the_key_may_lie_elsewhere(file: Path, tmp_path: Path) -> None:
     assert not file.with_suffix(".key").exists()
 
 
-def test_a_lost_key_is_said(five: ArtifactDatabase, file: Path) -> None:
+def test_a_lost_key_is_reported(five: ArtifactDatabase, file: Path) -> None:
     """A database with facts is not opened without its key, and no new one is made for it."""
     five.close()
     file.with_suffix(".key").unlink()
@@ -600,7 +682,7 @@ def test_a_lost_key_is_said(five: ArtifactDatabase, file: Path) -> None:
     assert not file.with_suffix(".key").exists()
 
 
-def test_a_broken_key_is_said(five: ArtifactDatabase, file: Path) -> None:
+def test_a_broken_key_is_reported(five: ArtifactDatabase, file: Path) -> None:
     """A key file that holds no key is a LabError."""
     five.close()
     file.with_suffix(".key").write_text("no key")
@@ -659,7 +741,7 @@ def opened(url: str, *, key: Path, deadline_s: float = 30) -> ArtifactDatabase:
 # Bad input
 
 
-def test_a_file_that_is_no_database_is_said(file: Path) -> None:
+def test_a_file_that_is_no_database_is_reported(file: Path) -> None:
     """A file of something else is a LabError and stays as it is; no key is made beside it."""
     file.write_text("a letter, not a database " * 100)
     with pytest.raises(LabError, match="file is not a database"):
@@ -668,14 +750,14 @@ def test_a_file_that_is_no_database_is_said(file: Path) -> None:
     assert not file.with_suffix(".key").exists()
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     """A database in a missing folder is a LabError that names the path."""
     with pytest.raises(LabError, match=r"nowhere/artifacts\.db"):
         ArtifactDatabase.open(tmp_path / "nowhere" / "artifacts.db")
 
 
 @pytest.mark.parametrize("url", ["://", "nosuch://host/name", "postgresql://host/name"])
-def test_a_url_that_is_no_url_or_lacks_its_key_is_said(url: str) -> None:
+def test_a_url_that_is_no_url_or_lacks_its_key_is_reported(url: str) -> None:
     """A URL that is none is a LabError, and so is a server's database without key=."""
     with pytest.raises(LabError, match=r"a path or a database URL|key="):
         ArtifactDatabase.open(url)
@@ -687,7 +769,7 @@ def test_a_url_names_a_database_too(five: ArtifactDatabase, file: Path) -> None:
         assert again.history() == five.history()
 
 
-def test_an_unknown_kind_is_said(database: ArtifactDatabase) -> None:
+def test_an_unknown_kind_is_reported(database: ArtifactDatabase) -> None:
     """A kind that does not exist is a LabError that lists those that do, when recording and when asking."""
     with pytest.raises(LabError, match="SERVICE_DEPLOYED"):
         database.record("deployed", CART)
@@ -695,7 +777,7 @@ def test_an_unknown_kind_is_said(database: ArtifactDatabase) -> None:
         database.history(kind="deployed")
 
 
-def test_an_unknown_role_is_said() -> None:
+def test_an_unknown_role_is_reported() -> None:
     """A reference's role that does not exist is a LabError that lists those that do."""
     with pytest.raises(LabError, match="dependency"):
         Reference("dependencies", STARLETTE)
@@ -722,7 +804,7 @@ def test_a_predicate_that_is_no_json_leaves_nothing(database: ArtifactDatabase) 
     assert database.record(Kind.TESTED, CART).id == 1
 
 
-def test_a_payload_that_is_no_statement_is_said(five: ArtifactDatabase, file: Path) -> None:
+def test_a_payload_that_is_no_statement_is_reported(five: ArtifactDatabase, file: Path) -> None:
     """Asking a damaged database is a LabError that leads to verify."""
     tamper(file, "UPDATE fact SET payload = '{}' WHERE id = 3")
     with pytest.raises(LabError, match="labkit artifacts verify"):

@@ -36,9 +36,9 @@ def test_a_learner_finishes_the_first_lab(tmp_path: Path) -> None:
         page = chromium.new_page(viewport={"width": 1400, "height": 1000})
         learner = Learner(page, answer)
         learner.open(f"{url}/?token={TOKEN}", "One change to production")
-        said = learner.work(CELLS, [SOLUTION])
-    assert "4 of 4 public checks passed; 2 more when graded" in said
-    assert "the whole record verifies" in said
+        screen = learner.work(CELLS, [SOLUTION])
+    assert "4 of 4 public checks passed; 2 more when graded" in screen
+    assert "the whole record verifies" in screen
     workspace = Workspace.open(tmp_path / "workspace")
     passed = {
         fact.predicate["check"]: fact.predicate["passed"]
@@ -47,3 +47,4 @@ def test_a_learner_finishes_the_first_lab(tmp_path: Path) -> None:
     assert passed == {"at most 24": True, "clean-up": True}
     assert len(workspace.artifacts.history(kind=Kind.PREDICTED)) == len(PREDICTIONS)
     assert Environment.list(workspace) == []
+    workspace.artifacts.close()

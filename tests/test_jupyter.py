@@ -26,7 +26,7 @@ STAGES = ["development", "integration", "staging", "production"]
 
 @contextmanager
 def environment(workspace: Workspace, stage: str, *, containers: int = 1, owner: str = "") -> Iterator[str]:
-    """Put idle containers with an environment's labels into the engine; what is left goes in the end."""
+    """Put idle containers with an environment's labels into the engine; remove what is left in the end."""
     engine, name = Engine.find(), f"{stage}-{uuid.uuid4().hex[:6]}"
     labels = {
         Label.WORKSPACE: workspace.id,
@@ -75,15 +75,17 @@ def listener(server: Lab) -> Iterator[websocket.WebSocket]:
 
 
 def await_change(bus: websocket.WebSocket) -> None:
-    """Wait until the bus tells that something of the workspace changed."""
+    """Wait for the event that something of the workspace changed."""
     while f'"{CHANGED}"' not in str(bus.recv()):
         pass
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Return a new workspace."""
-    return Workspace.create(tmp_path_factory.mktemp("workspace"))
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Return a new workspace; its database is closed in the end."""
+    made = Workspace.create(tmp_path_factory.mktemp("workspace"))
+    yield made
+    made.artifacts.close()
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def state(server: Lab) -> dict[str, Any]:
     return dict(answer)
 
 
-def test_an_environment_is_told_by_its_labels(workspace: Workspace, server: Lab) -> None:
+def test_an_environment_is_found_by_its_labels(workspace: Workspace, server: Lab) -> None:
     """Whoever made its containers, an environment shows with stage, containers, age and owner."""
     with environment(workspace, "integration", containers=2) as name:
         (seen,) = state(server)["environments"]
@@ -109,13 +111,13 @@ def test_an_environment_is_told_by_its_labels(workspace: Workspace, server: Lab)
     assert 0 <= seen["age_s"] < 60
 
 
-def test_environments_of_other_workspaces_are_not_told(server: Lab, tmp_path: Path) -> None:
-    """A server tells only of its own workspace."""
+def test_environments_of_other_workspaces_are_not_shown(server: Lab, tmp_path: Path) -> None:
+    """A server shows only its own workspace."""
     with environment(Workspace.create(tmp_path / "other"), "integration"):
         assert state(server)["environments"] == []
 
 
-def test_an_environment_whose_process_has_ended_is_told_so(workspace: Workspace, server: Lab) -> None:
+def test_an_environment_whose_process_has_ended_is_shown_as_such(workspace: Workspace, server: Lab) -> None:
     """An owner that is gone is not alive."""
     gone = subprocess.Popen(["true"])
     owner = str(Owner.process()).split(":")
@@ -140,7 +142,7 @@ def test_cleaning_up_what_is_not_there_is_answered_with_a_next_step(server: Lab)
     assert all(answer[part] for part in ("expected", "seen", "next_step"))
 
 
-def test_a_run_is_told_stage_by_stage(workspace: Workspace, server: Lab) -> None:
+def test_a_run_is_shown_stage_by_stage(workspace: Workspace, server: Lab) -> None:
     """A run shows its commit, who started it, and each stage with state and seconds, the newest run first."""
     begin_run(workspace, "run-older")
     begin_run(workspace, "run-newer")
@@ -168,7 +170,7 @@ REQUESTS = [("GET", "state"), ("DELETE", "environments/x"), ("POST", "runs/x/app
 
 @pytest.mark.parametrize(("method", "path"), REQUESTS)
 def test_a_stranger_is_refused(server: Lab, method: str, path: str) -> None:
-    """Without the right token nothing is told and nothing is done."""
+    """Without the right token nothing is answered and nothing is done."""
     assert server.request(method, f"labkit/{path}", token="wrong")[0] == 403  # noqa: S106 - wrong on purpose
 
 
@@ -178,8 +180,9 @@ def test_a_foreign_page_is_refused(server: Lab, method: str, path: str) -> None:
     cookies = CookieJar()
     visitor = build_opener(HTTPCookieProcessor(cookies))
     visitor.open(f"{server.url}/lab?token={TOKEN}").close()
-    token = next(cookie.value for cookie in cookies if cookie.name == "_xsrf")
-    for headers, expected in (({}, 403), ({"X-XSRFToken": token}, 409)):
+    token = next(str(cookie.value) for cookie in cookies if cookie.name == "_xsrf")
+    refusals: list[tuple[dict[str, str], int]] = [({}, 403), ({"X-XSRFToken": token}, 409)]
+    for headers, expected in refusals:
         with pytest.raises(HTTPError) as refused:
             visitor.open(Request(f"{server.url}/labkit/{path}", method=method, headers=headers))  # noqa: S310
         with refused.value as answer:
@@ -187,28 +190,28 @@ def test_a_foreign_page_is_refused(server: Lab, method: str, path: str) -> None:
 
 
 def test_a_server_elsewhere_says_where_the_panel_works(tmp_path: Path) -> None:
-    """In a folder that is no workspace the state is empty and tells the next step."""
+    """In a folder that is no workspace the state is empty and has the next step."""
     root = tmp_path / "elsewhere"
     root.mkdir()
     with lab(root, tmp_path) as server:
-        told = state(server)
-    assert (told["environments"], told["runs"]) == ([], [])
-    assert "labkit start" in told["problems"]["workspace"]["next_step"]
+        answer = state(server)
+    assert (answer["environments"], answer["runs"]) == ([], [])
+    assert "labkit start" in answer["problems"]["workspace"]["next_step"]
 
 
-def test_without_an_engine_the_runs_are_still_told(workspace: Workspace, tmp_path: Path) -> None:
-    """The engine's absence is told in place of the environments, and answers a clean-up with 503."""
+def test_without_an_engine_the_runs_are_still_shown(workspace: Workspace, tmp_path: Path) -> None:
+    """A missing engine is a problem in place of the environments; a clean-up is answered with 503."""
     begin_run(workspace, "run-before")
     with lab(workspace.root, tmp_path, {"DOCKER_HOST": f"unix://{tmp_path}/no.sock"}) as server:
-        told = state(server)
-        status, answer = server.request("DELETE", "labkit/environments/any")
-    assert told["problems"]["environments"]["next_step"]
-    assert told["runs"][0]["id"] == "run-before"
-    assert (status, bool(answer["next_step"])) == (503, True)
+        answer = state(server)
+        status, problem = server.request("DELETE", "labkit/environments/any")
+    assert answer["problems"]["environments"]["next_step"]
+    assert answer["runs"][0]["id"] == "run-before"
+    assert (status, bool(problem["next_step"])) == (503, True)
 
 
 def test_an_engine_that_hangs_does_not_stop_the_server(workspace: Workspace, tmp_path: Path) -> None:
-    """While a request waits for the engine, the server answers others, and it ends when told to."""
+    """While a request waits for the engine, the server answers other requests, and it ends on SIGTERM."""
     answers: list[int] = []
 
     def ask(server: Lab) -> None:
@@ -226,8 +229,8 @@ def test_an_engine_that_hangs_does_not_stop_the_server(workspace: Workspace, tmp
     assert answers == []
 
 
-def test_changes_are_told_on_the_event_bus(workspace: Workspace, server: Lab) -> None:
-    """A new container and a new fact each lead to one message, so that a panel need not ask all the time."""
+def test_changes_are_events_on_the_bus(workspace: Workspace, server: Lab) -> None:
+    """A new container and a new fact each lead to one event, so that a panel need not ask all the time."""
     with listener(server) as bus:
         begin_run(workspace, "run-told")
         await_change(bus)
@@ -235,8 +238,8 @@ def test_changes_are_told_on_the_event_bus(workspace: Workspace, server: Lab) ->
             await_change(bus)
 
 
-def test_a_burst_of_facts_is_told_in_few_messages(workspace: Workspace, server: Lab) -> None:
-    """Messages are at most a few a second, however much happens."""
+def test_a_burst_of_facts_leads_to_few_events(workspace: Workspace, server: Lab) -> None:
+    """There are at most a few events a second, however much happens."""
     with listener(server) as bus:
         for number in range(40):
             begin_run(workspace, f"run-burst-{number}")

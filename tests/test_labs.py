@@ -37,8 +37,8 @@ def read(path: Path) -> Any:
 
 def tag(cell: Any) -> str:
     """Return the one tag of a cell that says which step it is."""
-    (found,) = [name for name in cell.metadata.tags if name in TAGS]
-    return str(found)
+    (step,) = [name for name in cell.metadata.tags if name in TAGS]
+    return str(step)
 
 
 def python(source: str) -> str:
@@ -52,11 +52,11 @@ class TestShape:
 
     def test_metadata(self, path: Path) -> None:
         """A lab has its slug for an identity, the rows it teaches, and its minutes, 20 to 35 in all."""
-        said = read(path).metadata.labkit
-        assert said.id == path.stem
-        assert all(re.fullmatch(r"[OEDISPQ]\d+", row) for row in said.rows)
-        assert set(said.minutes) == {"read", "run", "exercise"}
-        assert 20 <= sum(said.minutes.values()) <= 35
+        lab = read(path).metadata.labkit
+        assert lab.id == path.stem
+        assert all(re.fullmatch(r"[OEDISPQ]\d+", row) for row in lab.rows)
+        assert set(lab.minutes) == {"read", "run", "exercise"}
+        assert 20 <= sum(lab.minutes.values()) <= 35
 
     def test_steps_come_in_order(self, path: Path) -> None:
         """Goal and set-up come first, reflect to record last; nothing is run before a prediction."""
@@ -68,7 +68,7 @@ class TestShape:
         assert steps.index("exercise") < steps.index("check") < steps.index("reflect")
 
     def test_cells_are_small_clean_and_named(self, path: Path) -> None:
-        """A code cell has at most ten lines beside hidden checks, no output, and every cell a telling id."""
+        """A code cell has at most ten lines besides hidden checks, and no output; an id is made of words."""
         for cell in read(path).cells:
             assert re.fullmatch(r"[a-z][a-z0-9-]+", cell.id), cell.id
             if cell.cell_type == "code":
@@ -101,14 +101,14 @@ class TestShape:
     def test_the_learner_copy_gives_nothing_away(self, path: Path) -> None:
         """No solution, no hidden check, no default of a prediction is in what learners get."""
         copy = nbformat.reads(release_notebook(path), as_version=4)
-        told = "\n".join(cell.source for cell in copy.cells)
+        released = "\n".join(cell.source for cell in copy.cells)
         for cell in read(path).cells:
             for secret in SECRET.findall(cell.source):
-                assert secret not in told
+                assert secret not in released
                 asserts = re.findall(r"^\s*(assert .*)$", secret, re.MULTILINE)
-                assert not any(line in told for line in asserts)
-        assert "### BEGIN" not in told
-        assert not re.search(r"^\s*default=", told, re.MULTILINE)
+                assert not any(line in released for line in asserts)
+        assert "### BEGIN" not in released
+        assert not re.search(r"^\s*default=", released, re.MULTILINE)
 
     def test_the_discussion_question_has_a_rubric(self, path: Path) -> None:
         """The rubric beside the lab has yes/no rows, at least one of them mandatory, and a model answer."""
@@ -141,11 +141,11 @@ class Sitting:
         self.client.allow_errors = True
         self.client.execute_cell(cell, len(self.notebook.cells) - 1)
         return [
-            "\n".join(it["traceback"])
-            if it.output_type == "error"
-            else it.get("data", it).get("text/plain", "")
-            for it in cell.outputs
-            if it.output_type != "stream"
+            "\n".join(output["traceback"])
+            if output.output_type == "error"
+            else output.get("data", output).get("text/plain", "")
+            for output in cell.outputs
+            if output.output_type != "stream"
         ]
 
 
@@ -172,9 +172,9 @@ def test_wrong_answers_fail_with_their_hint_and_the_solution_passes(path: Path, 
             assert not any("Error" in text for text in sitting.run(sitting.cells[name].source)), name
         for answer in answers(path):
             sitting.run(answer["code"])
-            said = sitting.run(sitting.cells[answer["check"]].source)[-1]
-            assert "expected:" in said, f"passed: {answer['code']}"
-            assert answer["hint"] in said
+            refusal = sitting.run(sitting.cells[answer["check"]].source)[-1]
+            assert "expected:" in refusal, f"passed: {answer['code']}"
+            assert answer["hint"] in refusal
         sitting.run(sitting.cells[answer["cell"]].source)
-        said = sitting.run(sitting.cells[answer["check"]].source)
-        assert not any("expected:" in text for text in said), said
+        outputs = sitting.run(sitting.cells[answer["check"]].source)
+        assert not any("expected:" in text for text in outputs), outputs

@@ -76,7 +76,7 @@ def test_unattended_the_default_is_recorded(lab: lesson.Lab, monkeypatch: pytest
 def test_each_assert_is_a_row_and_one_that_fails_does_not_hide_the_others(
     lab: lesson.Lab, shown: list[Any]
 ) -> None:
-    """A failed check shows expected, seen and hint of every assert and raises without a traceback."""
+    """A failed check shows expected, seen and hint of every assert, and its error shows no traceback."""
     answer = 41
     with pytest.raises(lesson.CheckFailed) as failed, lab.check("answer"):
         assert answer == 42, "one more"
@@ -113,7 +113,7 @@ def test_an_error_beside_the_asserts_fails_the_check(lab: lesson.Lab) -> None:
         assert True, "never reached"
 
 
-def test_what_labkit_refuses_in_a_check_says_what_to_do(lab: lesson.Lab) -> None:
+def test_an_error_of_labkit_in_a_check_shows_its_next_step(lab: lesson.Lab) -> None:
     """An error for users keeps its three parts in the row, so that the learner reads the way out."""
     with pytest.raises(lesson.CheckFailed, match="spell it so") as failed, lab.check("answer"):
         assert int("1") == 1, "held before"
@@ -121,7 +121,7 @@ def test_what_labkit_refuses_in_a_check_says_what_to_do(lab: lesson.Lab) -> None
         assert int("2") == 3, "comes after"
     row = failed.value.rows[1]
     assert (row.expected, row.seen, row.hint) == ("a number", "no number", "spell it so")
-    assert [it.hint for it in failed.value.rows] == ["", "spell it so", "comes after"]
+    assert [row.hint for row in failed.value.rows] == ["", "spell it so", "comes after"]
 
 
 def int_of(text: str) -> None:
@@ -129,8 +129,8 @@ def int_of(text: str) -> None:
     raise LabError("a number", text, "spell it so")
 
 
-def test_what_held_is_not_run_again_and_what_failed_stays_failed(lab: lesson.Lab) -> None:
-    """An assert may cost seconds or change something: it runs once, and an answer that wavers is no pass."""
+def test_a_passed_assert_is_not_run_again_and_a_failed_one_stays_failed(lab: lesson.Lab) -> None:
+    """A passed assert runs once, as it may change something; a failed one fails though it passes later."""
     calls: list[int] = []
 
     def count() -> int:
@@ -154,7 +154,7 @@ def test_an_assert_inside_a_loop_gives_its_hint(lab: lesson.Lab) -> None:
 
 
 def test_stopping_a_check_stops_it(lab: lesson.Lab) -> None:
-    """Ctrl-C goes through."""
+    """Ctrl-C is not taken for a failed check."""
     with pytest.raises(KeyboardInterrupt), lab.check("answer"):
         raise KeyboardInterrupt
 
@@ -170,7 +170,7 @@ def test_compare_shows_both_and_a_silent_service_is_a_hint(
         lesson.ask("http://127.0.0.1:9/")
 
 
-def test_hints_are_folded_one_into_the_other(lab: lesson.Lab, shown: list[Any]) -> None:
+def test_each_hint_opens_inside_the_one_before(lab: lesson.Lab, shown: list[Any]) -> None:
     """The second hint is found only inside the first."""
     lab.hint("look left", "look right")
     html = shown[0]._repr_html_()

@@ -32,9 +32,9 @@ def page(chromium: Browser) -> Iterator[Page]:
     """Return a new page that fails the test when it logs an error."""
     faults: list[str] = []
 
-    def note(said: ConsoleMessage) -> None:
-        if said.type == "error" and not any(handled in said.text for handled in HANDLED):
-            faults.append(said.text)
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(handled in message.text for handled in HANDLED):
+            faults.append(message.text)
 
     page = chromium.new_page()
     page.on("console", note)
@@ -45,9 +45,11 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Return a new workspace."""
-    return Workspace.create(tmp_path_factory.mktemp("workspace"))
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Return a new workspace; its database is closed in the end."""
+    made = Workspace.create(tmp_path_factory.mktemp("workspace"))
+    yield made
+    made.artifacts.close()
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +74,14 @@ def assert_accessible(page: Page) -> None:
         change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
         page.evaluate(change, theme)
         expect(page.locator(f"body[data-jp-theme-name='{theme}']")).to_be_attached()
-        found = Axe().run(page, context="#labkit-panel")
-        assert found.violations_count == 0, found.generate_report()
+        report = Axe().run(page, context="#labkit-panel")
+        assert report.violations_count == 0, report.generate_report()
 
 
-def test_an_empty_workspace_tells_the_next_step(page: Page, tmp_path: Path) -> None:
-    """Who has done nothing yet reads what to do; no other host is asked for anything, and no news pops up."""
+def test_an_empty_workspace_shows_the_next_step(page: Page, tmp_path: Path) -> None:
+    """An empty panel says what to do; no other host gets a request, and no news from JupyterLab appears."""
     addresses: list[str] = []
-    page.on("request", lambda asked: addresses.append(asked.url))
+    page.on("request", lambda request: addresses.append(request.url))
     with lab(Workspace.create(tmp_path / "new").root, tmp_path) as server:
         opened = panel(server, page)
         expect(opened).to_contain_text("labkit environment create --stage integration")
@@ -118,7 +120,9 @@ def test_an_environment_is_cleaned_up_by_keyboard(page: Page, workspace: Workspa
         assert Engine.find().owned({Label.ENVIRONMENT: name}) == []
 
 
-def test_production_goes_only_after_a_second_yes(page: Page, workspace: Workspace, server: Lab) -> None:
+def test_production_is_removed_only_after_a_confirmation(
+    page: Page, workspace: Workspace, server: Lab
+) -> None:
     """Production's button asks first; Cancel leaves everything as it is."""
     opened = panel(server, page)
     with environment(workspace, "production") as name:
@@ -146,7 +150,7 @@ def test_a_waiting_run_is_approved_by_its_button(page: Page, workspace: Workspac
     assert workspace.artifacts.history(kind=Kind.APPROVED, run="run-to-approve")
 
 
-def test_a_refused_wish_tells_why(page: Page, workspace: Workspace, server: Lab) -> None:
+def test_a_refused_request_shows_why(page: Page, workspace: Workspace, server: Lab) -> None:
     """What cannot be done any more is answered with expected, seen and next, until it is dismissed."""
     opened = panel(server, page)
     begin_run(workspace, "run-approved-elsewhere", state="waiting")

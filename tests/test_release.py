@@ -59,8 +59,8 @@ def test_a_marker_without_its_partner_is_an_error(tmp_path: Path) -> None:
         release_notebook(notebook(tmp_path / "a.ipynb", "### BEGIN SOLUTION\nsecret = 1"))
 
 
-def test_something_else_than_a_notebook_is_an_error(tmp_path: Path) -> None:
-    """A broken file is named with its mend."""
+def test_a_file_that_is_no_notebook_is_an_error(tmp_path: Path) -> None:
+    """A broken file is named in the error."""
     (tmp_path / "a.ipynb").write_text("no JSON")
     with pytest.raises(LabError, match=r"a\.ipynb"):
         release_notebook(tmp_path / "a.ipynb")

@@ -1,4 +1,4 @@
-"""labkit.system: what system.toml may say, and what is said about a mistake in it."""
+"""labkit.system: what system.toml may declare, and how a mistake in it is reported."""
 
 from pathlib import Path
 
@@ -170,10 +170,10 @@ def test_a_configuration_that_cannot_work_is_refused(
         ("production = 15", "prodction = 15", ["config.percent.prodction", "write production instead"]),
         ("remove_by = 2027-06-30", 'remove_by = "soon"', ["toggles.new_front.remove_by", "a date"]),
         ("[database]", "[datbase]", ["datbase", "write database instead"]),
-        ("[database]", "[database", ["TOML", "mend that line"]),
+        ("[database]", "[database", ["TOML", "correct that line"]),
     ],
 )
-def test_a_mistake_names_file_key_and_mend(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+def test_a_mistake_names_file_key_and_next_step(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
     """Whatever is wrong in the file, the error says where, what was seen, and what to write instead."""
     assert old in GOOD
     with pytest.raises(LabError) as caught:
@@ -199,18 +199,18 @@ def test_no_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
 
 def test_a_stub_may_answer_by_state_late_or_not_to_the_end(tmp_path: Path) -> None:
     """A list of answers is read as it is written when each of them can be given."""
-    told = (
+    answers = (
         """[{ when = "start", status = 503, delay_s = 0.5, then = "back" }, { when = "back", cut = true }]"""
     )
     old = '{ status = 201, body = { state = "accepted" } }'
-    system = System.load(write(tmp_path, GOOD.replace(old, told, 1)))
+    system = System.load(write(tmp_path, GOOD.replace(old, answers, 1)))
     assert system.external["bank"].stub["POST /pay"] == [
         {"when": "start", "status": 503, "delay_s": 0.5, "then": "back"},
         {"when": "back", "cut": True},
     ]
 
 
-def test_a_recording_answers_for_the_stub_save_where_a_hand_wrote_the_same(tmp_path: Path) -> None:
+def test_a_recording_answers_for_the_stub_except_where_system_toml_does(tmp_path: Path) -> None:
     """The recorded answers stand beside those of system.toml, and the system's digest covers the file."""
     recording = Recording("bank", "2027-06-30T12:00:00+00:00", {"GET /limit": {}, "POST /pay": {}})
     recording.save(tmp_path / "recordings" / "bank.json")

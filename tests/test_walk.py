@@ -48,18 +48,17 @@ def test_a_learner_works_through_a_lab(path: Path, tmp_path: Path) -> None:
         page = chromium.new_page(viewport={"width": 1400, "height": 1000})
         learner = Learner(page)
         learner.open(f"{url}/lab/tree/{path.relative_to(course()).as_posix()}?token={TOKEN}", title)
-        said = learner.work(len(cells), [text for cell in cells if (text := solution(cell))])
-    assert "Traceback" not in said
-    assert "✗ not yet" not in said
+        screen = learner.work(len(cells), [text for cell in cells if (text := solution(cell))])
+    assert "Traceback" not in screen
+    assert "✗ not yet" not in screen
     workspace = Workspace.open(tmp_path / "workspace")
-    checks = {
-        it.predicate["check"]: it.predicate["passed"] for it in workspace.artifacts.history(kind=Kind.CHECKED)
-    }
+    facts = workspace.artifacts.history(kind=Kind.CHECKED)
+    checks = {fact.predicate["check"]: fact.predicate["passed"] for fact in facts}
     assert checks.pop("clean-up")
     assert checks
     assert all(checks.values())
-    asked = [it for kind in (Kind.PREDICTED, Kind.REFLECTED) for it in workspace.artifacts.history(kind=kind)]
-    assert len({it.predicate["name"] for it in asked}) >= sum(
-        said.count(verb) for verb in ("lab.predict(", "lab.reflect(")
-    )
+    kinds = (Kind.PREDICTED, Kind.REFLECTED)
+    answered = {fact.predicate["name"] for kind in kinds for fact in workspace.artifacts.history(kind=kind)}
+    assert len(answered) >= sum(screen.count(verb) for verb in ("lab.predict(", "lab.reflect("))
     assert Environment.list(workspace) == []
+    workspace.artifacts.close()

@@ -23,7 +23,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def git(repository: Path, *arguments: str) -> str:
-    """Return what git says in a repository, as its user would hear it."""
+    """Return what git prints in a repository, with the user's own configuration."""
     command = ["git", "-C", str(repository), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -110,10 +110,10 @@ def test_two_workspaces_have_two_ids(tmp_path: Path) -> None:
     assert Workspace.create(tmp_path / "a").id != Workspace.create(tmp_path / "b").id
 
 
-def test_it_is_found_from_inside_and_by_the_environment(
+def test_a_workspace_is_found_from_inside_and_by_the_environment(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a name it is the one that $LABKIT_WORKSPACE names, else the nearest folder upwards."""
+    """Without a path, open() takes the folder that $LABKIT_WORKSPACE names, else the nearest one upwards."""
     monkeypatch.delenv("LABKIT_WORKSPACE", raising=False)
     monkeypatch.chdir(workspace.shop / "cart")
     assert Workspace.open().id == workspace.id
@@ -122,7 +122,9 @@ def test_it_is_found_from_inside_and_by_the_environment(
     assert Workspace.open().root == workspace.root
 
 
-def test_without_a_workspace_the_way_to_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_workspace_the_command_that_makes_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither a wrong name nor a wrong place ends in a traceback."""
     monkeypatch.delenv("LABKIT_WORKSPACE", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -133,7 +135,7 @@ def test_without_a_workspace_the_way_to_one_is_told(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("place", ["inside the course", "a file", "shop in the way"])
 def test_a_place_that_cannot_be_a_workspace_is_refused(place: str, tmp_path: Path) -> None:
-    """The course's own folder, a file, and a folder `shop` of the learner's are left alone, with a mend."""
+    """The course's folder, a file, and the learner's own folder `shop` are left alone, with a next step."""
     tmp_path.joinpath("file").write_text("mine")
     tmp_path.joinpath("taken", "shop").mkdir(parents=True)
     tmp_path.joinpath("taken", "shop", "file").write_text("mine")
@@ -148,7 +150,7 @@ def test_a_place_that_cannot_be_a_workspace_is_refused(place: str, tmp_path: Pat
     assert tmp_path.joinpath("taken", "shop", "file").read_text() == "mine"
 
 
-def test_a_missing_git_is_named_with_its_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_git_is_named_with_its_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without git there is no traceback but the command that installs it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match="apt-get install git"):
@@ -214,7 +216,7 @@ def test_a_lock_goes_with_its_process(workspace: Workspace) -> None:
 
 
 def test_settings_that_cannot_be_read_name_the_file(workspace: Workspace) -> None:
-    """A broken settings file is told, with its line."""
+    """A broken settings file is an error that names it."""
     workspace.root.joinpath(".labkit", "settings.toml").write_text("artifacts = \n")
     with pytest.raises(LabError, match=r"settings\.toml"):
         _ = workspace.settings
@@ -226,4 +228,6 @@ def test_the_artifact_database_is_opened_once_and_notes_its_head_in_the_shop(wor
     workspace.artifacts.record(Kind.CHECKED, Subject("a lab", "sha256:" + 64 * "0"), by="Ada")
     assert workspace.artifacts.verify().ok
     assert git(workspace.shop, "notes", "--ref=labkit", "list")
-    assert len(Workspace.open(workspace.root).artifacts.history()) == 1
+    with Workspace.open(workspace.root).artifacts as again:
+        assert len(again.history()) == 1
+    workspace.artifacts.close()

@@ -10,7 +10,7 @@ import { Handler } from './handler';
 import { PipelineModel } from './model';
 import { PipelinePanel } from './panel';
 
-/** The id of the event that the server emits; `labkit/jupyter/_watch.py` has the other end. */
+/** The id of the event that the server emits; `labkit/jupyter/_changes.py` has the other end. */
 const CHANGED = 'https://labkit.dev/jupyter/changed/v1';
 
 const plugin: JupyterFrontEndPlugin<void> = {

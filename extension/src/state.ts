@@ -1,6 +1,6 @@
-/** What the server answers to GET labkit/state; `labkit/jupyter/_state.py` writes it. */
+/** What the server answers to GET labkit/state; `labkit/jupyter/_service.py` writes it. */
 
-/** A failure that the user can mend: what was expected, what was seen, and the next step. */
+/** A failure that the user can fix: what was expected, what was seen, and the next step. */
 export interface IProblem {
   expected: string;
   seen: string;

@@ -40,5 +40,5 @@ test('a holder is the workspace, this notebook, another notebook, another proces
 
 test('a state that the panel does not know is said as it came', () => {
   assert.equal(stateWord('waiting', trans), 'waiting');
-  assert.equal(stateWord('mended', trans), 'mended');
+  assert.equal(stateWord('paused', trans), 'paused');
 });

@@ -3,8 +3,9 @@
 import getpass
 import os
 import time
+import weakref
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from labkit.artifacts._fact import Fact, Kind, Reference, Subject
 from labkit.artifacts._key import SigningKey
 from labkit.artifacts._note import Head, Note
-from labkit.artifacts._questions import Place, Running, deployed, places_of, went_into
+from labkit.artifacts._questions import Place, RunningService, deployed, places_of, went_into
 from labkit.artifacts._tables import (
     appending,
     columns,
@@ -33,7 +34,8 @@ from labkit.errors import LabError
 class ArtifactDatabase:
     """All facts of one workspace. Threads and processes may record and ask at once.
 
-    It lives until `close`, or until the program ends; nothing is lost when it is never closed.
+    Its connections stay open until `close`, until nobody refers to it any more, or until the program ends.
+    Nothing is lost when it is never closed. After `close` it may be used again: it opens new connections.
     """
 
     def __init__(self, engine: Engine, key: SigningKey, notes: Path | None = None) -> None:
@@ -41,17 +43,20 @@ class ArtifactDatabase:
         self._engine = engine
         self._key = key
         self._note = Note(notes, self._has) if notes else None
+        # The pool keeps connections open between two questions. A notebook never closes its database, and
+        # from Python 3.13 on a SQLite connection that is dropped while it is open is a ResourceWarning.
+        weakref.finalize(self, engine.dispose)
 
     @classmethod
     def open(cls, location: Path | str, *, key: Path | None = None, notes: Path | None = None) -> Self:
         """Open a database; make it when it is not there.
 
-        location is the path of a SQLite file or a database URL. key is the file of the signing key; None is
-        beside the SQLite file, named `.key`. The key is made with the database and never again. notes is a
-        git repository that gets the chain's head as the note `labkit`; with None a cut-off tail is not
-        found.
+        location is the path of a SQLite file or a database URL. key is the file of the signing key. With None
+        it lies beside the SQLite file, with the suffix `.key`. The key is made with the database and never
+        again. notes is a git repository that gets the chain's head as the note `labkit`. With None, verify
+        cannot find out that the last facts were deleted.
 
-        Raises a LabError when there is no such database, or when it has facts but its key is missing.
+        :raises LabError: when there is no such database, or when it has facts but its key is missing.
         """
         url = url_of(location)
         if key is None:
@@ -61,12 +66,12 @@ class ArtifactDatabase:
         engine = connect(url)
         try:
             return cls(engine, _key_of(engine, key), notes)
-        except LabError:
+        except BaseException:  # also Ctrl-C: nobody else knows these connections
             engine.dispose()
             raise
 
     def close(self) -> None:
-        """Write what is due into the git note and let go of the connections."""
+        """Write the head that is due into the git note, and close all connections."""
         if self._note:
             self._note.flush()
         self._engine.dispose()
@@ -95,26 +100,28 @@ class ArtifactDatabase:
     ) -> Fact:
         """Append one fact and return it as it was written; it is on the disk then.
 
-        by None is the user's name. predicate is JSON data as the kind asks for, else TypeError.
+        stage, service, environment and run are None where the fact belongs to none. by names who did it, with
+        None the user. predicate is the JSON data that the kind asks for.
 
-        Raises a LabError for an unknown kind, and for a deployment without stage, service or image digest.
+        :raises LabError: when the kind is unknown, or a deployment has no stage, service or image digest.
+        :raises TypeError: when the predicate is no JSON data.
         """
         kind = Kind.of(kind)
         findable = stage and service and subject.digest
         if kind in {Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED} and not findable:
             seen = f"stage {stage!r}, service {service!r}, image {subject}"
             raise LabError("a deployment's stage, service and image digest", seen, "name all three")
-        by, found = by or _user(), tuple(references)
+        who, inputs = by or _user(), tuple(references)  # before the lock: an iterable may ask this database
         with appending(self._engine) as connection:
             head, at = _head(connection), datetime.now(UTC)
             where = (stage, service, environment, run)
-            said = Fact(head.id + 1, at, kind, subject, *where, by, found, predicate)
-            fact, head = _append(connection, head, said.payload(), self._key)
+            draft = Fact(head.id + 1, at, kind, subject, *where, who, inputs, predicate)
+            fact, head = _append(connection, head, draft.payload(), self._key)
         if self._note:
             self._note.write_soon(head)
         return fact
 
-    def what_runs(self, service: str, stage: str = "production") -> Running | None:
+    def what_runs(self, service: str, stage: str = "production") -> RunningService | None:
         """Return what runs as a service in a stage and all that went into it; None when nothing does."""
         with reading(self._engine) as connection:
             row = connection.execute(deployed(stage, service)).first()
@@ -124,7 +131,7 @@ class ArtifactDatabase:
             by_role: dict[str, list[Reference]] = defaultdict(list)
             for row in connection.execute(went_into(fact.subject.digest, fact.id)):
                 by_role[row.role].append(Reference(row.role, row.uri, row.digest))
-        return Running(fact, fact.subject, dict(by_role))
+        return RunningService(fact, fact.subject, dict(by_role))
 
     def where_is(self, uri: str) -> list[Place]:
         """Return where something runs now: the deployed services with an image that has this uri in it."""
@@ -147,24 +154,29 @@ class ArtifactDatabase:
     ) -> list[Fact]:
         """Return what happened, oldest first.
 
-        None asks for all. digest is the subject's. after is the id of the last fact that is not wanted any
-        more. limit keeps only the newest.
+        None asks for all. digest is the subject's. after is a fact's id: only later facts are returned. limit
+        keeps only the newest.
+
+        :raises LabError: when there is no such kind.
         """
-        asked = {
+        filters = {
             "kind": None if kind is None else Kind.of(kind).value,
             "run": run,
             "environment": environment,
             "stage": stage,
             "digest": None if digest is None else Subject("", digest).digest,
         }
-        wanted = [fact_table.c[name] == value for name, value in asked.items() if value is not None]
-        newest_first = select(fact_table.c.payload).where(fact_table.c.id > after, *wanted)
+        conditions = [fact_table.c[name] == value for name, value in filters.items() if value is not None]
+        newest_first = select(fact_table.c.payload).where(fact_table.c.id > after, *conditions)
         newest_first = newest_first.order_by(fact_table.c.id.desc()).limit(limit)
         with reading(self._engine) as connection:
             return [Fact.read(payload) for payload in connection.scalars(newest_first)][::-1]
 
-    def subscribe(self, after: int = 0, poll_s: float = 0.1) -> Iterator[Fact]:
-        """Yield each fact after the one with this id, whoever records it, without end; `close()` ends it."""
+    def subscribe(self, after: int = 0, poll_s: float = 0.1) -> Generator[Fact]:
+        """Yield each fact after the one with this id, whoever records it.
+
+        It asks every poll_s seconds, and never ends by itself: the generator's own `close()` ends it.
+        """
         while True:
             for fact in self.history(after=after):
                 after = fact.id
@@ -182,8 +194,8 @@ class ArtifactDatabase:
 
     def _has(self, head: Head) -> bool:
         with reading(self._engine) as connection:
-            known = connection.scalar(select(fact_table.c.hash).where(fact_table.c.id == head.id))
-        return known == head.hash
+            recorded = connection.scalar(select(fact_table.c.hash).where(fact_table.c.id == head.id))
+        return recorded == head.hash
 
 
 def _key_of(engine: Engine, file: Path) -> SigningKey:
@@ -194,7 +206,7 @@ def _key_of(engine: Engine, file: Path) -> SigningKey:
         head = _head(connection)
     if head.id:
         seen = f"no such file, but {head.id} signed facts"
-        raise LabError(f"the signing key {file}", seen, "put the key back")
+        raise LabError(f"the signing key {file}", seen, "copy the key back to that place")
     return SigningKey.create(file)
 
 

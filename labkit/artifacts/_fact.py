@@ -39,7 +39,10 @@ class Kind(StrEnum):
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """Return the kind of this name; a LabError lists all kinds when there is none."""
+        """Return the kind of this name.
+
+        :raises LabError: when there is none; it lists all kinds.
+        """
         try:
             return cls(name)
         except ValueError:
@@ -53,14 +56,14 @@ class Kind(StrEnum):
 class Subject:
     """What a fact is about.
 
-    digest is `algorithm:value`; a bare value is taken as a SHA-256; "" says that the thing has none.
+    digest is `algorithm:value`. A bare value is taken as a SHA-256. "" says that the thing has no digest.
     """
 
     name: str
     digest: str
 
     def __post_init__(self) -> None:
-        """Write the digest in its one form, so that equal things meet in a join."""
+        """Write the digest in its one form, so that a join finds equal things."""
         object.__setattr__(self, "digest", _one_form(self.digest))
 
     def to_json(self) -> dict[str, str]:
@@ -72,8 +75,10 @@ class Subject:
 class Reference:
     """One thing that went into a subject.
 
-    role is one of ROLES; another one is a LabError. uri names the thing, best as a package URL
-    (pkg:pypi/starlette@1.0.0). digest is as in Subject, "" when it is not known.
+    role is one of ROLES. uri names the thing, best as a package URL (pkg:pypi/starlette@1.0.0). digest is as
+    in Subject, "" when it is not known.
+
+    :raises LabError: when the role is not one of ROLES.
     """
 
     role: str
@@ -128,16 +133,18 @@ class Fact:
         }
 
     def payload(self) -> str:
-        """Return the in-toto statement that is signed, as JSON text. TypeError when the predicate is no JSON.
+        """Return the in-toto statement that is signed, as JSON text.
 
-        What the statement's own fields have no place for stands in `labkit`, beside the predicate and not
-        in it, so that a predicate stays the document that its type names. In-toto lets a statement carry
-        more fields.
+        An in-toto statement has no field for stage, service and the like. They stand in the field `labkit`,
+        beside the predicate and not in it, so that a predicate stays the document that its type names.
+        In-toto lets a statement carry more fields.
+
+        :raises TypeError: when the predicate is no JSON data.
         """
-        about = {"name": self.subject.name, "digest": _digest_set(self.subject.digest)}
+        subject = {"name": self.subject.name, "digest": _digest_set(self.subject.digest)}
         statement = {
             "_type": STATEMENT,
-            "subject": [about],
+            "subject": [subject],
             "predicateType": self.kind,
             "predicate": self.predicate,
             "labkit": {
@@ -155,26 +162,31 @@ class Fact:
 
     @classmethod
     def read(cls, payload: str) -> Self:
-        """Return the fact that a payload states: the reverse of `payload`. A LabError when it states none."""
+        """Return the fact that a payload states: the reverse of `payload`.
+
+        :raises LabError: when it states none.
+        """
         try:
             statement = json.loads(payload)
-            said, about = statement["labkit"], statement["subject"][0]
+            fields, subject = statement["labkit"], statement["subject"][0]
             return cls(
-                id=said["id"],
-                at=datetime.fromisoformat(said["at"]),
+                id=fields["id"],
+                at=datetime.fromisoformat(fields["at"]),
                 kind=Kind.of(statement["predicateType"]),
-                subject=Subject(about["name"], _digest_text(about["digest"])),
-                stage=said["stage"],
-                service=said["service"],
-                environment=said["environment"],
-                run=said["run"],
-                by=said["by"],
-                references=tuple(_reference(descriptor) for descriptor in said["references"]),
+                subject=Subject(subject["name"], _digest_text(subject["digest"])),
+                stage=fields["stage"],
+                service=fields["service"],
+                environment=fields["environment"],
+                run=fields["run"],
+                by=fields["by"],
+                references=tuple(_reference(descriptor) for descriptor in fields["references"]),
                 predicate=statement["predicate"],
             )
         except (ValueError, TypeError, LookupError, AttributeError) as fault:
             raise LabError(
-                "a fact as labkit wrote it", repr(payload[:60]), "ask `labkit artifacts verify`"
+                "a fact as labkit wrote it",
+                repr(payload[:60]),
+                "run `labkit artifacts verify`: it names the first wrong row",
             ) from fault
 
 

@@ -25,7 +25,10 @@ class SigningKey:
 
     @classmethod
     def load(cls, file: Path) -> Self:
-        """Read the key; a LabError when the file holds none."""
+        """Read the key.
+
+        :raises LabError: when the file cannot be read or holds no ed25519 key.
+        """
         try:
             return cls(CryptoSigner(load_pem_private_key(file.read_bytes(), None)))
         except (OSError, ValueError, TypeError) as fault:
@@ -35,10 +38,11 @@ class SigningKey:
 
     @classmethod
     def create(cls, file: Path) -> Self:
-        """Make the key, for its owner's eyes only. Processes that do so at once all get the same."""
+        """Make the key, readable by its owner alone. Processes that make it at the same time get the same."""
         draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
         draft.touch(mode=0o600, exist_ok=False)
         draft.write_bytes(CryptoSigner.generate_ed25519().private_bytes)
+        # Unlike a rename, a link never replaces: the first process wins, and its facts keep their key.
         with contextlib.suppress(FileExistsError):
             os.link(draft, file)
         draft.unlink()

@@ -1,14 +1,13 @@
 """The head of the chain as a git note: kept outside the database, so that a cut-off tail is found."""
 
 import fcntl
-import os
 import re
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from labkit._git import git, git_text
 from labkit.errors import LabError
 
 NAME = "labkit"
@@ -17,7 +16,8 @@ NAME = "labkit"
 BATCH_S = 0.2
 """Appends that follow each other within this time share one note."""
 
-WRITER = ("-c", "user.name=labkit", "-c", "user.email=labkit@localhost")
+WRITER = {"user.name": "labkit", "user.email": "labkit@localhost"}
+"""Who writes the note: the user may have no name in git."""
 
 
 class Head(NamedTuple):
@@ -30,12 +30,12 @@ class Head(NamedTuple):
 class Note:
     """The head of one database's chain as a note on the root commit of a git repository.
 
-    It is written a moment after the append, by a thread that then ends, so that an append does not wait for
-    git. So the note may be behind the database, but never ahead of it.
+    A thread writes it a moment after the append and then ends, so that an append does not wait for git. The
+    note may be behind the database, but never ahead of it.
     """
 
     def __init__(self, repository: Path, has: Callable[[Head], bool]) -> None:
-        """Keep the repository; has(head) tells whether the database's chain has this head."""
+        """Keep the repository; has(head) returns whether the database's chain has this head."""
         self._repository = repository
         self._has = has
         self._due: Head | None = None
@@ -61,10 +61,10 @@ class Note:
 
     def read(self) -> Head | None:
         """Return the noted head; None when there is no note or no repository."""
-        listed = self._git("notes", f"--ref={NAME}", "list")
-        text = self._git("cat-file", "blob", listed.split()[0]) if listed else ""
-        found = re.fullmatch(r"fact (\d+) hash (\w+)", text.strip())
-        return Head(int(found[1]), found[2]) if found else None
+        listed = git_text(self._repository, "notes", f"--ref={NAME}", "list")
+        text = git_text(self._repository, "cat-file", "blob", listed.split()[0]) if listed else ""
+        parts = re.fullmatch(r"fact (\d+) hash (\w+)", text.strip())
+        return Head(int(parts[1]), parts[2]) if parts else None
 
     def _flush_soon(self) -> None:
         # Waits the batch's time, or less when the program ends meanwhile.
@@ -72,8 +72,8 @@ class Note:
         self.flush()
 
     def _write(self, head: Head) -> None:
-        folder = self._git("rev-parse", "--absolute-git-dir").strip()
-        root = self._git("rev-list", "--max-parents=0", "HEAD").split()
+        folder = git_text(self._repository, "rev-parse", "--absolute-git-dir")
+        root = git_text(self._repository, "rev-list", "--max-parents=0", "HEAD").split()
         if not folder or not root:
             return
         try:
@@ -83,17 +83,7 @@ class Note:
                 # A noted head that the chain does not have is the evidence of a cut-off tail: it stays.
                 if noted is None or (noted < head and self._has(noted)):
                     text = f"fact {head.id} hash {head.hash}"
-                    self._git(*WRITER, "notes", f"--ref={NAME}", "add", "--force", "-m", text, root[-1])
+                    note = ("notes", f"--ref={NAME}", "add", "--force", "-m", text, root[-1])
+                    git(self._repository, *note, check=False, settings=WRITER)
         except (OSError, LabError):
             return  # repository or database went away meanwhile: nobody is there to ask for the note
-
-    def _git(self, *arguments: str) -> str:
-        """Return what git prints; "" when it fails."""
-        # Within a git hook these variables would lead to the hook's repository.
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        command = ["git", "-C", str(self._repository), *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
-        except OSError:
-            return ""
-        return done.stdout if done.returncode == 0 else ""

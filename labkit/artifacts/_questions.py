@@ -17,11 +17,11 @@ CIRCUMSTANCES = ("config", "environment")
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningService:
     """What runs as a service in a stage.
 
-    fact is the deployment, image what it deployed. references holds, by role, all that went into the image,
-    as all facts about the image tell it; of configuration and environment only what this deployment has.
+    fact is the deployment, image what it deployed. references holds, by role, everything that any fact says
+    went into the image. Of configuration and environment it holds only what this deployment has.
     """
 
     fact: Fact
@@ -37,8 +37,8 @@ class Running:
             "image": self.image.to_json(),
             "deployed": {"fact": self.fact.id, "at": self.fact.at.isoformat(), "by": self.fact.by},
             "references": {
-                role: [{"uri": reference.uri, "digest": reference.digest} for reference in found]
-                for role, found in self.references.items()
+                role: [{"uri": reference.uri, "digest": reference.digest} for reference in references]
+                for role, references in self.references.items()
             },
         }
 
@@ -65,8 +65,8 @@ def deployed(stage: str | None = None, service: str | None = None) -> Select[Any
     """
     of = fact_table.c
     latest = select(func.max(of.id)).where(of.kind.in_(BEGINS)).group_by(of.stage, of.service)
-    for column, wanted in ((of.stage, stage), (of.service, service)):
-        latest = latest if wanted is None else latest.where(column == wanted)
+    for column, value in ((of.stage, stage), (of.service, service)):
+        latest = latest if value is None else latest.where(column == value)
     later = fact_table.alias("later").c
     same_service = and_(later.stage == of.stage, later.service == of.service)
     ended = exists().where(
@@ -80,20 +80,21 @@ def deployed(stage: str | None = None, service: str | None = None) -> Select[Any
 
 def went_into(digest: str, deployment: int) -> Select[Any]:
     """Select role, uri and digest of all that facts about this digest refer to, as a deployment runs it."""
-    found = reference_table.c
+    reference = reference_table.c
     return (
-        select(found.role, found.uri, found.digest)
-        .join(fact_table, fact_table.c.id == found.fact)
+        select(reference.role, reference.uri, reference.digest)
+        .join(fact_table, fact_table.c.id == reference.fact)
         .where(fact_table.c.digest == digest, _holds_in(deployment))
         .distinct()
-        .order_by(found.role, found.uri, found.digest)
+        .order_by(reference.role, reference.uri, reference.digest)
     )
 
 
 def places_of(uri: str) -> Select[Any]:
     """Select stage, environment, service, name and digest of what runs now and has this uri in it."""
     now = deployed().subquery("now").c
-    # Asked of the facts about what runs, not of each use of the uri: a base image is in all that ever ran.
+    # The query starts from what runs now, not from each use of the uri: a base image is in every image that
+    # ever ran, so its uses are many and what runs is little.
     refers = exists().where(
         reference_table.c.fact == fact_table.c.id, reference_table.c.uri == uri, _holds_in(now.id)
     )
@@ -106,6 +107,9 @@ def places_of(uri: str) -> Select[Any]:
 
 
 def _holds_in(deployment: int | ColumnElement[int]) -> ColumnElement[bool]:
-    """Leave out the circumstances of other deployments and of tests; those of the image have no stage."""
+    """Leave out the circumstances of other deployments and of tests.
+
+    The image's own circumstances, such as the version of Python, stand in facts that have no stage.
+    """
     of_image = or_(fact_table.c.stage.is_(None), fact_table.c.id == deployment)
     return or_(reference_table.c.role.not_in(CIRCUMSTANCES), of_image)

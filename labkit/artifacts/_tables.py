@@ -96,31 +96,46 @@ def reference_rows(fact: Fact) -> list[dict[str, Any]]:
 
 
 def url_of(location: Path | str) -> URL:
-    """Return the database URL of a path (a SQLite file) or of a URL's text."""
+    """Return the database URL of a path (a SQLite file) or of a URL's text.
+
+    :raises LabError: when the text is no URL, or names a database that has no driver here.
+    """
     if isinstance(location, Path) or "://" not in location:
         return URL.create("sqlite", database=str(Path(location).expanduser().absolute()))
     try:
         url = make_url(location)
         url.get_dialect()
     except (ArgumentError, ImportError) as fault:
-        raise LabError("a path or a database URL", location, "try postgresql://user@host/name") from fault
+        raise LabError(
+            "a path or a database URL", location, "write one such as postgresql://user@host/name"
+        ) from fault
     return url
 
 
 def connect(url: URL) -> Engine:
-    """Return an engine on a database that has the two tables; a LabError when there is no such database."""
+    """Return an engine on a database; make the two tables when they are not there.
+
+    :raises LabError: when there is no such database.
+    """
     sqlite = url.get_backend_name() == "sqlite"
     engine = create_engine(url, connect_args={"timeout": WAIT_S} if sqlite else {})
     if sqlite:
-        _say_begin_ourselves(engine)
-    with appending(engine) as connection:
-        metadata.create_all(connection)
+        _begin_ourselves(engine)
+    try:
+        with appending(engine) as connection:
+            metadata.create_all(connection)
+    except BaseException:  # also Ctrl-C: nobody else knows these connections
+        engine.dispose()
+        raise
     return engine
 
 
 @contextmanager
 def appending(engine: Engine) -> Iterator[Connection]:
-    """Give the one connection that may append now, and commit at its end. LabError when that fails."""
+    """Give the one connection that may append now, and commit at its end.
+
+    :raises LabError: when the database cannot be written.
+    """
     with _explained(engine), engine.execution_options(labkit_append=True).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
@@ -129,7 +144,10 @@ def appending(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Give a connection to ask with. LabError when the database cannot be read."""
+    """Give a connection to ask with.
+
+    :raises LabError: when the database cannot be read.
+    """
     with _explained(engine), engine.connect() as connection:
         yield connection
 
@@ -139,14 +157,17 @@ def _explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as fault:
-        mends = "look whether this is the one, whether its disk has room, and which process holds it"
-        raise LabError(f"an artifact database at {engine.url!r}", str(fault.orig), mends) from fault
+        next_step = (
+            "check that this is the right file or URL, that its disk has room, and which process holds it"
+        )
+        raise LabError(f"an artifact database at {engine.url!r}", str(fault.orig), next_step) from fault
 
 
-def _say_begin_ourselves(engine: Engine) -> None:
-    """Begin when SQLAlchemy begins: Python's sqlite3 would begin after the read that an append builds on.
+def _begin_ourselves(engine: Engine) -> None:
+    """Begin each transaction when SQLAlchemy does.
 
-    From SQLAlchemy's documentation of pysqlite, "Serializable isolation / Savepoints / Transactional DDL".
+    Python's sqlite3 would begin it later, after the read that an append builds on. Source: SQLAlchemy's
+    documentation of pysqlite, "Serializable isolation / Savepoints / Transactional DDL".
     """
 
     @event.listens_for(engine, "connect")

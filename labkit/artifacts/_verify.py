@@ -1,4 +1,4 @@
-"""Whether the record is whole: each row is held against its signature, its place and its copies."""
+"""Checks that the record is whole: each row is compared with its signature, its place and its copies."""
 
 import hashlib
 from collections import defaultdict
@@ -65,7 +65,7 @@ def check(connection: Connection, key: SigningKey, noted: Head | None) -> Verifi
 def _problems(
     row: RowMapping, kept: list[RowMapping], head: Head, key: SigningKey, noted: Head | None
 ) -> Iterator[str]:
-    """Yield what is wrong with the row after head; only the first one means anything."""
+    """Yield what is wrong with the row after head. Only the first one counts: others follow from it."""
     if row["id"] > head.id + 1:
         yield "deleted"
     if not key.signed(row["payload"], row["signature"]):
@@ -81,10 +81,10 @@ def _problems(
 
 
 def _changed_copies(row: RowMapping, kept: list[RowMapping], fact: Fact) -> Iterator[str]:
-    """Yield where the searchable copies of a fact say something else than its payload."""
-    for name, said in columns(fact).items():
-        if row[name] != said:
-            yield f"column {name} changed to {row[name]!r}; the signed payload says {said!r}"
+    """Yield where the searchable copies of a fact differ from its payload."""
+    for name, signed in columns(fact).items():
+        if row[name] != signed:
+            yield f"column {name} changed to {row[name]!r}; the signed payload says {signed!r}"
     if kept != reference_rows(fact):
         yield "references changed; the signed payload says others"
 
@@ -92,8 +92,8 @@ def _changed_copies(row: RowMapping, kept: list[RowMapping], fact: Fact) -> Iter
 def _rows(connection: Connection) -> Generator[tuple[RowMapping, list[RowMapping]]]:
     """Yield each fact's row with the rows of its references, in order."""
     in_order = select(fact_table).order_by(fact_table.c.id)
-    with connection.execute(in_order, execution_options={"yield_per": CHUNK}) as found:
-        for chunk in found.mappings().partitions():
+    with connection.execute(in_order, execution_options={"yield_per": CHUNK}) as facts:
+        for chunk in facts.mappings().partitions():
             kept = _references(connection, chunk[0]["id"], chunk[-1]["id"])
             for row in chunk:
                 yield row, kept[row["id"]]

@@ -1,4 +1,4 @@
-"""Puts the panel's requests, its event and its watch into a Jupyter server."""
+"""Adds the panel's requests, its event and its watcher to a Jupyter server."""
 
 from pathlib import Path
 from typing import cast
@@ -7,9 +7,9 @@ from jupyter_events.logger import EventLogger
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 
-from labkit.jupyter._handlers import Approval, EnvironmentByName, State
-from labkit.jupyter._state import Desk
-from labkit.jupyter._watch import CHANGED, SCHEMA, Watch
+from labkit.jupyter._changes import CHANGED, SCHEMA, ChangeWatcher
+from labkit.jupyter._handlers import ApprovalHandler, EnvironmentHandler, StateHandler
+from labkit.jupyter._service import PanelService
 
 
 class PipelinePanel(ExtensionApp):
@@ -20,30 +20,30 @@ class PipelinePanel(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Register the three requests and the event."""
         server = cast("ServerApp", self.serverapp)
-        self.desk = Desk(Path(server.root_dir))
-        bound = {"desk": self.desk}
+        self.service = PanelService(Path(server.root_dir))
+        arguments = {"service": self.service}
         self.handlers.extend(
             [
-                ("labkit/state", State, bound),
-                ("labkit/environments/([^/]+)", EnvironmentByName, bound),
-                ("labkit/runs/([^/]+)/approve", Approval, bound),
+                ("labkit/state", StateHandler, arguments),
+                ("labkit/environments/([^/]+)", EnvironmentHandler, arguments),
+                ("labkit/runs/([^/]+)/approve", ApprovalHandler, arguments),
             ]
         )
         cast("EventLogger", server.event_logger).register_event_schema(SCHEMA)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        """Begin to watch, now that the server's event loop runs."""
+        """Start the watcher, now that the server's event loop runs."""
         bus = cast("EventLogger", serverapp.event_logger)
 
         def emit() -> None:
             bus.emit(schema_id=CHANGED, data={})
 
-        def tell() -> None:
+        def notify() -> None:
             serverapp.io_loop.add_callback(emit)  # the one method of the loop that other threads may call
 
-        self.watch = Watch(self.desk, tell)
-        self.watch.start()
+        self.watcher = ChangeWatcher(self.service, notify)
+        self.watcher.start()
 
     async def stop_extension(self) -> None:
-        """End the watch with the server."""
-        self.watch.stop()
+        """Stop the watcher with the server."""
+        self.watcher.stop()

@@ -13,7 +13,7 @@ from tornado.web import authenticated
 
 from labkit.engine import NoEngine
 from labkit.errors import LabError
-from labkit.jupyter._state import Desk, Json, problem_json
+from labkit.jupyter._service import Json, PanelService, problem_json
 
 NO_CONTENT, CONFLICT, NO_SERVICE = 204, 409, 503
 
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Do the work in a daemon thread, which does not keep a server from ending while the engine is silent.
+    """Do the work in a daemon thread, so that a server can end while the engine does not answer.
 
-    The threads of executors, and anyio's, do: Python waits for them at its end.
+    With a thread of an executor or of anyio it could not: Python waits for those before it ends.
     """
     done: Future[T] = Future()
 
@@ -38,18 +38,18 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 class PanelHandler(APIHandler):
-    """What the three have in common: the desk that does the work, and the form of the answer."""
+    """What the three requests have in common: the service that does the work, and the form of the answer."""
 
     auth_resource = "labkit"
 
-    def initialize(self, desk: Desk) -> None:
-        """Take the desk; tornado calls this for each request."""
-        self.desk = desk
+    def initialize(self, service: PanelService) -> None:
+        """Take the service; tornado calls this for each request."""
+        self.service = service
 
     async def answer(self, work: Callable[[], Json | None]) -> None:
-        """Do the work in a thread and answer its JSON data, or 204 when it returns None.
+        """Do the work in a thread and answer with its JSON data, or with status 204 when it returns None.
 
-        A LabError is answered with its three parts: status 503 when the engine is not there, else 409.
+        A LabError is answered with its three parts: status 503 when the engine does not answer, else 409.
         """
         try:
             result = await in_thread(work)
@@ -61,7 +61,7 @@ class PanelHandler(APIHandler):
         await self.finish(result)
 
 
-class State(PanelHandler):
+class StateHandler(PanelHandler):
     """The environments and runs of the workspace."""
 
     _track_activity = False  # a panel that only looks does not keep an idle server alive
@@ -69,13 +69,13 @@ class State(PanelHandler):
     @authenticated
     @authorized
     async def get(self) -> None:
-        """Answer the state; what could not be read is told inside it, so the status is 200 all the same."""
-        await self.answer(partial(self.desk.read, await self._notebooks()))
+        """Answer with the state and status 200; a part that cannot be read has its problem in the state."""
+        await self.answer(partial(self.service.read, await self._notebooks()))
 
     async def _notebooks(self) -> dict[str, str]:
         """Return which process serves which notebook: kernel's process id to path in the server's folder."""
         notebooks = {}
-        for session in await self.session_manager.list_sessions():  # type: ignore[no-untyped-call]
+        for session in await self.session_manager.list_sessions():  # type: ignore[no-untyped-call] # has no types
             kernel: Any = self.kernel_manager.get_kernel(session["kernel"]["id"])
             process = getattr(kernel.provisioner, "pid", None)
             if process:
@@ -83,21 +83,21 @@ class State(PanelHandler):
         return notebooks
 
 
-class EnvironmentByName(PanelHandler):
+class EnvironmentHandler(PanelHandler):
     """One environment."""
 
     @authenticated
     @authorized
     async def delete(self, name: str) -> None:
         """Clean the environment up."""
-        await self.answer(partial(self.desk.clean_up, name))
+        await self.answer(partial(self.service.clean_up, name))
 
 
-class Approval(PanelHandler):
+class ApprovalHandler(PanelHandler):
     """The approval of one run."""
 
     @authenticated
     @authorized
     async def post(self, run_id: str) -> None:
         """Let the waiting run go on into production."""
-        await self.answer(partial(self.desk.approve, run_id))
+        await self.answer(partial(self.service.approve, run_id))

@@ -6,10 +6,13 @@ lab.compare(guess, measured)
 with lab.check("what runs"):
     assert answer == expected, "ask the artifact database"
 lab.close()
+
+`lesson.open` has the name of Python's own `open`, because a notebook opens a lab as it opens a file. It hides
+nothing: notebooks write `lesson.open(…)` and never import the name itself.
 """
 
-from labkit.lesson._ask import Answer, ask, raised
+from labkit.lesson._ask import Response, ask, raised
 from labkit.lesson._check import CheckFailed
-from labkit.lesson._lab import Guess, Lab, open  # noqa: A004 - the verb of the notebooks: lesson.open(…)
+from labkit.lesson._lab import Guess, Lab, open  # noqa: A004 - see the module's docstring
 
-__all__ = ["Answer", "CheckFailed", "Guess", "Lab", "ask", "open", "raised"]
+__all__ = ["CheckFailed", "Guess", "Lab", "Response", "ask", "open", "raised"]

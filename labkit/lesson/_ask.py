@@ -15,11 +15,11 @@ TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a service answered: the HTTP status, the body (JSON is read), and who it was.
+class Response:
+    """What a service answered: the HTTP status, the body (JSON is parsed), and which instance answered.
 
-    version and instance are those of the service that answered, "" when the balancer answered for it.
-    request_id is the request's name in every log. ms is how long the answer took, in milliseconds.
+    version and instance are those of the service that answered, "" when the balancer answered in its place.
+    request_id identifies the request in every log. ms is how long the answer took, in milliseconds.
     """
 
     status: int
@@ -30,12 +30,12 @@ class Answer:
     ms: float
 
 
-def ask(url: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
-    """Send one request and return the answer: a GET, or a POST when there is a body (it is sent as JSON).
+def ask(url: str, body: object = None, headers: Mapping[str, str] | None = None) -> Response:
+    """Send one request and return the response: a GET without a body, else a POST.
 
-    headers are sent beside the usual ones.
+    body is sent as JSON; None sends none. headers are sent besides the usual ones; None adds none.
 
-    Raises LabError when nobody answers within ten seconds.
+    :raises LabError: when nobody answers within ten seconds.
     """
     began = time.monotonic()
     data = None if body is None else json.dumps(body).encode()
@@ -43,19 +43,18 @@ def ask(url: str, body: object = None, headers: Mapping[str, str] | None = None)
     request = urllib.request.Request(url, data, sent)  # noqa: S310 - a service's own address
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - as above
-            return _answer(response.status, response.read(), response.headers, began)
+            return _response(response.status, response.read(), response.headers, began)
     except urllib.error.HTTPError as refusal:
         with refusal:
-            return _answer(refusal.code, refusal.read(), refusal.headers, began)
+            return _response(refusal.code, refusal.read(), refusal.headers, began)
     except OSError as fault:
-        raise LabError(
-            f"an answer from {url}", str(fault), "is its environment alive? labkit environment list"
-        ) from fault
+        next_step = "see whether its environment is alive: labkit environment list"
+        raise LabError(f"an answer from {url}", str(fault), next_step) from fault
 
 
-def _answer(status: int, content: bytes, headers: Message, began: float) -> Answer:
+def _response(status: int, content: bytes, headers: Message, began: float) -> Response:
     text = content.decode(errors="replace")
-    return Answer(
+    return Response(
         status=status,
         body=json.loads(text) if "json" in headers.get("Content-Type", "") else text,
         version=headers.get("X-Labkit-Version", ""),
@@ -66,7 +65,10 @@ def _answer(status: int, content: bytes, headers: Message, began: float) -> Answ
 
 
 def raised(call: Callable[..., object], *arguments: object) -> str:
-    """Return the name of the error that a call lets out, or "nothing". Ctrl-C goes through."""
+    """Return the name of the error that a call raises, "nothing" when it raises none.
+
+    :raises KeyboardInterrupt: when the learner presses Ctrl-C.
+    """
     try:
         call(*arguments)
     except KeyboardInterrupt:

@@ -1,9 +1,9 @@
 """Checks: plain assert lines, shown row by row as expected, seen and hint, never as a traceback.
 
 The asserts stand in a `with lab.check("name"):` block and run there as they are, so the grader and the tests
-of wrong answers run the same cell. Python leaves the block at the first assert that fails; that one and those
-after it are then looked at one by one, so that one that fails does not hide the others. Those before it held
-and are not run again: an assert may create an environment, or order something.
+of wrong answers run the same cell. Python leaves the block at the first assert that fails. This module then
+evaluates that assert and each one after it by itself, so that one failure does not hide the others. Asserts
+before it passed and are not run again: an assert may create an environment, or order something.
 """
 
 import ast
@@ -36,7 +36,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One assert: whether it held, what was expected, what was seen, and the hint if it did not hold."""
+    """One assert: whether it passed, what was expected, what was seen, and the hint for when it failed."""
 
     passed: bool
     expected: str
@@ -45,20 +45,23 @@ class Row:
 
 
 class CheckFailed(LabError):
-    """At least one assert of a check did not hold; rows are those of the whole check."""
+    """At least one assert of a check failed; rows are those of the whole check."""
 
     def __init__(self, name: str, rows: Sequence[Row]) -> None:
         failed = [row for row in rows if not row.passed]
         super().__init__(
             f"every row of the check {name!r} holds",
             f"{len(failed)} of {len(rows)} do not",
-            failed[0].hint or "mend your answer and run this cell again",
+            failed[0].hint or "correct your answer and run this cell again",
         )
         self.rows = tuple(rows)
 
 
-class Check:
-    """The block of one check; `finish` gets its rows and how many more are run when graded."""
+class CheckBlock:
+    """The `with` block of one check.
+
+    When it ends, finish gets the check's name, its rows, and how many more checks are run when graded.
+    """
 
     def __init__(self, name: str, finish: Callable[[str, Sequence[Row], int], None]) -> None:
         self._name, self._finish = name, finish
@@ -71,12 +74,12 @@ class Check:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if error is not None and not isinstance(error, Exception):
-            return False
+            return False  # Ctrl-C, or the kernel's end
         source = "".join(linecache.getlines(self._frame.f_code.co_filename))
         scope = {**self._frame.f_globals, **self._frame.f_locals}
         rows = list(_rows(_asserts(source, self._line), scope, error, trace))
-        del self._frame
-        more = sum(int(found) for found in MORE.findall(source))
+        del self._frame  # a frame keeps all of its variables alive
+        more = sum(int(count) for count in MORE.findall(source))
         self._finish(self._name, rows, more)
         if not all(row.passed for row in rows):
             raise CheckFailed(self._name, rows) from None
@@ -99,25 +102,26 @@ def _rows(
 ) -> Iterator[Row]:
     """Yield a row for each assert, and one for an error that comes from none of them."""
     left_at = trace.tb_lineno if trace else sys.maxsize
-    named = error is None
+    reported = error is None
     for statement in asserts:
         if (statement.end_lineno or statement.lineno) < left_at:
-            yield _held(statement, scope)
+            yield _passed(statement, scope)
         elif statement.lineno <= left_at:
-            named, row = True, _looked_at(statement, scope)
+            reported, row = True, _evaluated(statement, scope)
+            # It failed in the block, so it stays failed, even when it passes now.
             seen = row.seen if isinstance(error, AssertionError) else _words(error)
             yield replace(row, passed=False, seen=seen)
         else:
-            if not named:
-                named = True
+            if not reported:
+                reported = True
                 yield _ended(error)
-            yield _looked_at(statement, scope)
-    if not named:
+            yield _evaluated(statement, scope)
+    if not reported:
         yield _ended(error)
 
 
-def _held(statement: ast.Assert, scope: dict[str, Any]) -> Row:
-    """Return the row of an assert that held, without calling anything a second time."""
+def _passed(statement: ast.Assert, scope: dict[str, Any]) -> Row:
+    """Return the row of an assert that passed, without calling anything a second time."""
     test = statement.test
     if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq) and len(test.ops) == 1:
         right = test.comparators[0]
@@ -127,8 +131,8 @@ def _held(statement: ast.Assert, scope: dict[str, Any]) -> Row:
     return Row(passed=True, expected=ast.unparse(test), seen="yes", hint="")
 
 
-def _looked_at(statement: ast.Assert, scope: dict[str, Any]) -> Row:
-    """Evaluate an assert on its own, each side of it once."""
+def _evaluated(statement: ast.Assert, scope: dict[str, Any]) -> Row:
+    """Return the row of an assert after evaluating each side of it once."""
     test, hint = statement.test, _hint(statement.msg, scope)
     expected = ast.unparse(test)
     try:
@@ -149,7 +153,7 @@ def _hint(node: ast.expr | None, scope: dict[str, Any]) -> str:
     try:
         return str(_value(node, scope))
     except Exception:  # noqa: BLE001 - a hint that needs what the learner has not made yet
-        return "make what this line needs first"
+        return "first make what this line needs"
 
 
 def _value(node: ast.expr, scope: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the learner made

@@ -12,7 +12,7 @@ from labkit.artifacts import Fact, Kind, Subject
 from labkit.engine import Engine, Label, Owner
 from labkit.environment import Environment
 from labkit.errors import LabError
-from labkit.lesson._check import Check, Row
+from labkit.lesson._check import CheckBlock, Row
 from labkit.workspace import Workspace
 
 UNATTENDED = "LABKIT_UNATTENDED"
@@ -21,7 +21,7 @@ UNATTENDED = "LABKIT_UNATTENDED"
 
 @dataclass(frozen=True)
 class Guess:
-    """A prediction; its value is there once it was recorded, as text: "production", "20"."""
+    """A prediction. It has a value, as text, once it is recorded: "production", "20"."""
 
     name: str
     question: str
@@ -29,19 +29,25 @@ class Guess:
 
     @property
     def value(self) -> str:
-        """Return what was predicted; a LabError before Record was pressed."""
-        found = self._read()
-        if found is None:
+        """Return what was predicted.
+
+        :raises LabError: when nothing is recorded yet.
+        """
+        recorded = self._read()
+        if recorded is None:
             raise LabError(
                 f"your prediction first: {self.question}",
                 "nothing is recorded yet",
                 "choose an answer above, press Record, then run this cell again",
             )
-        return found
+        return recorded
 
 
 class Lab:
-    """A lab by its slug, in a workspace. Everything it asks and checks goes into the artifact database."""
+    """A lab by its slug, in a workspace. Its questions and checks are recorded in the artifact database.
+
+    minutes is how long the lab takes, None when its notebook does not say.
+    """
 
     def __init__(self, slug: str, workspace: Workspace, minutes: int | None) -> None:
         self.slug, self.workspace, self.minutes = slug, workspace, minutes
@@ -53,9 +59,9 @@ class Lab:
     ) -> Guess:
         """Ask for a prediction before something is run.
 
-        Without options a number is asked for. A recorded prediction is shown again as it was: predicting is
-        done once, and before. Unattended, the default is recorded; None is the first option, or 0, so that
-        a notebook need not give its answer away.
+        Without options the learner types a number. A recorded prediction is shown again and cannot be
+        changed. Unattended, the default is recorded. With None that is the first option, or 0, so that a
+        notebook need not give its answer away.
         """
         if default is None:
             default = options[0] if options else 0
@@ -69,22 +75,25 @@ class Lab:
         return Guess(name, question, lambda: self._recorded(Kind.PREDICTED, name))
 
     def compare(self, guess: Guess, measured: object, sentence: str = "") -> None:
-        """Show what was predicted beside what was measured; a LabError when nothing was predicted."""
+        """Show what was predicted beside what was measured, and the sentence when it is not "".
+
+        :raises LabError: when nothing was predicted.
+        """
         row = (guess.question, guess.value, str(measured))
         widgets.show(widgets.Table(("question", "you predicted", "measured"), [row]))
         if sentence:
             widgets.show(widgets.note(sentence))
 
-    def check(self, name: str) -> Check:
+    def check(self, name: str) -> CheckBlock:
         """Return the block for a check's asserts: `with lab.check("name"): assert seen == right, "hint"`."""
-        return Check(name, self._checked)
+        return CheckBlock(name, self._record_check)
 
     def hint(self, *steps: str) -> None:
-        """Show hints folded one into the other, from a nudge to nearly the answer."""
+        """Show hints that open one by one, each inside the one before, from a nudge to nearly the answer."""
         widgets.show(widgets.folded(steps))
 
     def reflect(self, name: str, question: str) -> None:
-        """Ask a discussion question and record the answer; unattended, "(unattended)" is recorded."""
+        """Ask a discussion question and record the answer. Unattended, "(unattended)" is recorded."""
         self._ask(
             Kind.REFLECTED,
             name,
@@ -96,7 +105,9 @@ class Lab:
     def close(self) -> None:
         """Clean up every environment that this notebook made and check that nothing of them is left.
 
-        Production stays, because the workspace owns it. Raises LabError when something could not be removed.
+        Production stays, because the workspace owns it.
+
+        :raises LabError: when something could not be removed.
         """
         mine: dict[str, str | None] = {
             Label.WORKSPACE: self.workspace.id,
@@ -110,19 +121,18 @@ class Lab:
             Environment.attach(name, self.workspace).clean_up()
         left = engine.owned(mine)
         if left:
-            raise LabError(
-                "nothing of this lab is left", ", ".join(it.name for it in left), "run this cell again"
-            )
-        many = "1 environment" if len(names) == 1 else f"{len(names)} environments"
-        took = f"cleaned up {many} in {time.monotonic() - started:.1f} s"
+            seen = ", ".join(container.name for container in left)
+            raise LabError("nothing of this lab is left", seen, "run this cell again")
+        number = "1 environment" if len(names) == 1 else f"{len(names)} environments"
+        done = f"cleaned up {number} in {time.monotonic() - started:.1f} s"
         kept = [status.name for status in Environment.list(self.workspace)]
-        more = f". Still there, because it is owned by your workspace: {', '.join(kept)}" if kept else ""
+        stays = f". Still there, because your workspace owns it: {', '.join(kept)}" if kept else ""
         worked = time.monotonic() - self._opened
         self.workspace.artifacts.record(
             Kind.CHECKED, self._subject, check="clean-up", passed=True, seconds=round(worked, 1)
         )
         sitting = f"You opened the lab {worked / 60:.0f} min ago"
-        widgets.show(widgets.note(f"{took}; nothing of this lab is left{more}. {sitting}."))
+        widgets.show(widgets.note(f"{done}; nothing of this lab is left{stays}. {sitting}."))
 
     def _ask(self, kind: Kind, name: str, question: str, default: str, form: Callable[..., object]) -> None:
         def record(answer: str) -> None:
@@ -142,7 +152,7 @@ class Lab:
         ]
         return str(facts[-1].predicate["answer"]) if facts else None
 
-    def _checked(self, name: str, rows: Sequence[Row], more: int) -> None:
+    def _record_check(self, name: str, rows: Sequence[Row], more: int) -> None:
         shown = [
             ("✓ holds" if row.passed else "✗ not yet", row.expected, row.seen, "" if row.passed else row.hint)
             for row in rows
@@ -161,17 +171,21 @@ class Lab:
         )
 
 
-def open(slug: str) -> Lab:  # noqa: A001 - the verb of the notebooks: lesson.open(…)
-    """Open a lab of the workspace that the notebook lies in; a LabError when there is no such workspace."""
+def open(slug: str) -> Lab:  # noqa: A001 - see the docstring of labkit.lesson
+    """Open a lab of the workspace that the notebook lies in.
+
+    :raises LabError: when the notebook lies in no workspace.
+    """
     workspace = Workspace.open()
     lab = Lab(slug, workspace, _minutes(workspace.root, slug))
-    took = f", about {lab.minutes} minutes" if lab.minutes else ""
-    widgets.show(widgets.note(f"{slug}{took}; your workspace is {workspace.root}"))
+    duration = f", about {lab.minutes} minutes" if lab.minutes else ""
+    widgets.show(widgets.note(f"{slug}{duration}; your workspace is {workspace.root}"))
     return lab
 
 
 def _minutes(root: Path, slug: str) -> int | None:
+    """Return how long a lab takes in all; None when there is no notebook, or it does not say."""
     for path in root.glob(f"labs/*/{slug}.ipynb"):
-        said = json.loads(path.read_bytes()).get("metadata", {}).get("labkit", {})
-        return sum(said.get("minutes", {}).values()) or None
+        metadata = json.loads(path.read_bytes()).get("metadata", {}).get("labkit", {})
+        return sum(metadata.get("minutes", {}).values()) or None
     return None

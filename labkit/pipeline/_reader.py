@@ -5,7 +5,7 @@ from typing import Any, NoReturn, Self
 from labkit import system
 
 
-class Table(system.Table):
+class Table(system.TomlTable):
     """A table of pipeline.toml. Its mends end with a commit, because a run reads the commit's file."""
 
     def refuse(self, key: str, expected: str, seen: object, mend: str) -> NoReturn:

@@ -1,12 +1,12 @@
 """The system under deployment as data: what `system.toml` declares, checked when it is read.
 
-A course author elsewhere writes a `system.toml` for their own services and reuses everything above this room.
+A course author elsewhere writes a `system.toml` for their own services and reuses all other rooms of labkit.
 """
 
 from labkit.system._answers import Recording, stub_answers
 from labkit.system._model import STAGES, Container, Database, External, Parameter, Service, Toggle
 from labkit.system._system import System
-from labkit.system._table import Table
+from labkit.system._table import TomlTable
 
 __all__ = [
     "STAGES",
@@ -17,7 +17,7 @@ __all__ = [
     "Recording",
     "Service",
     "System",
-    "Table",
     "Toggle",
+    "TomlTable",
     "stub_answers",
 ]

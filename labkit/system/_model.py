@@ -123,5 +123,5 @@ def _from_text(kind: str, text: str) -> str | None:
     patterns = {"int": r"-?\d+", "float": r"-?\d+(\.\d+)?", "bool": "true|false", "str": "(?s:.+)"}
     if kind in patterns:
         return text if re.fullmatch(patterns[kind], text) else None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", text)
-    return f"{float(found[1]) * SECONDS[found[2]]:g}" if found else None
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", text)
+    return f"{float(parts[1]) * SECONDS[parts[2]]:g}" if parts else None

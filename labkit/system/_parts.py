@@ -18,14 +18,14 @@ from labkit.system._model import (
     Service,
     Toggle,
 )
-from labkit.system._table import Table
+from labkit.system._table import TomlTable
 
 EXAMPLES = {"int": "10", "float": "0.5", "str": '"EUR"', "bool": "true", "duration": '"250ms"'}
 A_RECORDING = 'a file inside the system\'s folder, such as "recordings/rates.json"'
 ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
 
 
-def service(name: str, table: Table) -> Service:
+def service(name: str, table: TomlTable) -> Service:
     """Read [services.NAME]."""
     path = table.folder("path", name)
     read = Service(
@@ -41,7 +41,7 @@ def service(name: str, table: Table) -> Service:
     return read
 
 
-def _instances(table: Table) -> dict[str, int]:
+def _instances(table: TomlTable) -> dict[str, int]:
     expected = "a number of instances, 0 or more"
     counts = {stage: table.get(stage, int, expected, ONE_EACH[stage]) for stage in STAGES[1:]}
     for stage, count in counts.items():
@@ -51,14 +51,14 @@ def _instances(table: Table) -> dict[str, int]:
     return {"development": 0} | counts
 
 
-def _url_path(table: Table, key: str, default: str) -> str:
+def _url_path(table: TomlTable, key: str, default: str) -> str:
     value = str(table.text(key, f'a path, such as "{default}"', default))
     if not value.startswith("/"):
         table.refuse(key, f'a path, such as "{default}"', value, f'write "/{value}"')
     return value
 
 
-def database(table: Table) -> Database | None:
+def database(table: TomlTable) -> Database | None:
     """Read [database]; None when the system has none."""
     if not table.written:
         return None
@@ -72,7 +72,7 @@ def database(table: Table) -> Database | None:
     return read
 
 
-def container(name: str, table: Table) -> Container:
+def container(name: str, table: TomlTable) -> Container:
     """Read [containers.NAME]."""
     image, path = table.text("image", default=None) or "", table.folder("path", None)
     if bool(image) == bool(path):
@@ -93,7 +93,7 @@ def container(name: str, table: Table) -> Container:
     return read
 
 
-def _variables(table: Table) -> dict[str, str]:
+def _variables(table: TomlTable) -> dict[str, str]:
     values = table.values()
     for name, value in values.items():
         if not isinstance(value, str):
@@ -101,7 +101,7 @@ def _variables(table: Table) -> dict[str, str]:
     return values
 
 
-def external(name: str, table: Table, root: Path) -> External:
+def external(name: str, table: TomlTable, root: Path) -> External:
     """Read [external.NAME]; a read-write service that would be real outside production is refused."""
     recording = table.folder("recording", None, A_RECORDING)
     read = External(
@@ -123,7 +123,7 @@ def external(name: str, table: Table, root: Path) -> External:
     return read
 
 
-def _recorded(name: str, table: Table, root: Path, file: PurePosixPath | None) -> Mapping[str, Any]:
+def _recorded(name: str, table: TomlTable, root: Path, file: PurePosixPath | None) -> Mapping[str, Any]:
     """Return the answers of a recording, which has to be of this external service."""
     if file is None:
         return {}
@@ -136,7 +136,7 @@ def _recorded(name: str, table: Table, root: Path, file: PurePosixPath | None) -
     return recording.answers
 
 
-def parameter(name: str, table: Table) -> Parameter:
+def parameter(name: str, table: TomlTable) -> Parameter:
     """Read [config.NAME]; a value of the wrong type is refused here already."""
     kind = table.choice("type", TYPES)
     anything = (str, int, float, bool)
@@ -150,7 +150,7 @@ def parameter(name: str, table: Table) -> Parameter:
     return read
 
 
-def toggle(name: str, table: Table) -> Toggle:
+def toggle(name: str, table: TomlTable) -> Toggle:
     """Read [toggles.NAME]."""
     day = table.get("remove_by", date, "a date, such as 2027-06-30")
     read = Toggle(name, table.text("owner"), day)

@@ -10,7 +10,7 @@ from typing import Any, Self
 from labkit.errors import LabError
 from labkit.system import _parts as parts
 from labkit.system._model import STAGES, Container, Database, External, Parameter, Service, Toggle
-from labkit.system._table import Table
+from labkit.system._table import TomlTable
 
 RESERVED = ("balancer", "capture", "coordinator", "database", "harness", "module", "stub")
 """Names of elements that labkit itself puts into an environment."""
@@ -32,10 +32,13 @@ class System:
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
-        """Read a system.toml, or the one in a folder; a mistake is a LabError with file, key and mend."""
+        """Read a system.toml, or the one in a folder.
+
+        :raises LabError: when there is a mistake in it; it names file, key and the next step.
+        """
         file = Path(path).absolute()
         file = file / "system.toml" if file.is_dir() else file
-        top = Table(_read(file), file.name)
+        top = TomlTable(_read(file), file.name)
         services = {name: parts.service(name, table) for name, table in top.tables("services")}
         external = {name: parts.external(name, table, file.parent) for name, table in top.tables("external")}
         system = cls(
@@ -64,8 +67,10 @@ class System:
     def configuration(self, stage: str, overrides: Mapping[str, object] | None = None) -> dict[str, str]:
         """Return the environment variables of a stage: each parameter's own value for it, else its default.
 
-        overrides maps parameter names to values for this one environment. A wrong type, a missing value and
-        an unknown key are LabErrors, so that nothing starts with a configuration that cannot work.
+        overrides maps parameter names to values for this one environment; None has none.
+
+        :raises LabError: when a value has the wrong type or is missing, or a key is unknown, so that nothing
+            starts with a configuration that cannot work.
         """
         given = dict(overrides or {})
         _known(stage)
@@ -83,7 +88,7 @@ class System:
     def digest(self) -> str:
         """Return the SHA-256 of system.toml and its recordings as "sha256:" and 64 hexadecimal digits."""
         whole = hashlib.sha256((self.root / "system.toml").read_bytes())
-        for recording in (it.recording for it in self.external.values() if it.recording):
+        for recording in (service.recording for service in self.external.values() if service.recording):
             whole.update((self.root / recording).read_bytes())
         return f"sha256:{whole.hexdigest()}"
 
@@ -92,10 +97,10 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
-        mend = "give the folder that holds system.toml, or write one as the README shows"
-        raise LabError("a system.toml", f"there is no {file}", mend) from fault
+        next_step = "give the folder that holds system.toml, or write one as the README shows"
+        raise LabError("a system.toml", f"there is no {file}", next_step) from fault
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise LabError(f"{file} is TOML in UTF-8", str(fault), f"mend that line of {file.name}") from fault
+        raise LabError(f"{file} is TOML in UTF-8", str(fault), f"correct that line of {file.name}") from fault
 
 
 def _known(stage: str) -> str:
@@ -108,28 +113,28 @@ def _value(parameter: Parameter, stage: str, override: object) -> str:
     value = override if override is not None else parameter.values.get(stage, parameter.default)
     place = f"config.{parameter.name}"
     if value is None:
-        mend = f"add {stage} = … or default = … to [{place}]"
+        next_step = f"add {stage} = … or default = … to [{place}]"
         raise LabError(
-            f"system.toml, {place}: a value for {stage}", "neither a value for it nor a default", mend
+            f"system.toml, {place}: a value for {stage}", "neither a value for it nor a default", next_step
         )
     text = parameter.text(value)
     if text is None:
-        mend = f"give a value such as {parts.EXAMPLES[parameter.type]}"
-        raise LabError(f"{place}: a value of type {parameter.type}", repr(value), mend)
+        next_step = f"give a value such as {parts.EXAMPLES[parameter.type]}"
+        raise LabError(f"{place}: a value of type {parameter.type}", repr(value), next_step)
     return text
 
 
-def _entry(top: Table, services: Mapping[str, Service]) -> str:
+def _entry(top: TomlTable, services: Mapping[str, Service]) -> str:
     called = {name for service in services.values() for name in service.calls}
     entries = [name for name in services if name not in called]
     if len(entries) != 1:
         expected = "exactly one service that no other calls: the one that clients enter by"
-        mend = "correct the calls of the services so that all but one are called"
-        top.refuse("services", expected, ", ".join(entries) or None, mend)
+        next_step = "correct the calls of the services so that all but one are called"
+        top.refuse("services", expected, ", ".join(entries) or None, next_step)
     return entries[0]
 
 
-def _check_calls(top: Table, system: System) -> None:
+def _check_calls(top: TomlTable, system: System) -> None:
     known = {**system.services, **system.external, **system.containers}
     for service in system.services.values():
         for name in service.calls:
@@ -142,7 +147,7 @@ def _check_calls(top: Table, system: System) -> None:
         top.refuse("database.service", expected, system.database.service, "name one of them")
 
 
-def _check_ports(top: Table, system: System) -> None:
+def _check_ports(top: TomlTable, system: System) -> None:
     taken: dict[int, str] = {}
     for place, part in (("services", system.services), ("external", system.external)):
         for name, item in part.items():
@@ -154,7 +159,7 @@ def _check_ports(top: Table, system: System) -> None:
             taken[item.port] = name
 
 
-def _check_names(top: Table, system: System) -> None:
+def _check_names(top: TomlTable, system: System) -> None:
     """Refuse a container whose name in the network is somebody else's."""
     for name in system.containers:
         if name in {*system.services, *system.external, *RESERVED}:
@@ -162,10 +167,12 @@ def _check_names(top: Table, system: System) -> None:
             top.refuse(f"containers.{name}", expected, name, f"rename {name}")
 
 
-def _check_folders(top: Table, system: System) -> None:
+def _check_folders(top: TomlTable, system: System) -> None:
     folders = {f"services.{name}.path": service.path for name, service in system.services.items()}
     folders |= {
-        f"external.{name}.provider": it.provider for name, it in system.external.items() if it.provider
+        f"external.{name}.provider": service.provider
+        for name, service in system.external.items()
+        if service.provider
     }
     folders |= {
         f"containers.{name}.path": PurePosixPath(container.path)
@@ -181,12 +188,12 @@ def _check_folders(top: Table, system: System) -> None:
             )
 
 
-def _check_variables(top: Table, system: System) -> None:
-    """Refuse a parameter that would take an address's place: it could lead a test to the real payments."""
+def _check_variables(top: TomlTable, system: System) -> None:
+    """Refuse a parameter that would replace an address: a test could then reach the real payments."""
     called = [*system.services, *system.external, "database", "coordinator"]
     taken = {f"{name.upper().replace('-', '_')}_URL" for name in called}
     taken |= {f"{name.upper().replace('-', '_')}_ADDRESS" for name in system.containers}
     for name, parameter in system.config.items():
         if parameter.variable in taken or parameter.variable.startswith("LABKIT_"):
-            expected = "a name whose variable is free, for each environment sets the addresses itself"
+            expected = "a name whose variable is free, because each environment sets the addresses itself"
             top.refuse(f"config.{name}", expected, parameter.variable, f"rename {name}")

@@ -1,4 +1,4 @@
-"""Reads one table of a TOML file so that every mistake names its file, its key and its mend."""
+"""Reads one table of a TOML file so that every mistake names its file, its key and the next step."""
 
 import difflib
 import re
@@ -16,8 +16,11 @@ REQUIRED = object()
 """Stands for "no default": the key has to be written."""
 
 
-class Table:
-    """A TOML table that knows its place in the file and which of its keys were asked for."""
+class TomlTable:
+    """A TOML table. It knows its place in the file and which of its keys were read.
+
+    Each method that reads a key raises a LabError when the value does not fit; see refuse.
+    """
 
     def __init__(self, values: Mapping[str, Any], file: str, place: str = "") -> None:
         self._values = values
@@ -26,22 +29,27 @@ class Table:
         self.place = place
 
     def refuse(self, key: str, expected: str, seen: object, mend: str) -> NoReturn:
-        """Raise the error for a key: what it should be, what it is, how to mend it."""
+        """Refuse the value of a key: what it should be, what it is (None: nothing), and the next step.
+
+        :raises LabError: always.
+        """
         name = ".".join(part for part in (self.place, key) if part)
         raise LabError(f"{self.file}, {name}: {expected}", "nothing" if seen is None else repr(seen), mend)
 
     def get(self, key: str, kind: type | tuple[type, ...], expected: str, default: object = REQUIRED) -> Any:  # noqa: ANN401 - TOML holds anything until it is checked
-        """Return a value of a kind, or the default when the key is not written."""
+        """Return a value of exactly this type, or the default when the key is not written."""
         self._asked.append(key)
         value = self._values.get(key, default)
         if value is REQUIRED:
             self.refuse(key, expected, None, f"add {key} to [{self.place}]" if self.place else f"add {key}")
-        kinds = kind if isinstance(kind, tuple) else (kind,)  # exactly these: true is no 1, a moment no date
+        kinds = (
+            kind if isinstance(kind, tuple) else (kind,)
+        )  # exactly these: in Python true is an int and a time is a date
         if key in self._values and type(value) not in kinds:
             self.refuse(key, expected, value, f"write {expected}")
         return value
 
-    def text(self, key: str, expected: str = A_TEXT, default: object = REQUIRED) -> Any:  # noqa: ANN401 - as above
+    def text(self, key: str, expected: str = A_TEXT, default: object = REQUIRED) -> Any:  # noqa: ANN401 - the default may be anything
         """Return a text that is not empty, or the default."""
         value = self.get(key, str, expected, default)
         if value == "":
@@ -89,7 +97,7 @@ class Table:
         return type(self)(values, self.file, f"{self.place}.{key}" if self.place else key)
 
     def tables(self, key: str) -> Iterator[tuple[str, Self]]:
-        """Yield name and table of each table under a key; names are such as networks and shells accept."""
+        """Yield name and table of each table under a key; networks and shells have to accept the names."""
         outer = self.table(key)
         for name in outer.written:
             if not NAME.fullmatch(name):
@@ -104,12 +112,15 @@ class Table:
         return list(self._values)
 
     def values(self) -> dict[str, Any]:
-        """Return everything as it is written, for a table that is free in form."""
+        """Return everything as it is written, for a table that may have any keys."""
         self._asked.extend(self._values)
         return dict(self._values)
 
     def refuse_unknown(self) -> None:
-        """Raise when a key is written that nobody asked for, naming the key it may have been meant for."""
+        """Refuse a key that nobody read, and name the key that may have been meant.
+
+        :raises LabError: when there is such a key.
+        """
         for key in self._values:
             if key not in self._asked:
                 known = f"one of the keys {', '.join(sorted(self._asked))}"

@@ -1,6 +1,6 @@
 """The learner's folder: notebooks, the shop's git repository, settings, the artifact database, and the lock.
 
-Everything that labkit keeps of its own in a workspace lies in its folder `.labkit`.
+All that labkit itself keeps in a workspace lies in its folder `.labkit`.
 """
 
 from labkit.workspace._course import course

@@ -8,7 +8,10 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def course() -> Path:
-    """Return the folder with `labs/` and `datasets/`; a LabError when the installation has none."""
+    """Return the folder with `labs/` and `datasets/`.
+
+    :raises LabError: when the installation has none.
+    """
     for folder in (PACKAGE / "course", PACKAGE.parent):
         if folder.joinpath("labs", "shop", "system.toml").is_file():
             return folder

@@ -11,16 +11,20 @@ from labkit.errors import LabError
 
 @contextmanager
 def hold(folder: Path, name: str) -> Iterator[None]:
-    """Hold the lock `name` for one block; a LabError tells which process holds it."""
+    """Hold the lock `name` for one block.
+
+    :raises LabError: when somebody holds it; it names the process.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    # "a+", because the file must keep its holder's number until this process has the lock.
     with (folder / f"{name}.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
             file.seek(0)
-            seen = f"process {file.read().strip() or '(not told)'} does it now"
-            mend = "wait for it to end, or end it with Ctrl-C where it runs"
-            raise LabError(f"nobody else does {name!r} in this workspace", seen, mend) from fault
+            seen = f"process {file.read().strip() or '(unknown)'} does it now"
+            next_step = "wait until it ends, or stop it with Ctrl-C in the terminal where it runs"
+            raise LabError(f"nobody else does {name!r} in this workspace", seen, next_step) from fault
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -2,23 +2,26 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from labkit._git import git
 from labkit.errors import LabError
 from labkit.workspace._course import course
 
 AUTHOR = ("labkit", "labkit@localhost")
+NO_CONFIGURATION = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+"""Git as if the user had configured nothing: otherwise a commit's id would depend on the machine."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A tag of the repository: what its commit says, when, on which version it stands, and with which files.
+    """A tag of the repository.
 
-    overlays are folders of the course's versions/, laid over the one it stands on.
+    subject and date are those of its commit. base is the tag that it builds on, "" for the first. overlays
+    are folders of the course's versions/ whose files replace those of the base.
     """
 
     subject: str
@@ -57,7 +60,7 @@ NOT_THE_LEARNERS = shutil.ignore_patterns(
 )
 HOOK = """\
 #!/bin/sh
-# Runs nothing by itself: only says how this commit gets on.
+# Runs nothing by itself: it only names the next command.
 echo "labkit: send it through the pipeline with: labkit pipeline run --commit $(git rev-parse --short HEAD)"
 """
 
@@ -65,8 +68,10 @@ echo "labkit: send it through the pipeline with: labkit pipeline run --commit $(
 def make_repository(shop: Path, hooks: Path) -> None:
     """Make the repository at `shop`, all or nothing: a tag for each of VERSIONS, main at v1.
 
-    hooks is the folder for its hooks. Later commits are the learner's own, by the name in their global git
-    configuration if there is one.
+    hooks is the folder for its hooks. Later commits carry the learner's name of the global git configuration,
+    or "Learner" where it has none.
+
+    :raises LabError: when there is no git, or git fails.
     """
     hooks.mkdir(parents=True, exist_ok=True)
     hook = hooks / "post-commit"
@@ -89,7 +94,7 @@ def make_repository(shop: Path, hooks: Path) -> None:
 
 
 def _make(repository: Path, name: str, version: Version) -> None:
-    """Commit a version and tag it; the first stands on what lies there, on the branch that is."""
+    """Commit a version and tag it; the first one commits the files that are there to the current branch."""
     if version.base:
         _git(repository, "checkout", "--quiet", "--detach", version.base)
     for overlay in version.overlays:
@@ -97,23 +102,21 @@ def _make(repository: Path, name: str, version: Version) -> None:
         shutil.copytree(
             folder, repository, ignore=NOT_THE_LEARNERS, copy_function=shutil.copyfile, dirs_exist_ok=True
         )
-    dates = _identity(version.date)
-    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in dates}
-    # Forced, because the user's own ignore file must not decide; without modes, because file systems differ.
+    fields = {"NAME": AUTHOR[0], "EMAIL": AUTHOR[1], "DATE": version.date}
+    identity = {
+        f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in fields.items()
+    }
+    # --force, because the user's own ignore file must not decide. Without modes, because file systems differ.
     _git(repository, "-c", "core.fileMode=false", "add", "--all", "--force")
-    _git(repository, "commit", "--quiet", "--no-verify", "--message", version.subject, environment=who)
+    _git(repository, "commit", "--quiet", "--no-verify", "--message", version.subject, variables=identity)
     _git(repository, "tag", name)
 
 
-def _identity(date: str) -> list[tuple[str, str]]:
-    return [("NAME", AUTHOR[0]), ("EMAIL", AUTHOR[1]), ("DATE", date)]
-
-
 def _configure(repository: Path, hooks: str) -> None:
-    """Settle in the repository what the user's global configuration could say otherwise."""
+    """Set in the repository what the user's global configuration could set otherwise."""
     settings = {
-        "user.name": _global("user.name") or "Learner",
-        "user.email": _global("user.email") or "learner@localhost",
+        "user.name": _global(repository, "user.name") or "Learner",
+        "user.email": _global(repository, "user.email") or "learner@localhost",
         "core.hooksPath": hooks,
         "core.autocrlf": "false",
         "commit.gpgSign": "false",
@@ -123,31 +126,29 @@ def _configure(repository: Path, hooks: str) -> None:
         _git(repository, "config", name, value)
 
 
-def _global(name: str) -> str:
-    done = subprocess.run(
-        ["git", "config", "--global", "--get", name], check=False, capture_output=True, text=True
-    )
-    return done.stdout.strip()
+def _global(repository: Path, name: str) -> str:
+    """Return a value of the user's global git configuration, "" where it has none."""
+    # The one variable of git that says where the user's configuration is, not which repository is meant.
+    chosen = {key: value for key, value in os.environ.items() if key == "GIT_CONFIG_GLOBAL"}
+    done = git(repository, "config", "--global", "--get", name, check=False, variables=chosen)
+    return done.stdout.decode(errors="replace").strip()
 
 
-def _git(repository: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+def _git(repository: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> None:
     """Run git in a repository as if the user had configured nothing."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    clean |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"} | dict(
-        environment or {}
-    )
-    settled = [
-        "core.autocrlf=false",
-        "commit.gpgSign=false",
-        "tag.gpgSign=false",
-        f"safe.directory={repository}",
-    ]
-    command = ["git", "-C", str(repository), *(word for item in settled for word in ("-c", item)), *arguments]
+    settings = {
+        "core.autocrlf": "false",
+        "commit.gpgSign": "false",
+        "tag.gpgSign": "false",
+        "safe.directory": str(repository),
+    }
+    given = NO_CONFIGURATION | dict(variables or {})
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=clean)
+        done = git(repository, *arguments, check=False, settings=settings, variables=given)
     except FileNotFoundError as fault:
-        mend = "install git, on Debian and Ubuntu with: apt-get install git"
-        raise LabError("git on the PATH", "there is none", mend) from fault
+        next_step = "install git, on Debian and Ubuntu with: apt-get install git"
+        raise LabError("git on the PATH", "there is none", next_step) from fault
     if done.returncode != 0:
-        seen = done.stderr.strip() or f"exit code {done.returncode}"
-        raise LabError(f"git {arguments[0]} in {repository}", seen, "mend what git names, then try again")
+        seen = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+        next_step = "correct what git names, then try again"
+        raise LabError(f"git {arguments[0]} in {repository}", seen, next_step)

@@ -26,7 +26,7 @@ SETTINGS = """\
 
 
 class Workspace:
-    """A learner's folder. root is absolute; id is 12 hexadecimal digits, made with the workspace."""
+    """A learner's folder. root is its absolute path; id is 12 hexadecimal digits, made with the workspace."""
 
     def __init__(self, root: Path, identity: str) -> None:
         self.root = root
@@ -36,19 +36,21 @@ class Workspace:
     def create(cls, root: Path | str, *, notebooks: Mapping[str, bytes] | None = None) -> Self:
         """Make a workspace, or complete one: what is there already stays as it is.
 
-        notebooks maps a path in the workspace to a notebook's content. Raises a LabError when the folder
-        cannot be written, lies inside the course's own, or has a `shop` that is no git repository.
+        notebooks maps a path in the workspace to a notebook's content; None adds none.
+
+        :raises LabError: when the folder cannot be written, lies inside the course's own folder, or has a
+            `shop` that is no git repository.
         """
         folder = Path(root).expanduser().absolute()
         if folder.resolve().is_relative_to(course().resolve()):
-            mend = "name another folder, for example: labkit start ~/pipeline"
-            raise LabError("a folder outside of the course's own", str(folder), mend)
+            next_step = "name another folder, for example: labkit start ~/pipeline"
+            raise LabError("a folder outside of the course's own", str(folder), next_step)
         try:
             return cls._complete(folder, notebooks or {})
         except OSError as fault:
-            mend = "make the folder writable, or name another one: labkit start DIR"
+            next_step = "make the folder writable, or name another one: labkit start DIR"
             seen = f"{fault.strerror}: {fault.filename}"
-            raise LabError(f"a workspace can be made in {folder}", seen, mend) from fault
+            raise LabError(f"a workspace can be made in {folder}", seen, next_step) from fault
 
     @classmethod
     def _complete(cls, folder: Path, notebooks: Mapping[str, bytes]) -> Self:
@@ -59,12 +61,18 @@ class Workspace:
             _make_shop(folder)
             for name, content in notebooks.items():
                 _write_new(folder / name, content)
+            # The id comes last: `open` takes a folder with an id for a whole workspace.
             _write_new(folder / OWN / "id", f"{secrets.token_hex(6)}\n".encode())
         return cls.open(folder)
 
     @classmethod
     def open(cls, root: Path | str | None = None) -> Self:
-        """Open a workspace; None takes $LABKIT_WORKSPACE, else the nearest folder upwards that is one."""
+        """Open a workspace.
+
+        None takes the folder that $LABKIT_WORKSPACE names, else the nearest folder upwards that is one.
+
+        :raises LabError: when there is none.
+        """
         named = root or os.environ.get("LABKIT_WORKSPACE") or None
         start = Path(named or Path.cwd()).expanduser().absolute()
         for folder in (start,) if named else (start, *start.parents):
@@ -72,8 +80,7 @@ class Workspace:
             if file.is_file():
                 return cls(folder, file.read_text().strip())
         where = f"{start} is none" if named else f"neither {start} nor a folder above it is one"
-        mend = f"make one: labkit start {start if named else '~/labkit'}"
-        raise LabError("a workspace", where, mend)
+        raise LabError("a workspace", where, f"make one: labkit start {start if named else '~/labkit'}")
 
     @property
     def shop(self) -> Path:
@@ -82,39 +89,52 @@ class Workspace:
 
     @property
     def system(self) -> System:
-        """The system as the repository's working tree declares it now."""
+        """The system as the repository's working tree declares it now.
+
+        :raises LabError: when its system.toml has a mistake.
+        """
         return System.load(self.shop)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The workspace's settings as .labkit/settings.toml says them now."""
+        """The workspace's settings as they stand in .labkit/settings.toml now.
+
+        :raises LabError: when the file is not TOML.
+        """
         try:
             return tomllib.loads((self.root / OWN / "settings.toml").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-            mend = "mend that line of .labkit/settings.toml, or remove the file"
-            raise LabError(".labkit/settings.toml is TOML in UTF-8", str(fault), mend) from fault
+            next_step = "correct that line of .labkit/settings.toml, or remove the file"
+            raise LabError(".labkit/settings.toml is TOML in UTF-8", str(fault), next_step) from fault
 
     @cached_property
     def artifacts(self) -> ArtifactDatabase:
-        """The artifact database, opened when first used; its head hash is kept as a note in `shop`."""
+        """The artifact database, opened when first used; its head hash is kept as a note in `shop`.
+
+        It closes with the workspace: when nobody refers to it any more, or when the program ends.
+
+        :raises LabError: when the database that the settings name cannot be opened.
+        """
         own = self.root / OWN
         place = self.settings.get("artifacts") or own / "artifacts.db"
         return ArtifactDatabase.open(place, key=own / "artifacts.key", notes=self.shop)
 
     def lock(self, name: str) -> AbstractContextManager[None]:
-        """Hold a lock of this workspace for one block; a LabError when somebody holds it, also this process.
+        """Hold a lock of this workspace for one block. However its process ends, the lock ends with it.
 
-        The lock goes with its process, however that ends.
+        :raises LabError: when somebody holds it, also when this process does.
         """
         return hold(self.root / OWN / "locks", name)
 
     def reset(self, lab: str, *, notebooks: Mapping[str, bytes]) -> Path | None:
         """Put one lab's notebook back as it was; the shop's git history stays as it is.
 
-        lab is its slug. Returns where the learner's copy is kept, a dated file beside the notebook, or None
-        when there was none or it was as new.
+        lab is its slug. Return the path of the learner's copy, a dated file beside the notebook; None when
+        there was no notebook or nothing in it had changed.
+
+        :raises LabError: when there is no such lab.
         """
         labs = {_slug(name, content): name for name, content in notebooks.items()}
         if lab not in labs:
@@ -133,13 +153,13 @@ def _make_shop(folder: Path) -> None:
     if (shop / ".git").exists():
         return
     if shop.exists() and any(shop.iterdir()):
-        mend = "move that folder away, then try again"
-        raise LabError("an empty place for the shop's git repository", f"{shop} holds something else", mend)
+        seen, next_step = f"{shop} holds something else", "move that folder away, then try again"
+        raise LabError("an empty place for the shop's git repository", seen, next_step)
     make_repository(shop, folder / OWN / "hooks")
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet, all or nothing; one that is there stays."""
+    """Write a file, all or nothing; a file that exists stays as it is."""
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +177,7 @@ def _slug(name: str, content: bytes) -> str:
 
 
 def _beside(path: Path) -> Path:
-    """Return a name beside a file that tells the moment and is not taken."""
+    """Return a path beside a file with the date and time in its name that does not exist yet."""
     moment = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
     names: Iterator[str] = (
         f"{path.stem}.{moment}{more}{path.suffix}" for more in ("", *(f"-{n}" for n in range(2, 100)))

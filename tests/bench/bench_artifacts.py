@@ -46,12 +46,12 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def median_ms(work: Callable[[], object]) -> float:
-    """Return the median wall milliseconds of a call."""
+    """Return the median wall milliseconds of a call, over ASKED calls."""
     return statistics.median(seconds(work) for _ in range(ASKED)) * 1000
 
 
-def tell(figure: str, value: float, unit: str, aim: float | None = None) -> None:
-    """Print one figure as a JSON line; aim None means that there is none."""
+def report(figure: str, value: float, unit: str, aim: float | None = None) -> None:
+    """Print one figure as a JSON line; with None there is no aim."""
     print(json.dumps({"figure": f"artifacts: {figure}", "value": round(value, 2), "unit": unit, "aim": aim}))
 
 
@@ -73,10 +73,10 @@ with tempfile.TemporaryDirectory() as folder:
     with ArtifactDatabase.open(Path(folder) / "artifacts.db", notes=shop) as database:
         started = time.perf_counter()
         facts, references = record_builds(database)
-        tell("appends", facts / (time.perf_counter() - started), "1/s")
-        tell("references", references, "1")
-        tell("what went in", median_ms(lambda: database.what_runs("service3")), "ms", 20)
-        tell("where is, one part", median_ms(lambda: database.where_is(POOL[36])), "ms", 20)
-        tell("where is, a part of every image", median_ms(lambda: database.where_is(EVERYWHERE)), "ms", 20)
-        tell("history of one artifact", median_ms(lambda: database.history(digest=f"{7:064x}")), "ms")
-        tell(f"verify {facts} facts", seconds(database.verify), "s")
+        report("appends", facts / (time.perf_counter() - started), "1/s")
+        report("references", references, "1")
+        report("what went in", median_ms(lambda: database.what_runs("service3")), "ms", 20)
+        report("where is, one part", median_ms(lambda: database.where_is(POOL[36])), "ms", 20)
+        report("where is, a part of every image", median_ms(lambda: database.where_is(EVERYWHERE)), "ms", 20)
+        report("history of one artifact", median_ms(lambda: database.history(digest=f"{7:064x}")), "ms")
+        report(f"verify {facts} facts", seconds(database.verify), "s")

@@ -1,7 +1,7 @@
-"""What the panel shows, read from the engine's labels and the artifact database each time it is asked for.
+"""What the panel shows and does: each request reads the engine's labels and the artifact database.
 
-The rooms are imported where they are used, in a thread, so that a server with this extension starts as
-quickly as one without.
+Other rooms of labkit are imported inside the functions, which run in a thread, so that a server with this
+extension starts as quickly as one without.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ LAST_RUNS = 5
 Json = dict[str, Any]
 
 
-class Desk:
+class PanelService:
     """Reads the state of the workspace at one folder, and does what the panel's buttons ask for."""
 
     def __init__(self, root: Path) -> None:
@@ -29,18 +29,22 @@ class Desk:
         self._workspace: Workspace | None = None
 
     def workspace(self) -> "Workspace":
-        """Return the workspace, its artifact database opened once; LabError while the folder is none."""
+        """Return the workspace. Its artifact database is opened once, not with each request.
+
+        :raises LabError: when the folder is no workspace, or not yet.
+        """
         from labkit.workspace import Workspace  # noqa: PLC0415 - see the module's docstring
 
-        found = Workspace.open(self.root)
-        if self._workspace is None or self._workspace.id != found.id:
-            self._workspace = found
+        current = Workspace.open(self.root)
+        # The folder may have become another workspace since: somebody deleted it and started again.
+        if self._workspace is None or self._workspace.id != current.id:
+            self._workspace = current
         return self._workspace
 
     def read(self, notebooks: Mapping[str, str]) -> Json:
-        """Return the state as JSON data; what cannot be read is empty and has its problem in `problems`.
+        """Return the state as JSON data. A part that cannot be read is empty, its problem is in `problems`.
 
-        notebooks maps the process id of a kernel to the path of the notebook that it serves.
+        notebooks maps the process id of a kernel to the path of the notebook that it runs.
         """
         from labkit.environment import Environment  # noqa: PLC0415 - see the module's docstring
         from labkit.pipeline import runs  # noqa: PLC0415 - as above
@@ -65,20 +69,26 @@ class Desk:
         return state
 
     def clean_up(self, name: str) -> None:
-        """Clean an environment of the workspace up; LabError when there is none of that name."""
+        """Clean up an environment of the workspace.
+
+        :raises LabError: when there is none of that name.
+        """
         from labkit.environment import Environment  # noqa: PLC0415 - see the module's docstring
 
         Environment.attach(name, self.workspace()).clean_up()
 
     def approve(self, run_id: str) -> None:
-        """Let a waiting run go on, in the name of the server's user; LabError when it does not wait."""
+        """Let a waiting run go on, in the name of the server's user.
+
+        :raises LabError: when the run does not wait.
+        """
         from labkit.pipeline import approve  # noqa: PLC0415 - see the module's docstring
 
         approve(self.workspace(), run_id)
 
 
 def problem_json(problem: LabError) -> Json:
-    """Return the three parts of an error that the user can mend."""
+    """Return the three parts of an error that the user can fix."""
     return {"expected": problem.expected, "seen": problem.seen, "next_step": problem.next_step}
 
 
