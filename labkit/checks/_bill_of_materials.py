@@ -4,15 +4,13 @@ Source of the form: CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json/.
 """
 
 import re
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labkit.checks._report import Finding, Outcome, Report, version_of
+from labkit.checks._report import CheckRun, Finding, Report, version_of
 from labkit.engine import Engine, Part
 
-CHECK = "bill_of_materials"
 NAMESPACE = uuid.UUID("6b0f4f2e-6d1c-5e5e-9d53-6f2b8f3b3d8a")
 PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 
@@ -20,26 +18,21 @@ PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)"
 def bill_of_materials(
     engine: Engine, image: str, *, locked: str | None = None, parts: Sequence[Part] | None = None
 ) -> Report:
-    """Make an image's bill of materials and hold it against the lock file that it was built from.
+    """Make an image's bill of materials and compare it with the lock file that the image was built from.
 
     image is the image's reference. locked is the text of its requirements.lock; None compares nothing. parts
-    are the image's parts where they were read already; None reads them from the image. The answer is fail
-    when a part has no version, or when the image lacks a locked Python part or holds another version of it.
+    are the image's parts if they were read already; None reads them from the image. The answer is fail when
+    a part has no version, or when the image lacks a locked Python part or holds another version of it.
     evidence["document"] is the CycloneDX document.
     """
-    started = time.monotonic()
+    check = CheckRun("bill_of_materials", tool="labkit")
     parts = engine.parts(image) if parts is None else parts
     if not parts:
-        return Report.not_run(CHECK, f"no package data could be read from {image}", tool="labkit")
+        return check.not_run(f"no package data could be read from {image}")
     document = cyclonedx(image, engine.image(image).digest, parts)
-    findings = [*_unversioned(parts), *_not_as_locked(parts, locked or "")]
-    return Report(
-        check=CHECK,
-        outcome=Outcome.FAIL if findings else Outcome.PASS,
-        findings=findings,
-        tool="labkit",
+    return check.report(
+        [*_unversioned(parts), *_not_as_locked(parts, locked or "")],
         tool_version=version_of("pipeline-labkit"),
-        seconds=time.monotonic() - started,
         evidence={"image": image, "components": len(document["components"]), "document": document},
     )
 
@@ -47,9 +40,10 @@ def bill_of_materials(
 def cyclonedx(name: str, digest: str, parts: Sequence[Part]) -> dict[str, Any]:
     """Return a CycloneDX 1.6 document for an image; the same image always gives the same document.
 
-    digest is the image's, "sha256:…". The document carries no time, because its fact in the artifact
-    database does.
+    digest is the image's, "sha256:…". The document carries no time: its fact in the artifact database
+    does.
     """
+    # By package URL: an image's files can name a part twice, and CycloneDX wants each bom-ref once.
     components = {part.purl: _component(part) for part in sorted(parts, key=lambda part: part.purl)}
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -82,18 +76,18 @@ def _component(part: Part) -> dict[str, Any]:
 
 def _unversioned(parts: Sequence[Part]) -> list[Finding]:
     return [
-        Finding("no version", f"{part.name} in the image does not tell its version")
+        Finding("no version", f"{part.name} in the image states no version")
         for part in parts
         if not part.version
     ]
 
 
 def _not_as_locked(parts: Sequence[Part], locked: str) -> list[Finding]:
-    wanted: Mapping[str, str] = {_normal(name): version for name, version in PINNED.findall(locked)}
+    pinned: Mapping[str, str] = {_normal(name): version for name, version in PINNED.findall(locked)}
     inside = {_normal(part.name): part.version for part in parts if part.kind == "pypi"}
     return [
         Finding("not as locked", f"{name} {version} is locked, the image holds {inside.get(name) or 'none'}")
-        for name, version in sorted(wanted.items())
+        for name, version in sorted(pinned.items())
         if inside.get(name) != version
     ]
 
