@@ -10,17 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from labkit.artifacts import ArtifactDatabase, Kind, Subject
+from labkit.artifacts import ArtifactDatabase, Kind, Reference, Subject
 from labkit.checks import CheckOutcome, Finding, Report
 from labkit.engine import Engine, Label
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Request
 from labkit.pipeline import GATES, Pipeline, PipelineEvent, Run, approve, reject, run, runs
+from labkit.pipeline._context import RunContext
 from labkit.pipeline._definition import Stage
+from labkit.pipeline._gates import record_module_answers
 from labkit.pipeline._recorder import FactSubject, RunRecorder
 from labkit.pipeline._source import Source
 from labkit.workspace import Workspace
@@ -291,6 +295,34 @@ def test_events_carry_stage_gate_state_and_seconds(
     report = Report("unit", CheckOutcome.PASS, seconds=1.5)
     recorder.gate_answered(DEVELOPMENT, report, [FactSubject(recorder.subject)])
     assert events[-1] == PipelineEvent("run1", "development", "unit", "passed", "", 1.5)
+
+
+def test_a_modules_answer_is_recorded_once_more_for_its_image(
+    artifacts: ArtifactDatabase, recorder: RunRecorder, events: list[PipelineEvent]
+) -> None:
+    """As soon as the image exists, the answer about its source is a fact about it too, which nobody hears."""
+    report, tree = Report("unit", CheckOutcome.PASS), Subject("cart", "gitTree:1")
+    tested = FactSubject(tree, "cart", "shop-dev", [Reference("test", "git:shop#cart/tests", "gitTree:2")])
+    image = Subject("cart", "sha256:" + "1" * 64)
+    context = SimpleNamespace(
+        recorder=recorder,
+        module_answers=[(DEVELOPMENT, report, tested)],
+        image_subject=lambda service, environment, references: FactSubject(
+            image, service, environment, references
+        ),
+    )
+    before = len(events)
+    for _stage in ("integration", "staging"):
+        record_module_answers(cast("RunContext", context))
+    (fact,) = artifacts.history(kind=Kind.TESTED)
+    assert (fact.subject, fact.stage, fact.service, fact.environment) == (
+        image,
+        "development",
+        "cart",
+        "shop-dev",
+    )
+    assert [reference.uri for reference in fact.references] == ["git:shop#cart/tests"]
+    assert len(events) == before
 
 
 # On real containers. The runs build on each other, so that few are needed: first into an empty workspace,

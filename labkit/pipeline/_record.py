@@ -90,7 +90,7 @@ class Run:
         )
         for fact in facts:
             run._add(fact)
-        # A killed process records no end. That it is gone is found out by whoever reads.
+        # A killed process records no end of its run, so the reader finds out that it is gone.
         if run.state in {"running", "waiting"} and not alive(start.predicate["owner"]):
             run._lose()
         return run
