@@ -56,7 +56,7 @@ def _add_path(archive: tarfile.TarFile, name: str, path: Path, *, times: bool) -
 def unpack(archive: bytes, folder: Path) -> None:
     """Write the files of a tar archive into a folder, never outside of it.
 
-    :raises tarfile.TarError: when an entry leads outside of the folder.
+    :raises tarfile.TarError: when an entry leads outside of the folder, or is neither file, folder nor link.
     """
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         if hasattr(tarfile, "data_filter"):
@@ -64,13 +64,17 @@ def unpack(archive: bytes, folder: Path) -> None:
             return
         for member in tar:  # Python before 3.11.4, such as Debian 12's own, has no filters
             if not _stays_inside(member, folder.resolve()):
-                message = f"{member.name!r} leads outside of {folder}"
+                message = f"{member.name!r} leads outside of {folder}, or is no file"
                 raise tarfile.ExtractError(message)
+            member.mode &= 0o755  # as the filter does: no right to write for others, no set-user-id
             tar.extract(member, folder)
 
 
 def _stays_inside(member: tarfile.TarInfo, folder: Path) -> bool:
-    """Return whether an entry, and what it links to, lie in a folder."""
-    target = (folder / member.name).resolve()
-    link = target.parent / member.linkname if member.issym() else folder / member.linkname
-    return target.is_relative_to(folder) and link.resolve().is_relative_to(folder)
+    """Return whether an entry is a file, a folder or a link, and lies in a folder with what it links to."""
+    path = folder / member.name
+    # A symbolic link starts where its entry lies, a hard link at the top. The entry's own name is not
+    # resolved for it: a link that lies there already is replaced, not followed.
+    link = path.parent.resolve() / member.linkname if member.issym() else folder / member.linkname
+    is_known = member.isfile() or member.isdir() or member.issym() or member.islnk()
+    return is_known and all(place.resolve().is_relative_to(folder) for place in (path, link))

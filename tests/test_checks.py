@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from labkit.checks import (
+    CheckOutcome,
+    CheckRun,
     Finding,
-    Outcome,
     Report,
     TestResults,
     configuration,
@@ -33,7 +34,7 @@ tests/test_cart.py:17: AssertionError</failure></testcase>
 
 @pytest.fixture
 def results() -> TestResults:
-    """Give the results of a run with one test of each kind."""
+    """Return the results of a run with one test of each kind."""
     return read_junit(JUNIT)
 
 
@@ -57,12 +58,12 @@ def test_junit_turns_a_red_test_into_a_finding_with_its_line(results: TestResult
 def test_junit_takes_a_test_that_broke_in_set_up_for_red(results: TestResults) -> None:
     """A test that could not be set up is a finding like one that failed."""
     assert results.findings[1].message == "failed on setup"
-    assert results.outcome is Outcome.FAIL
+    assert results.outcome is CheckOutcome.FAIL
 
 
 def test_junit_of_no_tests_is_no_pass() -> None:
     """Where nothing ran, nothing passed."""
-    assert read_junit("<testsuites><testsuite/></testsuites>").outcome is Outcome.NOT_RUN
+    assert read_junit("<testsuites><testsuite/></testsuites>").outcome is CheckOutcome.NOT_RUN
 
 
 @pytest.mark.parametrize("document", ["", "Segmentation fault", "<testsuites>"])
@@ -74,20 +75,59 @@ def test_junit_that_is_none_is_refused(document: str) -> None:
 
 def test_only_pass_and_accepted_let_a_run_through() -> None:
     """A check that could not run stops the run as a red one does."""
-    assert [outcome.lets_through for outcome in Outcome] == [True, False, True, False]
+    assert [outcome.lets_through for outcome in CheckOutcome] == [True, False, True, False]
 
 
 def test_a_report_comes_back_from_json_as_it_was() -> None:
     """What the artifact database keeps of a report rebuilds the same report."""
     report = Report(
-        "unit", Outcome.FAIL, (Finding("r", "m", "warning", "p.py", 3),), "pytest", "9.1", 1.5, {"n": [1]}
+        "unit",
+        CheckOutcome.FAIL,
+        (Finding("r", "m", "warning", "p.py", 3),),
+        "pytest",
+        "9.1",
+        1.5,
+        {"n": [1]},
     )
     assert Report.from_json(report.to_json()) == report
 
 
+@pytest.mark.parametrize(
+    ("severities", "otherwise", "outcome"),
+    [
+        ([], CheckOutcome.PASS, CheckOutcome.PASS),
+        (["note", "warning"], CheckOutcome.ACCEPTED, CheckOutcome.ACCEPTED),
+        (["note", "error"], CheckOutcome.ACCEPTED, CheckOutcome.FAIL),
+        ([], CheckOutcome.NOT_RUN, CheckOutcome.NOT_RUN),
+    ],
+)
+def test_a_check_fails_by_its_errors_alone(
+    severities: list[str], otherwise: CheckOutcome, outcome: CheckOutcome
+) -> None:
+    """A finding of severity error means fail, whatever the outcome would be otherwise."""
+    findings = [Finding("r", "m", severity) for severity in severities]
+    assert CheckRun("unit", tool="pytest").report(findings, otherwise=otherwise).outcome is outcome
+
+
+def test_a_report_carries_the_name_the_tool_and_the_seconds_of_its_check() -> None:
+    """A check that gave a verdict and one that could not run are told with tool and wall time alike."""
+    check = CheckRun("unit", tool="pytest")
+    for report in (check.report(), check.not_run("no pytest in the image")):
+        assert (report.check, report.tool) == ("unit", "pytest")
+        assert report.seconds > 0
+    assert check.not_run("no pytest in the image").reason() == "could not run: no pytest in the image"
+
+
+def test_a_report_lists_errors_before_warnings_and_notes() -> None:
+    """What stops the run is read first; findings of one severity keep their order."""
+    findings = [Finding(severity[0], "m", severity) for severity in ("note", "warning", "error")]
+    report = CheckRun("unit", tool="pytest").report([*findings, Finding("last", "m")])
+    assert [finding.rule for finding in report.findings] == ["e", "last", "w", "n"]
+
+
 def test_the_reason_of_a_report_is_its_first_findings_and_how_many_more() -> None:
     """A reason stays short and says what it leaves out."""
-    report = Report("unit", Outcome.FAIL, tuple(Finding(f"r{n}", "m") for n in range(5)))
+    report = Report("unit", CheckOutcome.FAIL, tuple(Finding(f"r{n}", "m") for n in range(5)))
     assert report.reason() == "r0: m; r1: m; r2: m; and 2 more"
 
 
@@ -105,7 +145,7 @@ PRODUCTION = {"DISCOUNT_PERCENT": "10", "external.payments": "real", "instances.
 
 def test_the_same_settings_as_production_pass() -> None:
     """Nothing differs, nothing is declared: pass."""
-    assert configuration(PRODUCTION, PRODUCTION, {}).outcome is Outcome.PASS
+    assert configuration(PRODUCTION, PRODUCTION, {}).outcome is CheckOutcome.PASS
 
 
 def test_a_declared_difference_to_production_is_accepted_with_its_reason() -> None:
@@ -113,7 +153,7 @@ def test_a_declared_difference_to_production_is_accepted_with_its_reason() -> No
     report = configuration(
         PRODUCTION | {"external.payments": "stub"}, PRODUCTION, {"external.payments": "moves money"}
     )
-    assert report.outcome is Outcome.ACCEPTED
+    assert report.outcome is CheckOutcome.ACCEPTED
     assert "is stub in here and real in production: moves money" in report.reason()
 
 
@@ -121,14 +161,14 @@ def test_a_declared_difference_to_production_is_accepted_with_its_reason() -> No
 def test_an_undeclared_difference_to_production_fails(here: dict[str, str]) -> None:
     """A changed, an added and a missing setting are refused alike."""
     report = configuration(here, PRODUCTION, {"external.payments": "moves money"})
-    assert report.outcome is Outcome.FAIL
+    assert report.outcome is CheckOutcome.FAIL
     assert report.findings[0].rule == "undeclared difference"
 
 
 def test_an_exception_that_is_not_needed_is_a_warning() -> None:
     """A stale exception is told, and stops nothing."""
     report = configuration(PRODUCTION, PRODUCTION, {"database": "its own"})
-    assert report.outcome is Outcome.PASS
+    assert report.outcome is CheckOutcome.PASS
     assert [finding.severity for finding in report.findings] == ["warning"]
 
 
@@ -172,23 +212,23 @@ def test_squawk_refuses_what_breaks_old_instances_or_blocks_writers(
     file = tmp_path / "003_change.sql"
     file.write_text(f"SELECT 1;\n{sql}\n")
     report = squawk(tmp_path)
-    assert report.outcome == Outcome.FAIL
+    assert report.outcome == CheckOutcome.FAIL
     assert (report.findings[0].rule, report.findings[0].path, report.findings[0].line) == (rule, file.name, 2)
     file.write_text(f"SELECT 1;\n-- squawk-ignore {rule}\n{sql}\n")
-    assert squawk(tmp_path).outcome == Outcome.PASS
+    assert squawk(tmp_path).outcome == CheckOutcome.PASS
 
 
 def test_squawk_lets_an_extension_pass_and_does_not_run_on_what_is_no_sql(tmp_path: Path) -> None:
     """A new column that may be empty hurts nobody; a file that cannot be read is no pass."""
-    assert squawk(tmp_path).outcome == Outcome.PASS
+    assert squawk(tmp_path).outcome == CheckOutcome.PASS
     (tmp_path / "003_weight.sql").write_text("ALTER TABLE products ADD COLUMN weight bigint;")
     report = squawk(tmp_path)
-    assert report.outcome == Outcome.PASS
-    assert {it.severity for it in report.findings} == {"note"}
+    assert report.outcome == CheckOutcome.PASS
+    assert {finding.severity for finding in report.findings} == {"note"}
     (tmp_path / "004_broken.sql").write_text("ALTER TABEL products;")
-    assert squawk(tmp_path).outcome == Outcome.NOT_RUN
+    assert squawk(tmp_path).outcome == CheckOutcome.NOT_RUN
 
 
 def test_the_shops_own_migrations_pass_squawk() -> None:
     """They only make tables, which nobody reads yet."""
-    assert squawk(Path(__file__).parents[1] / "labs/shop/catalog/migrations").outcome == Outcome.PASS
+    assert squawk(Path(__file__).parents[1] / "labs/shop/catalog/migrations").outcome == CheckOutcome.PASS

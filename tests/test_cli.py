@@ -2,13 +2,23 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import labkit
+from labkit.cli import main
+from labkit.cli._show import duration
+from labkit.engine import NoEngine, NoPermission
+from labkit.environment import Environment
+from labkit.errors import LabError
 from labkit.workspace import Workspace
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
@@ -32,7 +42,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_version_and_help_are_there() -> None:
     """`--version` names the version, `--help` every command."""
     assert labkit.__version__ in call("--version").stdout
-    words = call("--help").stdout
+    listing = call("--help").stdout
     for command in (
         "start",
         "lab",
@@ -43,8 +53,9 @@ def test_version_and_help_are_there() -> None:
         "pipeline",
         "environment",
         "artifacts",
+        "data",
     ):
-        assert command in words
+        assert command in listing
 
 
 def test_wrong_usage_leaves_with_2() -> None:
@@ -64,11 +75,106 @@ def test_outside_a_workspace_the_next_step_is_named(tmp_path: Path) -> None:
 
 
 def test_no_engine_leaves_with_3(root: Path) -> None:
-    """Where no engine answers, doctor and everything that needs one leave with 3 and name a mend."""
+    """Where no engine answers, doctor and everything that needs one leave with 3 and name the next step."""
     listed = call("environment", "list", "--workspace", root, **NO_ENGINE)
     assert listed.returncode == 3, listed.stderr
     assert "DOCKER_HOST" in listed.stderr
     assert call("doctor", **NO_ENGINE).returncode == 3
+
+
+def call_here(*arguments: str | Path) -> int:
+    """Run `labkit …` in this process and return its exit code; 0 when it just returns."""
+    try:
+        main([*map(str, arguments)])
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+class EngineAsleep(NoEngine):
+    """A kind of NoEngine that the command line has never heard of."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(NoEngine, 3), (NoPermission, 3), (EngineAsleep, 3), (LabError, 1)]
+)
+def test_every_kind_of_missing_engine_leaves_with_3(
+    kind: type[LabError], code: int, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subclasses of NoEngine count as NoEngine; any other error of the user's leaves with 1."""
+
+    def fail(_workspace: Workspace) -> None:
+        raise kind("an engine", "none", "start it")
+
+    monkeypatch.setattr(Environment, "list", fail)
+    assert call_here("environment", "list", "--workspace", root) == code
+
+
+def test_ctrl_c_prints_stopped_and_leaves_with_130(root: Path, tmp_path: Path) -> None:
+    """A command that waits for a silent engine ends at once by Ctrl-C, with one word and no traceback."""
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "engine.sock"))
+        silent.listen()
+        silent.settimeout(60)
+        command = [sys.executable, "-m", "labkit", "environment", "list", "--workspace", str(root)]
+        environment = os.environ | {"DOCKER_HOST": f"unix://{tmp_path}/engine.sock"}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+            connection, _ = silent.accept()  # the command has reached the engine and waits
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+            connection.close()
+    assert process.returncode == 130
+    assert errors.split() == ["stopped"]
+
+
+def test_what_a_creation_waits_for_is_on_the_terminal_at_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Progress is printed while the creation goes on, each sentence whole and once, and not as a result."""
+    sentence = (
+        "waiting for another process to finish building images [or to end], which may take a few minutes"
+    )
+    while_created: list[str] = []
+
+    def create(*_arguments: object, progress: Callable[[str], None], **_others: object) -> SimpleNamespace:
+        for _time in range(2):
+            progress(sentence)
+        while_created.append(capsys.readouterr().err)
+        return SimpleNamespace(name="shop-integration", url="http://127.0.0.1:1")
+
+    monkeypatch.setattr(Environment, "create", create)
+    arguments = ("--stage", "integration", "--workspace", root, "--json")
+    assert call_here("environment", "create", *arguments) == 0
+    assert while_created == [f"{sentence}\n"]
+    assert json.loads(capsys.readouterr().out)["name"] == "shop-integration"
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        (timedelta(seconds=0), "0 s"),
+        (timedelta(seconds=59.9), "59 s"),
+        (timedelta(minutes=12, seconds=5), "12 min 5 s"),
+        (timedelta(hours=1, seconds=5), "1 h"),
+        (timedelta(hours=25), "1 d 1 h"),
+        (timedelta(days=400, hours=23), "400 d 23 h"),
+        (timedelta(seconds=-3), "0 s"),
+    ],
+)
+def test_a_duration_is_told_in_its_two_largest_units(time: timedelta, words: str) -> None:
+    """A person reads days, hours, minutes or seconds; clocks that differ make no negative duration."""
+    assert duration(time) == words
+
+
+def test_an_environment_of_yesterday_is_listed_with_its_days(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The age of a production of 25 hours is a day and an hour."""
+    created_at = datetime.now(UTC) - timedelta(hours=25)
+    status = SimpleNamespace(name="shop", stage="production", created_at=created_at, containers=9, owner="me")
+    monkeypatch.setattr(Environment, "list", lambda _workspace: [status])
+    assert call_here("environment", "list", "--workspace", root) == 0
+    assert "1 d 1 h" in capsys.readouterr().out
 
 
 def test_start_again_keeps_what_the_learner_wrote(root: Path) -> None:

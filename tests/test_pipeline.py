@@ -3,24 +3,29 @@
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from labkit.artifacts import ArtifactDatabase, Kind, Subject
-from labkit.checks import Finding, Outcome, Report
+from labkit.artifacts import ArtifactDatabase, Kind, Reference, Subject
+from labkit.checks import CheckOutcome, Finding, Report
 from labkit.engine import Engine, Label
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Request
 from labkit.pipeline import GATES, Pipeline, PipelineEvent, Run, approve, reject, run, runs
+from labkit.pipeline._context import RunContext
 from labkit.pipeline._definition import Stage
-from labkit.pipeline._journal import About, Journal
+from labkit.pipeline._gates import record_module_answers
+from labkit.pipeline._recorder import FactSubject, RunRecorder
 from labkit.pipeline._source import Source
 from labkit.workspace import Workspace
 
@@ -61,7 +66,7 @@ def test_a_second_staging_is_one_more_stage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "mend"),
+    ("text", "place", "next_step"),
     [
         ("", "stages", "add stages"),
         (FIRST.replace("trigger", "triger"), "stages[1].trigger", "add trigger"),
@@ -89,18 +94,18 @@ def test_a_second_staging_is_one_more_stage(tmp_path: Path) -> None:
         (FIRST + "[gates.configuration.exceptions]\ndatabase = 1\n", "exceptions", "correct exceptions"),
     ],
 )
-def test_a_mistake_in_pipeline_toml_is_told_with_file_key_and_mend(
-    tmp_path: Path, text: str, place: str, mend: str
+def test_a_mistake_in_pipeline_toml_is_reported_with_file_key_and_fix(
+    tmp_path: Path, text: str, place: str, next_step: str
 ) -> None:
     """Whatever is wrong, the error says where it stands and what to write instead."""
-    with pytest.raises(LabError) as told:
+    with pytest.raises(LabError) as raised:
         load(tmp_path, text)
-    assert told.value.expected.startswith(f"pipeline.toml, {place}") or f".{place}" in told.value.expected
-    assert mend in told.value.next_step
+    assert raised.value.expected.startswith(f"pipeline.toml, {place}") or f".{place}" in raised.value.expected
+    assert next_step in raised.value.next_step
 
 
 @pytest.mark.parametrize("text", [None, "[[stages]"])
-def test_a_pipeline_toml_that_cannot_be_read_is_told(tmp_path: Path, text: str | None) -> None:
+def test_a_pipeline_toml_that_cannot_be_read_is_reported(tmp_path: Path, text: str | None) -> None:
     """A missing file and one that is no TOML have their own next step."""
     if text is not None:
         (tmp_path / "pipeline.toml").write_text(text)
@@ -124,7 +129,7 @@ def commit_all(folder: Path, message: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Give a git repository with one commit of one file."""
+    """Return a git repository with one commit of one file."""
     folder = tmp_path / "shop"
     (folder / "cart").mkdir(parents=True)
     (folder / "cart" / "service.py").write_text("one\n")
@@ -135,9 +140,9 @@ def repository(tmp_path: Path) -> Path:
 
 def test_a_commit_that_does_not_exist_is_refused_with_those_that_do(repository: Path) -> None:
     """The error offers the newest commits by id and subject."""
-    with pytest.raises(LabError, match="'v9' is no commit") as told:
+    with pytest.raises(LabError, match="'v9' is no commit") as raised:
         Source(repository).revision("v9")
-    assert "First version" in told.value.next_step
+    assert "First version" in raised.value.next_step
 
 
 def test_a_revision_knows_its_commit_and_its_subject(repository: Path) -> None:
@@ -151,10 +156,10 @@ def test_a_revision_knows_its_commit_and_its_subject(repository: Path) -> None:
 def test_a_dirty_working_tree_is_refused_with_the_files_names(repository: Path, name: str) -> None:
     """A changed and a new file are both named; the next step is to commit."""
     (repository / name).write_text("two\n")
-    with pytest.raises(LabError) as told:
+    with pytest.raises(LabError) as raised:
         Source(repository).refuse_changes()
-    assert name in told.value.seen
-    assert "commit" in told.value.next_step
+    assert name in raised.value.seen
+    assert "commit" in raised.value.next_step
 
 
 def test_a_clean_working_tree_is_not_refused(repository: Path) -> None:
@@ -170,6 +175,29 @@ def test_the_tree_of_a_commit_is_given_as_it_was_and_removed(repository: Path) -
     with Source(repository).tree(first) as folder:
         assert (folder / "cart" / "service.py").read_text() == "one\n"
     assert not folder.exists()
+
+
+def test_the_tree_of_a_commit_is_given_by_a_python_without_tar_filters_too(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian 12's own Python 3.11.2 has no `tarfile.data_filter`, and a run works there all the same."""
+    monkeypatch.delattr(tarfile, "data_filter")
+    with Source(repository).tree("HEAD") as folder:
+        assert (folder / "cart" / "service.py").read_text() == "one\n"
+
+
+def test_a_git_hooks_variables_do_not_change_which_repository_is_read(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With GIT_DIR set to another repository, revision, tree and changes are still those of the source."""
+    commit = git(repository, "rev-parse", "HEAD")
+    git(tmp_path, "init", "-q", "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    source = Source(repository)
+    assert source.revision("HEAD").commit == commit
+    source.refuse_changes()
+    with source.tree(commit) as folder:
+        assert (folder / "cart" / "service.py").is_file()
 
 
 def test_the_digest_of_a_folder_changes_only_with_its_content(repository: Path) -> None:
@@ -189,23 +217,23 @@ COMMIT = "a" * 40
 
 @pytest.fixture
 def artifacts(tmp_path: Path) -> ArtifactDatabase:
-    """Give an empty artifact database."""
+    """Return an empty artifact database."""
     return ArtifactDatabase.open(tmp_path / "artifacts.sqlite")
 
 
 @pytest.fixture
 def events() -> list[PipelineEvent]:
-    """Give the list that a journal's events go to."""
+    """Return the list that a recorder's events go to."""
     return []
 
 
 @pytest.fixture
-def journal(artifacts: ArtifactDatabase, events: list[PipelineEvent]) -> Journal:
-    """Give the journal of a run that has started in this process."""
-    journal = Journal(artifacts, "run1", Subject("shop", f"gitCommit:{COMMIT}"), events.append)
+def recorder(artifacts: ArtifactDatabase, events: list[PipelineEvent]) -> RunRecorder:
+    """Return the recorder of a run that has started in this process."""
+    recorder = RunRecorder(artifacts, "run1", Subject("shop", f"gitCommit:{COMMIT}"), events.append)
     stages = [DEVELOPMENT.name, PRODUCTION.name]
-    journal.run_started(commit=COMMIT, subject_line="A change", stages=stages, owner="me")
-    return journal
+    recorder.run_started(commit=COMMIT, subject_line="A change", stages=stages, owner="me")
+    return recorder
 
 
 def rebuilt(artifacts: ArtifactDatabase, *, alive: bool = True) -> Run:
@@ -213,16 +241,16 @@ def rebuilt(artifacts: ArtifactDatabase, *, alive: bool = True) -> Run:
     return Run.from_facts(artifacts.history(run="run1"), alive=lambda _owner: alive)
 
 
-def test_a_run_is_rebuilt_from_its_facts(artifacts: ArtifactDatabase, journal: Journal) -> None:
-    """Stages, reports, seconds and reason come back; a gate told about two images is one report."""
-    red = Report("unit", Outcome.FAIL, (Finding("test_a", "bad"),), "pytest", "9.1")
-    about = [About(Subject("cart", "gitTree:1")), About(Subject("catalog", "gitTree:2"))]
-    journal.stage_started(DEVELOPMENT, "commit")
-    with journal.step(DEVELOPMENT, "create"):
+def test_a_run_is_rebuilt_from_its_facts(artifacts: ArtifactDatabase, recorder: RunRecorder) -> None:
+    """Stages, reports, seconds and reason come back; a gate's answer about two images is one report."""
+    red = Report("unit", CheckOutcome.FAIL, (Finding("test_a", "bad"),), "pytest", "9.1")
+    subjects = [FactSubject(Subject("cart", "gitTree:1")), FactSubject(Subject("catalog", "gitTree:2"))]
+    recorder.stage_started(DEVELOPMENT, "commit")
+    with recorder.step(DEVELOPMENT, "create"):
         pass
-    journal.gate_answered(DEVELOPMENT, red, about)
-    journal.stage_finished(DEVELOPMENT, "failed", "unit is red")
-    journal.run_finished("failed", "unit is red")
+    recorder.gate_answered(DEVELOPMENT, red, subjects)
+    recorder.stage_finished(DEVELOPMENT, "failed", "unit is red")
+    recorder.run_finished("failed", "unit is red")
     run = rebuilt(artifacts)
     assert (run.state, run.stopped_because, run.subject_line) == ("failed", "unit is red", "A change")
     assert [stage.state for stage in run.stages] == ["failed", "not started"]
@@ -230,26 +258,26 @@ def test_a_run_is_rebuilt_from_its_facts(artifacts: ArtifactDatabase, journal: J
     assert list(run.stage("development").steps) == ["create"]
 
 
-def test_a_run_that_waits_says_so_and_goes_on(artifacts: ArtifactDatabase, journal: Journal) -> None:
+def test_a_run_that_waits_says_so_and_goes_on(artifacts: ArtifactDatabase, recorder: RunRecorder) -> None:
     """Waiting is the state of run and stage until the stage starts again."""
-    journal.stage_started(PRODUCTION, "approval of the staging", state="waiting")
+    recorder.stage_started(PRODUCTION, "approval of the staging", state="waiting")
     assert (rebuilt(artifacts).state, rebuilt(artifacts).stage("production").state) == ("waiting", "waiting")
-    journal.stage_started(PRODUCTION, "approved by somebody")
+    recorder.stage_started(PRODUCTION, "approved by somebody")
     assert (rebuilt(artifacts).state, rebuilt(artifacts).stage("production").state) == ("running", "running")
 
 
-def test_a_run_whose_process_is_gone_is_lost(artifacts: ArtifactDatabase, journal: Journal) -> None:
+def test_a_run_whose_process_is_gone_is_lost(artifacts: ArtifactDatabase, recorder: RunRecorder) -> None:
     """A run without an end whose owner does not live is lost, and so is the stage it was in."""
-    journal.stage_started(DEVELOPMENT, "commit")
+    recorder.stage_started(DEVELOPMENT, "commit")
     run = rebuilt(artifacts, alive=False)
     assert (run.state, run.stage("development").state) == ("lost", "failed")
 
 
 def test_a_finished_run_is_not_lost_when_its_process_is_gone(
-    artifacts: ArtifactDatabase, journal: Journal
+    artifacts: ArtifactDatabase, recorder: RunRecorder
 ) -> None:
     """An end that was recorded stays."""
-    journal.run_finished("passed", "")
+    recorder.run_finished("passed", "")
     assert rebuilt(artifacts, alive=False).state == "passed"
 
 
@@ -259,12 +287,42 @@ def test_an_unknown_run_is_refused_with_those_that_are_known(artifacts: Artifact
         Run.read(artifacts, "nonesuch")
 
 
-def test_events_tell_stage_gate_state_and_seconds(journal: Journal, events: list[PipelineEvent]) -> None:
+def test_events_carry_stage_gate_state_and_seconds(
+    recorder: RunRecorder, events: list[PipelineEvent]
+) -> None:
     """A listener needs no database to draw progress."""
-    journal.stage_started(DEVELOPMENT, "commit")
-    report = Report("unit", Outcome.PASS, seconds=1.5)
-    journal.gate_answered(DEVELOPMENT, report, [About(journal.subject)])
+    recorder.stage_started(DEVELOPMENT, "commit")
+    report = Report("unit", CheckOutcome.PASS, seconds=1.5)
+    recorder.gate_answered(DEVELOPMENT, report, [FactSubject(recorder.subject)])
     assert events[-1] == PipelineEvent("run1", "development", "unit", "passed", "", 1.5)
+
+
+def test_a_modules_answer_is_recorded_once_more_for_its_image(
+    artifacts: ArtifactDatabase, recorder: RunRecorder, events: list[PipelineEvent]
+) -> None:
+    """As soon as the image exists, the answer about its source is a fact about it too, which nobody hears."""
+    report, tree = Report("unit", CheckOutcome.PASS), Subject("cart", "gitTree:1")
+    tested = FactSubject(tree, "cart", "shop-dev", [Reference("test", "git:shop#cart/tests", "gitTree:2")])
+    image = Subject("cart", "sha256:" + "1" * 64)
+    context = SimpleNamespace(
+        recorder=recorder,
+        module_answers=[(DEVELOPMENT, report, tested)],
+        image_subject=lambda service, environment, references: FactSubject(
+            image, service, environment, references
+        ),
+    )
+    before = len(events)
+    for _stage in ("integration", "staging"):
+        record_module_answers(cast("RunContext", context))
+    (fact,) = artifacts.history(kind=Kind.TESTED)
+    assert (fact.subject, fact.stage, fact.service, fact.environment) == (
+        image,
+        "development",
+        "cart",
+        "shop-dev",
+    )
+    assert [reference.uri for reference in fact.references] == ["git:shop#cart/tests"]
+    assert len(events) == before
 
 
 # On real containers. The runs build on each other, so that few are needed: first into an empty workspace,
@@ -282,7 +340,7 @@ def edit(shop: Path, file: str, before: str, after: str) -> str:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Give a workspace of its own, whose environments are removed at the end."""
+    """Return a workspace of its own, whose environments are removed at the end."""
     workspace = Workspace.create(tmp_path_factory.mktemp("workspace"))
     yield workspace
     Engine.find().remove({Label.WORKSPACE: workspace.id})
@@ -290,14 +348,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 @pytest.fixture(scope="module")
 def first(workspace: Workspace) -> tuple[Run, list[PipelineEvent]]:
-    """Give the run that makes production, with what was heard of it."""
+    """Return the run that makes production, with the events of it."""
     heard: list[PipelineEvent] = []
     return run(workspace, on_event=heard.append), heard
 
 
 @pytest.fixture(scope="module")
 def second(workspace: Workspace, first: tuple[Run, list[PipelineEvent]]) -> Run:
-    """Give the run of a one-line change of the cart, after the first."""
+    """Return the run of a one-line change of the cart, after the first."""
     assert first[0].state == "passed", first[0].stopped_because
     edit(workspace.shop, "cart/service.py", "the payment was refused", "the payment is refused")
     return run(workspace)
@@ -310,7 +368,7 @@ def left(workspace: Workspace) -> set[str]:
 
 @pytest.mark.engine
 @pytest.mark.timeout(400)
-def test_a_commit_travels_through_all_stages_into_production(first: tuple[Run, list[PipelineEvent]]) -> None:
+def test_a_commit_passes_all_stages_into_production(first: tuple[Run, list[PipelineEvent]]) -> None:
     """All stages pass, each gate gives a report with the tool that ran and its version."""
     done, _ = first
     assert done.state == "passed", done.stopped_because
@@ -327,15 +385,15 @@ def test_the_first_run_tests_every_module_and_restores_the_database_for_each_fun
     """Each service has its own unit report; functional tests, which need the first state, are green."""
     done, _ = first
     assert len(done.stage("development").reports) == 3
-    functional = next(it for it in done.stage("integration").reports if it.check == "functional")
+    functional = next(report for report in done.stage("integration").reports if report.check == "functional")
     assert functional.evidence["passed"] == len(functional.evidence["tests"]) > 5
 
 
 @pytest.mark.engine
 def test_staging_differs_from_production_only_as_declared(first: tuple[Run, list[PipelineEvent]]) -> None:
     """The gate prints every difference with its reason and answers accepted."""
-    report = next(it for it in first[0].stage("staging").reports if it.check == "configuration")
-    assert report.outcome is Outcome.ACCEPTED
+    report = next(report for report in first[0].stage("staging").reports if report.check == "configuration")
+    assert report.outcome is CheckOutcome.ACCEPTED
     assert {finding.severity for finding in report.findings} == {"note"}
 
 
@@ -353,8 +411,8 @@ def test_only_production_is_left_after_a_run(
 
 
 @pytest.mark.engine
-def test_progress_is_told_while_it_happens(first: tuple[Run, list[PipelineEvent]]) -> None:
-    """Each stage is heard to run and to pass, in order; the last word is the run's."""
+def test_progress_is_notified_while_it_happens(first: tuple[Run, list[PipelineEvent]]) -> None:
+    """Each stage emits that it passed, in order; the last event is the run's."""
     done, heard = first
     passed = [
         event.stage for event in heard if event.gate is None and event.state == "passed" and event.stage
@@ -368,7 +426,7 @@ def test_progress_is_told_while_it_happens(first: tuple[Run, list[PipelineEvent]
 def test_a_changed_service_alone_is_tested_and_upgraded_without_a_failed_request(second: Run) -> None:
     """The second run tests the cart only, and customers of production notice nothing."""
     assert second.state == "passed", second.stopped_because
-    assert [it.evidence["module"] for it in second.stage("development").reports] == ["cart"]
+    assert [report.evidence["module"] for report in second.stage("development").reports] == ["cart"]
     watch = second.stage("production").reports[-1]
     assert watch.evidence["upgrade"]["requests"] > 0
     assert watch.evidence["upgrade"]["failed"] == 0
@@ -382,8 +440,11 @@ def test_afterwards_production_knows_all_that_went_into_it(workspace: Workspace,
     """Commit, dependencies, tests, tools, configuration and base of the cart are answered from the facts."""
     running = workspace.artifacts.what_runs("cart")
     assert running is not None
-    named = {role: [f"{it.uri} {it.digest}" for it in found] for role, found in running.references.items()}
-    assert any(second.commit in it for it in named["code"])
+    named = {
+        role: [f"{reference.uri} {reference.digest}" for reference in references]
+        for role, references in running.references.items()
+    }
+    assert any(second.commit in name for name in named["code"])
     for role, part in {
         "dependency": "pkg:pypi/starlette@",
         "test": "functional",
@@ -391,7 +452,7 @@ def test_afterwards_production_knows_all_that_went_into_it(workspace: Workspace,
         "config": "DISCOUNT_PERCENT=10",
         "base": "debian:bookworm-slim",
     }.items():
-        assert any(part in it for it in named[role]), (role, named[role])
+        assert any(part in name for name in named[role]), (role, named[role])
 
 
 @pytest.mark.engine
@@ -402,7 +463,9 @@ def test_an_image_is_built_once_and_is_the_same_in_every_stage(workspace: Worksp
     running = workspace.artifacts.what_runs("cart")
     assert running is not None
     tested = [
-        it for it in workspace.artifacts.history(run=second.id, kind=Kind.TESTED) if it.service == "cart"
+        fact
+        for fact in workspace.artifacts.history(run=second.id, kind=Kind.TESTED)
+        if fact.service == "cart"
     ]
     assert {fact.subject.digest for fact in tested if fact.stage != "development"} == {running.image.digest}
     assert running.image.digest in {fact.subject.digest for fact in tested if fact.stage == "development"}
@@ -475,7 +538,7 @@ def test_a_run_that_is_not_approved_stops_before_production(workspace: Workspace
     assert done.state == "failed"
     reason = "rejected by the release manager: not on a Friday" if decide else "nobody approved within 1 s"
     assert reason in done.stopped_because
-    assert [report.outcome for report in done.stage("production").reports] == [Outcome.NOT_RUN]
+    assert [report.outcome for report in done.stage("production").reports] == [CheckOutcome.NOT_RUN]
 
 
 @pytest.mark.engine

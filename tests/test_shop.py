@@ -45,15 +45,16 @@ def test_the_unit_tests_of_each_service_are_green(service: str) -> None:
     run_tests(SHOP / service)
 
 
-@pytest.mark.parametrize("version", [name for name, it in VERSIONS.items() if it.base])
+@pytest.mark.parametrize("version", [name for name, version in VERSIONS.items() if version.base])
 def test_the_unit_tests_of_later_versions_are_green(version: str, tmp_path: Path) -> None:
     """Each version, laid over those that it stands on, passes its own tests and theirs."""
     shutil.copytree(SHOP / "cart", tmp_path / "cart")
-    chain, at = [], version
-    while at:
-        chain[:0] = VERSIONS[at].overlays
-        at = VERSIONS[at].base
-    for overlay in chain:
+    overlays: list[str] = []
+    name = version
+    while name:  # from the version down to the first, whose files lie in the folder itself
+        overlays[:0] = VERSIONS[name].overlays
+        name = VERSIONS[name].base
+    for overlay in overlays:
         shutil.copytree(SHOP / "versions" / overlay, tmp_path, dirs_exist_ok=True)
     run_tests(tmp_path / "cart")
 

@@ -1,12 +1,9 @@
 """How like production an environment is: every difference is declared with a reason, or it is a finding."""
 
-import time
 from collections.abc import Mapping
 
-from labkit.checks._report import Finding, Outcome, Report, version_of
+from labkit.checks._report import CheckOutcome, CheckRun, Finding, Report, version_of
 from labkit.system import System
-
-CHECK = "configuration"
 
 
 def settings(system: System, stage: str) -> dict[str, str]:
@@ -14,16 +11,19 @@ def settings(system: System, stage: str) -> dict[str, str]:
 
     Names have the form "DISCOUNT_PERCENT", "instances.cart", "external.payments" and "database".
     """
-    told = dict(system.configuration(stage))
-    told |= {
+    fields = dict(system.configuration(stage))
+    fields |= {
         f"instances.{service.name}": str(service.instances[stage]) for service in system.services.values()
     }
-    told |= {f"external.{it.name}": "real" if stage in it.real else "stub" for it in system.external.values()}
+    fields |= {
+        f"external.{external.name}": "real" if stage in external.real else "stub"
+        for external in system.external.values()
+    }
     if system.database is not None:
-        told["database"] = (
+        fields["database"] = (
             "production's own" if stage == "production" else "a test database with its own password"
         )
-    return told
+    return fields
 
 
 def configuration(
@@ -33,14 +33,15 @@ def configuration(
     *,
     name: str = "here",
 ) -> Report:
-    """Hold the settings of an environment against production's.
+    """Compare the settings of an environment with production's.
 
     here and production map a setting's name to its value. exceptions maps the names that may differ to the
-    reason. The answer is pass when nothing differs, accepted when all that differs is declared (each with
-    its reason as a finding of severity "note"), fail when anything else differs. An exception that does not
-    differ is a "warning".
+    reason. The answer is pass when nothing differs, and accepted when every difference is declared (each is
+    then a finding of severity "note" with its reason). It is fail when any other setting differs. An
+    exception for a setting that does not differ is a "warning". name is what the findings call the
+    environment.
     """
-    started = time.monotonic()
+    check = CheckRun("configuration", tool="labkit")
     differing = sorted(key for key in {*here, *production} if here.get(key) != production.get(key))
     findings = [_finding(key, here, production, exceptions, name) for key in differing]
     findings += [
@@ -48,14 +49,10 @@ def configuration(
         for key in sorted(exceptions)
         if key not in differing
     ]
-    accepted = Outcome.ACCEPTED if differing else Outcome.PASS
-    return Report(
-        check=CHECK,
-        outcome=Outcome.FAIL if any(found.severity == "error" for found in findings) else accepted,
-        findings=sorted(findings, key=lambda found: ["error", "warning", "note"].index(found.severity)),
-        tool="labkit",
+    return check.report(
+        findings,
+        otherwise=CheckOutcome.ACCEPTED if differing else CheckOutcome.PASS,
         tool_version=version_of("pipeline-labkit"),
-        seconds=time.monotonic() - started,
         evidence={"compared": len({*here, *production}), "differing": differing},
     )
 

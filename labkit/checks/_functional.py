@@ -1,25 +1,24 @@
 """The functional tests of the whole system: each on its own, the test database restored in between."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from labkit.checks._pytest import Files, PytestRun, ToolCrashed, collect, run_pytest
-from labkit.checks._report import Finding, Outcome, Report
+from labkit.checks._report import CheckOutcome, CheckRun, Finding, Report
 from labkit.environment import Environment
 
-CHECK = "functional"
 OnTest = Callable[[str, int, int], None]
 
 
 def functional(environment: Environment, folder: Path, on_test: OnTest | None = None) -> Report:
-    """Run the functional tests of a folder against an environment, from a harness container in its network.
+    """Run the functional tests of a folder against an environment, from a test runner in its network.
 
-    Each test is a run of its own, and the database is put back to its first state before each, so that no
-    test sees what another left. The answer is not run when the tests cannot be collected or one crashed the
-    tool. on_test hears the id, the number and the count of each test before it starts.
+    Each test is a pytest run of its own. The database is restored to its first state before each, so that no
+    test sees the changes of another. The answer is not run when the tests cannot be collected or when pytest
+    crashes. on_test is called with the id, the number and the count of each test before it starts; None
+    calls nobody.
     """
-    started = time.monotonic()
+    check = CheckRun("functional", tool="pytest")
     files = _files(folder)
     runs: dict[str, PytestRun] = {}
     try:
@@ -33,8 +32,8 @@ def functional(environment: Environment, folder: Path, on_test: OnTest | None = 
                 environment.database.restore()
             runs[identity] = run_pytest(environment, [identity], files)
     except ToolCrashed as crash:
-        return Report.not_run(CHECK, str(crash), tool="pytest", seconds=time.monotonic() - started)
-    return _report(runs, time.monotonic() - started)
+        return check.not_run(str(crash))
+    return _report(check, runs)
 
 
 def _files(folder: Path) -> Files:
@@ -45,17 +44,13 @@ def _files(folder: Path) -> Files:
     }
 
 
-def _report(runs: dict[str, PytestRun], seconds: float) -> Report:
+def _report(check: CheckRun, runs: dict[str, PytestRun]) -> Report:
     findings: list[Finding] = [finding for run in runs.values() for finding in run.results.findings]
     passed = sum(len(run.results.passed) for run in runs.values())
-    ran = Outcome.PASS if passed else Outcome.NOT_RUN
-    return Report(
-        check=CHECK,
-        outcome=Outcome.FAIL if findings else ran,
-        findings=findings,
-        tool="pytest",
+    return check.report(
+        findings,
+        otherwise=CheckOutcome.PASS if passed else CheckOutcome.NOT_RUN,  # all skipped: nothing was tested
         tool_version=next((run.version for run in runs.values()), ""),
-        seconds=seconds,
         evidence={
             "passed": passed,
             "tests": list(runs),

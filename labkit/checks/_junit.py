@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from labkit.checks._report import Finding, Outcome
+from labkit.checks._report import CheckOutcome, Finding
 
 LONGEST_MESSAGE = 400
 
@@ -12,7 +12,7 @@ LONGEST_MESSAGE = 400
 class TestResults:
     """What one run of pytest did: tests by id, seconds in the tests, and findings for what did not pass."""
 
-    __test__ = False  # pytest would take the class for a test
+    __test__ = False  # without this, pytest collects the class as a test because of its name
 
     passed: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -20,30 +20,31 @@ class TestResults:
     seconds: float
 
     @property
-    def outcome(self) -> Outcome:
-        """Return pass when at least one test ran and none was red; nothing that ran is no pass."""
+    def outcome(self) -> CheckOutcome:
+        """Return pass when at least one test ran and none was red; not run when no test ran."""
         if self.findings:
-            return Outcome.FAIL
-        return Outcome.PASS if self.passed else Outcome.NOT_RUN
+            return CheckOutcome.FAIL
+        return CheckOutcome.PASS if self.passed else CheckOutcome.NOT_RUN
 
 
 def read_junit(document: str) -> TestResults:
     """Read pytest's JUnit XML.
 
     A test that failed and a test that broke in set-up or tear-down both become findings of severity "error".
-    Raises ValueError when the document is no JUnit XML, as after a crash of the tool.
+
+    :raises ValueError: when the document is no JUnit XML, as after a crash of pytest.
     """
     try:
-        root = ET.fromstring(document)  # noqa: S314 - as above
+        root = ET.fromstring(document)  # noqa: S314 - written by pytest in labkit's container; expat limits entity expansion itself
     except ET.ParseError as fault:
         message = f"no JUnit XML: {fault}"
         raise ValueError(message) from fault
     passed, findings, skipped, seconds = [], [], [], 0.0
     for case in root.iter("testcase"):
         seconds += float(case.get("time", 0))
-        bad = [element for tag in ("failure", "error") for element in case.findall(tag)]
-        if bad:
-            findings.append(_finding(case, bad[0]))
+        red = [element for tag in ("failure", "error") for element in case.findall(tag)]
+        if red:
+            findings.append(_finding(case, red[0]))  # one finding a test, also when its tear-down broke too
         elif case.find("skipped") is not None:
             skipped.append(_identity(case))
         else:
@@ -73,7 +74,10 @@ def _finding(case: ET.Element, element: ET.Element) -> Finding:
 
 
 def _line(text: str, path: str) -> int | None:
-    """Return the last line number in the test's own file that pytest's traceback names ("path:12: …")."""
+    """Return the last line number that pytest's traceback names in the test's own file ("path:12: …").
+
+    None when it names none.
+    """
     for row in reversed(text.splitlines()):
         place, _, rest = row.partition(":")
         number = rest.partition(":")[0]

@@ -1,14 +1,12 @@
-"""A load smoke: a small constant stream of requests for a few seconds, held against limits."""
+"""A load smoke test: a small constant stream of requests for a few seconds, compared with limits."""
 
-import time
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from labkit.checks._report import Finding, Outcome, Report, version_of
+from labkit.checks._report import CheckRun, Finding, Report, version_of
 from labkit.environment import Environment
 from labkit.load import Load, Measurement, Request, Session, apply
 
-CHECK = "load_smoke"
 MIX: Mapping[Request | Session | str, float] = {"GET /": 1.0}
 
 
@@ -24,24 +22,20 @@ def load_smoke(
     """Send rate_per_s requests a second to an environment's entry for duration_s seconds, in the given mix.
 
     mix maps a request or its "METHOD /path" to a weight. The answer is fail when more of the requests failed
-    than error_share (0 to 1) or the 99th percentile of the response times is over p99_ms, and not run when
-    not one request was answered. Raises LabError when the load could not be applied.
+    than error_share (0 to 1), or when the 99th percentile of the response times is over p99_ms. It is not run
+    when no request was answered.
+
+    :raises LabError: when the load could not be applied.
     """
-    started = time.monotonic()
+    check = CheckRun("load_smoke", tool="locust")
     load = Load(mix, rate_per_s, duration_s)
     with apply(load, environment.url, hosts=[urlsplit(environment.url).hostname or ""]) as running:
         measurement = running.wait()
-    seconds = time.monotonic() - started
     if not measurement.requests:
-        return Report.not_run(CHECK, "not one request was answered", tool="locust", seconds=seconds)
-    findings = list(_broken(measurement, error_share, p99_ms))
-    return Report(
-        check=CHECK,
-        outcome=Outcome.FAIL if findings else Outcome.PASS,
-        findings=findings,
-        tool="locust",
+        return check.not_run("no request was answered")
+    return check.report(
+        list(_broken(measurement, error_share, p99_ms)),
         tool_version=version_of("locust"),
-        seconds=seconds,
         evidence=measurement.to_json(),
     )
 

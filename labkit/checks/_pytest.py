@@ -1,4 +1,4 @@
-"""Runs pytest in a container and brings its own words back: version, tests and findings."""
+"""Runs pytest in a container and reads what it reports: version, tests and findings."""
 
 import re
 import time
@@ -30,7 +30,7 @@ class ToolCrashed(Exception):
 
 @dataclass(frozen=True)
 class PytestRun:
-    """One run of pytest: its own version, what it found, and the wall seconds with the container's start."""
+    """One run of pytest: its version, its results, and the wall seconds with the container's start."""
 
     version: str
     results: TestResults
@@ -38,10 +38,11 @@ class PytestRun:
 
 
 def run_pytest(environment: Environment, arguments: Sequence[str], files: Files | None = None) -> PytestRun:
-    """Run pytest in the environment's module container, or in a harness container inside its network.
+    """Run pytest in the environment's module container, or in a test runner container inside its network.
 
-    files are put into the container first. Raises ToolCrashed when pytest gave no report (no pytest, no
-    tests, killed): such a run is no verdict.
+    files are copied into the container first; None copies none.
+
+    :raises ToolCrashed: when pytest wrote no report (no pytest, no tests, killed): such a run is no verdict.
     """
     started = time.monotonic()
     done = environment.run(["sh", "-c", SCRIPT, "sh", *arguments], files=files or {})
@@ -53,13 +54,17 @@ def run_pytest(environment: Environment, arguments: Sequence[str], files: Files 
     if done.exit_code == NOTHING_COLLECTED:
         message = f"pytest found no tests in {' '.join(arguments)}"
         raise ToolCrashed(message)
+    # From 2 on pytest was interrupted, broken or misused; findings of a broken collection say more than that.
     if done.exit_code > 1 and not results.findings:
         raise ToolCrashed(_last_lines(words, done.exit_code))
     return PytestRun(_version(words), results, time.monotonic() - started)
 
 
 def collect(environment: Environment, folder: str, files: Files) -> list[str]:
-    """Return the ids of a folder's tests in pytest's order; raises ToolCrashed when they cannot be read."""
+    """Return the ids of a folder's tests in pytest's order.
+
+    :raises ToolCrashed: when pytest cannot collect them, or finds none.
+    """
     command = [
         "python3",
         "-m",
@@ -80,8 +85,8 @@ def collect(environment: Environment, folder: str, files: Files) -> list[str]:
 
 
 def _version(words: str) -> str:
-    found = re.search(r"\bpytest-(\S+?),?(?:\s|$)", words)
-    return found[1].rstrip(",") if found else ""
+    header = re.search(r"\bpytest-(\S+?),?(?:\s|$)", words)
+    return header[1].rstrip(",") if header else ""
 
 
 def _last_lines(words: str, exit_code: int) -> str:

@@ -1,66 +1,64 @@
-"""Migrations of the database, held by squawk against what a living production bears."""
+"""Migrations of the database, examined by squawk: what would hurt a production that serves requests."""
 
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from labkit.checks._report import Finding, Outcome, Report, version_of
+from labkit.checks._report import CheckRun, Finding, Report, version_of
 
-CHECK = "squawk"
-PATIENCE_S = 60
-TOLD_ONLY = ("prefer-", "require-lock-timeout", "require-statement-timeout")
-"""Rules about habits: told as notes. The others are about old instances that break, or writers that wait."""
+TIMEOUT_S = 60
+NOTES = ("prefer-", "require-lock-timeout", "require-statement-timeout")
+"""Rules about habits become notes. The others are about instances that break, or writers that wait."""
 
 
 def squawk(folder: Path) -> Report:
     """Examine the *.sql files of a folder, without running them.
 
-    The answer is pass when there is none, or nothing in them breaks an instance of the version before or
-    locks a table for long; a finding that is meant is marked in the file: `-- squawk-ignore RULE`. Not run
-    when squawk is not there, crashes, or cannot read a file.
+    The answer is fail when a statement breaks instances of the previous version or locks a table for long.
+    It is pass when no statement does, or when there is no file. A statement that is meant so is marked in
+    its file: `-- squawk-ignore RULE`. The answer is not run when squawk is missing, crashes, or cannot read a
+    file.
     Source: squawkhq.com, "Rules".
     """
-    started = time.monotonic()
+    check = CheckRun("squawk", tool="squawk")
     files = sorted(folder.glob("*.sql"))
-    if not files:
-        return _report([], started, files)
-    program = Path(sys.executable).with_name("squawk")
     try:
-        done = subprocess.run(
-            [program, "--reporter", "json", *map(str, files)],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        told = json.loads(done.stdout)
+        findings = _examine(files) if files else []
     except (OSError, subprocess.TimeoutExpired, ValueError) as fault:
-        return Report.not_run(CHECK, str(fault), tool="squawk", seconds=time.monotonic() - started)
+        return check.not_run(str(fault))
+    if unread := [finding for finding in findings if finding.rule == "syntax-error"]:
+        return check.not_run(str(unread[0]))
+    return check.report(
+        findings,
+        tool_version=version_of("squawk-cli"),
+        evidence={"files": [file.name for file in files]},
+    )
+
+
+def _examine(files: list[Path]) -> list[Finding]:
+    """Return squawk's findings by file and line.
+
+    :raises OSError: when there is no squawk.
+    :raises subprocess.TimeoutExpired: when squawk takes longer than TIMEOUT_S.
+    :raises ValueError: when squawk prints no JSON.
+    """
+    done = subprocess.run(
+        # The wheel puts squawk beside Python, where PATH does not lead when the virtualenv is not activated.
+        [Path(sys.executable).with_name("squawk"), "--reporter", "json", *map(str, files)],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,  # squawk's exit code is 1 as soon as it finds anything
+    )
     findings = [
         Finding(
-            rule=it["rule_name"],
-            message=" ".join(filter(None, (it["message"], it["help"]))),
-            severity="note" if it["rule_name"].startswith(TOLD_ONLY) else "error",
-            path=Path(it["file"]).name,
-            line=it["line"] + 1,
+            rule=row["rule_name"],
+            message=" ".join(filter(None, (row["message"], row["help"]))),
+            severity="note" if row["rule_name"].startswith(NOTES) else "error",
+            path=Path(row["file"]).name,
+            line=row["line"] + 1,  # squawk counts from 0
         )
-        for it in told
+        for row in json.loads(done.stdout)
     ]
-    if unread := [it for it in findings if it.rule == "syntax-error"]:
-        return Report.not_run(CHECK, str(unread[0]), tool="squawk", seconds=time.monotonic() - started)
-    return _report(findings, started, files)
-
-
-def _report(findings: list[Finding], started: float, files: list[Path]) -> Report:
-    errors = any(it.severity == "error" for it in findings)
-    return Report(
-        check=CHECK,
-        outcome=Outcome.FAIL if errors else Outcome.PASS,
-        findings=sorted(findings, key=lambda it: (it.severity != "error", it.path or "", it.line or 0)),
-        tool="squawk",
-        tool_version=version_of("squawk-cli"),
-        seconds=time.monotonic() - started,
-        evidence={"files": [it.name for it in files]},
-    )
+    return sorted(findings, key=lambda finding: (finding.path or "", finding.line or 0))

@@ -1,7 +1,7 @@
 """The command line: `labkit …`.
 
-Exit codes: 0 done, 1 what was asked for failed, 2 wrong usage, 3 no container engine. Listings and results
-take `--json` and then print one JSON document on standard output; progress goes to standard error.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no container engine, 130 stopped by Ctrl-C. With `--json` a
+listing or a result is one JSON document on standard output; progress goes to standard error.
 """
 
 import sys
@@ -36,17 +36,24 @@ labkit.add_command(_data.data)
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's own return, never used
-    """Run the command line and leave with its exit code; an error of the user's shows no traceback."""
+    """Run the command line and leave with its exit code; an error that the user can fix shows no traceback.
+
+    arguments None are those of the process.
+    """
     try:
         labkit.main(arguments, standalone_mode=False)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort:  # what click makes of Ctrl-C
+        click.echo("stopped", err=True)
         sys.exit(INTERRUPTED)
     except click.ClickException as problem:
         problem.show()
         sys.exit(problem.exit_code)
     except LabError as problem:
         click.echo(str(problem), err=True)
-        sys.exit(NO_ENGINE if type(problem).__name__ in {"NoEngine", "NoPermission"} else FAILED)
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(_exit_code(problem))
+
+
+def _exit_code(problem: LabError) -> int:
+    from labkit.engine import NoEngine  # noqa: PLC0415 - keeps `labkit --help` quick
+
+    return NO_ENGINE if isinstance(problem, NoEngine) else FAILED

@@ -1,4 +1,4 @@
-"""`labkit artifacts`: the questions of the chapter, asked of the artifact database."""
+"""`labkit artifacts`: the chapter's questions to the artifact database."""
 
 import sys
 from pathlib import Path
@@ -12,31 +12,31 @@ from labkit.workspace import Workspace
 
 @click.group()
 def artifacts() -> None:
-    """Ask what runs, where something is, what happened, and whether the record is whole."""
+    """Query the artifact database. It knows what runs, what went into it, and what happened."""
 
 
 @artifacts.command("what-runs")
 @click.argument("service")
-@click.option("--stage", default="production", show_default=True)
+@click.option("--stage", default="production", show_default=True, help="The stage that it runs in.")
 @in_workspace
 @as_json
 def what_runs(service: str, stage: str, root: Path | None, *, as_json: bool) -> None:
-    """Say what runs as SERVICE and what went into it: code, dependencies, tests, tools, configuration."""
+    """Show what runs as SERVICE. The list is what went into it, such as code, packages, tests and tools."""
     running = Workspace.open(root).artifacts.what_runs(service, stage)
     if running is None:
         raise LabError(
             f"a deployment of {service} in {stage}",
             "no such deployment is recorded, or it was removed",
-            "run `labkit pipeline run`, or name another service or --stage",
+            "deploy it with `labkit pipeline run`, or name another service or --stage",
         )
     if as_json:
         print_json(running.to_json())
         return
     console.print(f"{service} in {stage} runs {running.image.name}", markup=False)
     rows = [
-        (role, r.uri, r.digest.partition(":")[2][:12])
-        for role, found in running.references.items()
-        for r in found
+        (role, reference.uri, reference.digest.partition(":")[2][:12])
+        for role, references in running.references.items()
+        for reference in references
     ]
     print_table(("role", "what", "digest"), rows, empty="nothing is recorded about this image")
 
@@ -46,7 +46,7 @@ def what_runs(service: str, stage: str, root: Path | None, *, as_json: bool) -> 
 @in_workspace
 @as_json
 def where_is(purl: str, root: Path | None, *, as_json: bool) -> None:
-    """Say which deployed services have PURL in them, for example pkg:pypi/starlette@1.0.0."""
+    """List the services that contain PURL. A PURL is a package URL, such as pkg:pypi/starlette@1.0.0."""
     places = Workspace.open(root).artifacts.where_is(purl)
     if as_json:
         print_json([place.to_json() for place in places])
@@ -56,12 +56,12 @@ def where_is(purl: str, root: Path | None, *, as_json: bool) -> None:
 
 
 @artifacts.command()
-@click.option("--run", help="Only the facts of one pipeline run.")
-@click.option("--limit", type=int, default=40, show_default=True, help="The newest N facts.")
+@click.option("--run", metavar="RUN", help="Only the facts of this pipeline run.")
+@click.option("--limit", type=int, default=40, show_default=True, help="How many facts, the newest ones.")
 @in_workspace
 @as_json
 def history(run: str | None, limit: int, root: Path | None, *, as_json: bool) -> None:
-    """List what happened, oldest first."""
+    """List what happened, the oldest first."""
     facts = Workspace.open(root).artifacts.history(run=run, limit=limit)
     if as_json:
         print_json([fact.to_json() for fact in facts])
@@ -77,7 +77,7 @@ def history(run: str | None, limit: int, root: Path | None, *, as_json: bool) ->
 @in_workspace
 @as_json
 def verify(root: Path | None, *, as_json: bool) -> None:
-    """Check every signature and the chain; name the first row that was edited, moved or lost."""
+    """Check every signature and the chain. Print the first row that was edited, moved or removed."""
     result = Workspace.open(root).artifacts.verify()
     if as_json:
         print_json(result.to_json())

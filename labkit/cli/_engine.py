@@ -1,4 +1,4 @@
-"""`labkit doctor` and `labkit images`: is this machine ready, and the images that the labs need."""
+"""`labkit doctor` and `labkit images`: whether this machine is ready, and the images that the labs need."""
 
 import sys
 from dataclasses import asdict
@@ -10,10 +10,10 @@ from labkit.cli._show import as_json, console, print_json, step_printer
 
 
 @click.command()
-@click.option("--fix", is_flag=True, help="Mend what can be mended: start the engine, build the images.")
+@click.option("--fix", is_flag=True, help="Fix what can be fixed: start the engine, build the images.")
 @as_json
 def doctor(*, fix: bool, as_json: bool) -> None:
-    """Check this machine, one line a check, each failure with its one mend."""
+    """Check whether this machine is ready. Below each check that fails stands its fix."""
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     checks = engine.doctor(fix=fix, progress=step_printer())
@@ -22,7 +22,7 @@ def doctor(*, fix: bool, as_json: bool) -> None:
     else:
         for check in checks:
             mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]"
-            console.print(f"{mark} {check.name:<8} {check.seen} (wanted: {check.threshold})", soft_wrap=True)
+            console.print(f"{mark} {check.name:<8} {check.seen} (needed: {check.threshold})", soft_wrap=True)
             if not check.ok:
                 console.print(f"     next: {check.next_step}", soft_wrap=True)
     if any(check.name == "engine" and not check.ok for check in checks):
@@ -32,34 +32,34 @@ def doctor(*, fix: bool, as_json: bool) -> None:
 
 @click.group()
 def images() -> None:
-    """Build the labs' images, or carry them to a machine without a network."""
+    """Build the images of the labs, or copy them. A copy is for a machine without a network."""
 
 
 @images.command()
 def build() -> None:
-    """Build every image that is missing or older than its recipe."""
+    """Build the missing and the outdated images. An image is outdated when its recipe has changed."""
     from labkit import engine  # noqa: PLC0415 - as above
 
     engine.build_images(progress=step_printer())
-    console.print("all images are there")
+    console.print("all images are present")
 
 
 @images.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def save(file: Path) -> None:
-    """Save all images into one FILE for a classroom."""
+    """Save all images into one FILE. Take it to machines without a network."""
     from labkit import engine  # noqa: PLC0415 - as above
 
     engine.save_images(file)
     size = file.stat().st_size / 1e6
-    console.print(f"saved {file} ({size:.0f} MB); elsewhere: labkit images load {file.name}")
+    console.print(f"saved {file} ({size:.0f} MB); on the other machine: labkit images load {file.name}")
 
 
 @images.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 def load(file: Path) -> None:
-    """Load the images of a FILE that `labkit images save` wrote."""
+    """Load the images from FILE. `labkit images save` writes such a file."""
     from labkit import engine  # noqa: PLC0415 - as above
 
     engine.load_images(file)
-    console.print("all images are there")
+    console.print("all images are present")

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from labkit.cli._show import as_json, console, in_workspace, print_json, print_table, step_printer
+from labkit.cli._show import (
+    as_json,
+    console,
+    duration,
+    in_workspace,
+    print_json,
+    print_table,
+    step_printer,
+)
 from labkit.system import STAGES
 from labkit.workspace import Workspace
 
@@ -18,17 +26,17 @@ def environment() -> None:
 
 
 @environment.command()
-@click.option("--stage", required=True, type=click.Choice(STAGES))
-@click.option("--module", help="The service to develop; needed for the development stage.")
+@click.option("--stage", required=True, type=click.Choice(STAGES), help="The kind of environment.")
+@click.option("--module", help="The service to develop; required for the development stage.")
 @in_workspace
 @as_json
 def create(stage: str, module: str | None, root: Path | None, *, as_json: bool) -> None:
-    """Create an environment that the workspace owns: it stays until it is cleaned up."""
+    """Create an environment. It outlives this command and stays until it is cleaned up."""
     from labkit.engine import Owner  # noqa: PLC0415 - keeps `labkit --help` quick
     from labkit.environment import Environment  # noqa: PLC0415 - as above
 
     workspace = Workspace.open(root)
-    made = Environment.create(
+    created = Environment.create(
         workspace.system,
         stage,
         module=module,
@@ -37,40 +45,43 @@ def create(stage: str, module: str | None, root: Path | None, *, as_json: bool) 
         because=f"labkit environment create by {getpass.getuser()}",
         progress=step_printer(),
     )
-    url = None if stage == "development" else made.url
+    url = None if stage == "development" else created.url
     if as_json:
-        print_json({"name": made.name, "stage": stage, "url": url})
+        print_json({"name": created.name, "stage": stage, "url": url})
     else:
-        console.print(f"{made.name} is ready" + (f" at {url}" if url else ""))
-        console.print(f"clean it up with: labkit environment clean-up {made.name}")
+        console.print(f"{created.name} is ready" + (f" at {url}" if url else ""))
+        console.print(f"clean it up with: labkit environment clean-up {created.name}")
 
 
 @environment.command("list")
 @in_workspace
 @as_json
 def list_environments(root: Path | None, *, as_json: bool) -> None:
-    """List the live environments of the workspace."""
+    """List the environments of the workspace."""
     from labkit.environment import Environment  # noqa: PLC0415 - as above
 
-    live = Environment.list(Workspace.open(root))
+    statuses = Environment.list(Workspace.open(root))
     if as_json:
-        print_json([status.to_json() for status in live])
+        print_json([status.to_json() for status in statuses])
         return
     now = datetime.now(UTC)
-    rows = [(s.name, s.stage, f"{(now - s.created_at).seconds} s", s.containers, s.owner) for s in live]
-    print_table(("name", "stage", "age", "containers", "owner"), rows, empty="no environment is alive")
+    rows = [
+        (status.name, status.stage, duration(now - status.created_at), status.containers, status.owner)
+        for status in statuses
+    ]
+    print_table(("name", "stage", "age", "containers", "owner"), rows, empty="there is no environment")
 
 
 @environment.command("clean-up")
 @click.argument("name", required=False)
-@click.option("--all", "everything", is_flag=True, help="All environments of the workspace, production too.")
+@click.option("--all", "everything", is_flag=True, help="All environments of the workspace, also production.")
 @in_workspace
 def clean_up(name: str | None, root: Path | None, *, everything: bool) -> None:
-    """Clean up the environment NAME, or --all; nothing of it is left."""
+    """Remove the environment NAME or, with --all, all. Nothing of it is left in the container engine."""
     from labkit.environment import Environment  # noqa: PLC0415 - as above
 
     if bool(name) == everything:
-        message = "give either the NAME of an environment or --all"
+        message = "name either one environment or --all"
         raise click.UsageError(message)
     workspace = Workspace.open(root)
     if everything:
@@ -78,5 +89,5 @@ def clean_up(name: str | None, root: Path | None, *, everything: bool) -> None:
     else:
         Environment.attach(str(name), workspace).clean_up()
         cleaned = [str(name)]
-    console.print("cleaned up: " + (", ".join(cleaned) or "there was nothing to clean up"))
+    console.print("cleaned up: " + (", ".join(cleaned) or "there was no environment"))
     sys.exit(0)

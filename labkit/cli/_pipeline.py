@@ -1,4 +1,4 @@
-"""`labkit pipeline`: send a commit through the stages, with live progress, and approve a waiting run."""
+"""`labkit pipeline`: take a commit through the stages with live progress, and approve a waiting run."""
 
 import sys
 from pathlib import Path
@@ -23,17 +23,17 @@ WORDS = {
 
 @click.group()
 def pipeline() -> None:
-    """Send a commit through the pipeline."""
+    """Take a commit through the pipeline."""
 
 
 @pipeline.command()
 @click.option(
-    "--commit", default="HEAD", show_default=True, help="A commit of the workspace's shop repository."
+    "--commit", default="HEAD", show_default=True, help="Commit, tag or branch of the shop repository."
 )
 @in_workspace
 @as_json
 def run(commit: str, root: Path | None, *, as_json: bool) -> None:
-    """Take a commit from development to production; the first red gate stops it."""
+    """Take a commit to production, stage by stage. The first red gate stops it."""
     from labkit.pipeline import run as run_pipeline  # noqa: PLC0415 - keeps `labkit --help` quick
 
     done = run_pipeline(Workspace.open(root), commit, on_event=_print_event)
@@ -41,7 +41,7 @@ def run(commit: str, root: Path | None, *, as_json: bool) -> None:
         print_json(done.to_json())
     elif done.state == "passed":
         console.print(f"run {done.id}: {done.commit[:12]} is in production")
-        console.print("ask what it is made of: labkit artifacts what-runs cart")
+        console.print("to see what went into it: labkit artifacts what-runs cart")
     else:
         console.print(f"run {done.id} {done.state}: {done.stopped_because}", markup=False, soft_wrap=True)
     sys.exit(0 if done.state == "passed" else 1)
@@ -50,15 +50,15 @@ def run(commit: str, root: Path | None, *, as_json: bool) -> None:
 def _print_event(event: "PipelineEvent") -> None:
     word = WORDS.get(event.state, f"[dim]{event.state:<4}[/]" if event.gate else "[dim] .. [/]")
     took = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
-    words = escape(f"{event.stage:<12}{event.gate or '':<18}{event.message}{took}")
-    progress.print(f"{word} {words}", soft_wrap=True)
+    line = escape(f"{event.stage:<12}{event.gate or '':<18}{event.message}{took}")
+    progress.print(f"{word} {line}", soft_wrap=True)
 
 
 @pipeline.command()
 @click.argument("run_id", metavar="RUN")
 @in_workspace
 def approve(run_id: str, root: Path | None) -> None:
-    """Let a waiting RUN go on into production; who did it is recorded."""
+    """Let a waiting RUN go on into production. Your name is recorded."""
     from labkit.pipeline import approve as approve_run  # noqa: PLC0415 - as above
 
     fact = approve_run(Workspace.open(root), run_id)

@@ -26,17 +26,17 @@ def _start(root: Path | None) -> Workspace:
 @click.command()
 @directory
 def start(directory: Path | None) -> None:
-    """Make the learner's workspace in DIRECTORY (default: ~/labkit); what is there already stays."""
+    """Create the workspace in DIRECTORY. The default is ~/labkit; existing files are kept."""
     workspace = _start(directory)
     console.print(f"workspace ready: {workspace.root}\nnext: labkit lab {workspace.root}", soft_wrap=True)
 
 
 @click.command()
 @directory
-@click.option("--port", type=int, help=f"Default: {PORT}, or the next free one.")
-@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--port", type=int, help=f"The port of JupyterLab; default: {PORT}, or the next free one.")
+@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
-    """Open JupyterLab on the first lab; stop it with Ctrl-C."""
+    """Open JupyterLab on the first lab. Stop it with Ctrl-C."""
     from labkit.engine import Engine  # noqa: PLC0415 - as above
 
     workspace = _start(directory)
@@ -54,12 +54,13 @@ def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
         command.append("--no-browser")
     if os.geteuid() == 0:
         command.append("--allow-root")
-    console.print(f"JupyterLab opens on {workspace.root}; stop it with Ctrl-C", soft_wrap=True)
+    console.print(f"JupyterLab opens {workspace.root}; stop it with Ctrl-C", soft_wrap=True)
     os.execvpe(command[0], command, os.environ | {"LABKIT_WORKSPACE": str(workspace.root)})  # noqa: S606 - our own command
 
 
-def _free_port(wanted: int) -> int:
-    for port in range(wanted, wanted + 50):
+def _free_port(first: int) -> int:
+    """Return the first free port of fifty; 0 when none is free, which lets the system choose."""
+    for port in range(first, first + 50):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 return port
@@ -70,19 +71,23 @@ def _free_port(wanted: int) -> int:
 @click.argument("slug", metavar="LAB")
 @in_workspace
 def reset(slug: str, root: Path | None) -> None:
-    """Put the notebook of LAB back as it was; your copy is kept beside it."""
+    """Restore the original notebook of LAB. Your copy is kept beside it."""
     from labkit.grading import learner_notebooks  # noqa: PLC0415 - as above
 
-    kept = Workspace.open(root).reset(slug, notebooks=learner_notebooks())
-    console.print(f"{slug} is as new" + (f"; your copy is kept as {kept}" if kept else ""), soft_wrap=True)
+    copy = Workspace.open(root).reset(slug, notebooks=learner_notebooks())
+    console.print(f"{slug} is restored" + (f"; your copy is kept as {copy}" if copy else ""), soft_wrap=True)
 
 
 @click.command()
 @click.option(
-    "--to", type=click.Path(path_type=Path, file_okay=False), default=Path("release"), show_default=True
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("release"),
+    show_default=True,
+    help="The folder for the copies.",
 )
 def release(to: Path) -> None:
-    """Write the learner copies of all labs: no solutions, no hidden tests, the same bytes every time."""
+    """Write the learner copies of all labs. They have no solutions and no hidden tests."""
     from labkit import grading  # noqa: PLC0415 - as above
 
     for path in grading.release(course(), to):

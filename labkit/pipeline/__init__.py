@@ -1,24 +1,24 @@
-"""The pipeline: stages and gates as data, and a commit on its way through them.
+"""The pipeline: stages and gates as data, and the execution of one commit through them.
 
-`run` takes a commit from development to production; `Run.read` and `runs` tell from the artifact database
-what became of it; `approve` lets one that waits go on.
+`run` takes a commit from development to production. `Run.read` and `runs` read from the artifact database how
+runs went. `approve` lets a waiting run go on, `reject` ends it.
 """
 
 from labkit.pipeline._approval import approve, reject
-from labkit.pipeline._definition import GATES, Limits, Pipeline, Stage, Traffic
-from labkit.pipeline._journal import PipelineEvent
+from labkit.pipeline._definition import GATES, Pipeline, Stage, Traffic, TrafficLimits
 from labkit.pipeline._record import Run, StageRun, runs
+from labkit.pipeline._recorder import PipelineEvent
 from labkit.pipeline._run import run
 
 __all__ = [
     "GATES",
-    "Limits",
     "Pipeline",
     "PipelineEvent",
     "Run",
     "Stage",
     "StageRun",
     "Traffic",
+    "TrafficLimits",
     "approve",
     "reject",
     "run",

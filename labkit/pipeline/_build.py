@@ -1,4 +1,4 @@
-"""Builds the image of each service once from the commit's tree, and reads from it what is in it."""
+"""Builds the image of each service once from the commit's tree, and reads which packages are in it."""
 
 import threading
 import time
@@ -20,10 +20,10 @@ VERSIONS = ["sh", "-c", "python3 --version; python3 -m pip --version"]
 
 @dataclass(frozen=True)
 class Built:
-    """One service's image: its reference and digest, what is in it, and whether it was there already.
+    """One service's image: its reference and digest, its packages, and whether it was there before the run.
 
-    source is the digest of the folder that it was built from. seconds is the wall time of building it and
-    reading it.
+    source is the digest of the folder that it was built from. seconds is the wall time of building the image
+    and reading its packages.
     """
 
     service: str
@@ -46,31 +46,32 @@ class Builds:
 def build(engine: Engine, system: System, commit: str, stop: threading.Event) -> Builds:
     """Build every service's image from a commit's tree; a service with the same source keeps its image.
 
-    stop ends the work before the next service.
+    When stop is set, services whose build has not begun are left out.
     """
 
-    def one(service: Service) -> Built | None:
-        return None if stop.is_set() else _one(engine, system, service, commit)
+    def build_service(service: Service) -> Built | None:
+        return None if stop.is_set() else _build(engine, system, service, commit)
 
     with one_builder(), ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool:
         shared = pool.submit(_shared, engine)
-        done = pool.map(one, system.services.values())
-        return Builds({built.service: built for built in done if built is not None}, shared.result())
+        builds = pool.map(build_service, system.services.values())
+        return Builds({built.service: built for built in builds if built is not None}, shared.result())
 
 
-def _one(engine: Engine, system: System, service: Service, commit: str) -> Built:
+def _build(engine: Engine, system: System, service: Service, commit: str) -> Built:
     started = time.monotonic()
+    # The commit is a label of the image, but no part of its identity: the next commit may reuse the image.
     revision = {"org.opencontainers.image.revision": commit}
-    made = service_image(engine, system, service.name, Path(service.path), revision)
-    ref, packages = made.image.ref, engine.packages(made.image.ref)
+    result = service_image(engine, system, service.name, Path(service.path), revision)
+    ref, packages = result.image.ref, engine.packages(result.image.ref)
     seconds = time.monotonic() - started
-    return Built(service.name, ref, made.image.digest, made.source, packages, made.reused, seconds)
+    return Built(service.name, ref, result.image.digest, result.source, packages, result.reused, seconds)
 
 
 def _shared(engine: Engine) -> list[Reference]:
-    """Return the base images and what builds here, each with the version that it tells itself."""
+    """Return the base images and the tools that build, each with the version that it reports itself."""
     words = engine.run(BUILD, VERSIONS).output.split()
-    versions = dict(pairwise(words))
+    versions = dict(pairwise(words))  # "Python 3.11.2 pip 23.0.1 from …": each name is before its version
     return [
         *_base(engine),
         Reference("tool", f"pkg:generic/python@{versions.get('Python', '')}"),
@@ -81,7 +82,10 @@ def _shared(engine: Engine) -> list[Reference]:
 
 
 def _base(engine: Engine) -> Iterator[Reference]:
-    """Yield the images below a service's; the lowest may be missing where images came in a bundle."""
+    """Yield the images that a service's image is based on.
+
+    An image that is missing is left out: a bundle for a classroom brings labkit's images without their base.
+    """
     for ref in (BASE, BUILD, PYTHON):
         with suppress(ImageMissing):
             yield Reference("base", ref, engine.image(ref).digest)

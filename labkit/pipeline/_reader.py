@@ -1,16 +1,16 @@
-"""Reads one table of pipeline.toml; every mistake names its file, its key and its mend."""
+"""Reads one table of pipeline.toml; the error for a mistake names the file, the key and the fix."""
 
 from typing import Any, NoReturn, Self
 
 from labkit import system
 
 
-class Table(system.TomlTable):
-    """A table of pipeline.toml. Its mends end with a commit, because a run reads the commit's file."""
+class PipelineTable(system.TomlTable):
+    """A table of pipeline.toml. Each next step ends with a commit, because a run reads the commit's file."""
 
-    def refuse(self, key: str, expected: str, seen: object, mend: str) -> NoReturn:
-        """Raise the error for a key: what it should be, what it is, how to mend it."""
-        super().refuse(key, expected, seen, f"{mend}, save and commit {self.file}")
+    def refuse(self, key: str, expected: str, seen: object, next_step: str) -> NoReturn:
+        """Raise the error for a key: what it should be, what it is, how to correct it."""
+        super().refuse(key, expected, seen, f"{next_step}, save and commit {self.file}")
 
     def has(self, key: str) -> bool:
         """Return whether the key is written in the file."""
@@ -21,7 +21,7 @@ class Table(system.TomlTable):
         return bool(self.get(key, bool, "true or false, without quotes", default))
 
     def number(self, key: str, default: float, *, zero: bool = False) -> float:
-        """Return a number over 0 (0 too when `zero`)."""
+        """Return a number over 0; zero allows 0 too."""
         expected = "a number, 0 or more" if zero else "a number over 0"
         value = float(self.get(key, (int, float), expected, default))
         if value < 0 or (value == 0 and not zero):
@@ -29,7 +29,7 @@ class Table(system.TomlTable):
         return value
 
     def reasons(self, key: str) -> dict[str, str]:
-        """Return a table with a reason as text for each key; none when it is not written."""
+        """Return a table with a reason as text for each key; an empty one when it is not written."""
         expected = "a table with a reason as text for each key"
         value = self.get(key, dict, expected, {})
         if not all(isinstance(item, str) and item for item in value.values()):
@@ -37,7 +37,7 @@ class Table(system.TomlTable):
         return dict(value)
 
     def value(self, key: str) -> Any:  # noqa: ANN401 - TOML holds anything
-        """Return whatever is written, None when nothing is."""
+        """Return whatever is written; None when the key is not."""
         self._asked.append(key)
         return self._values.get(key)
 

@@ -1,4 +1,4 @@
-"""A run as the artifact database tells it, rebuilt from facts so that a reopened notebook is right."""
+"""A run as the artifact database records it, rebuilt from facts so that a reopened notebook shows it too."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ class StageRun:
     """One stage of one run.
 
     state is "not started", "running", "waiting" (for approval), "passed" or "failed". seconds is None until
-    the stage is finished. steps holds the wall seconds of the stage's parts. reports are the answers of its
-    gates in order.
+    the stage has ended. steps maps each step of the stage to its wall seconds. reports are the answers of
+    its gates in order.
     """
 
     name: str
@@ -42,11 +42,11 @@ class StageRun:
 
 @dataclass
 class Run:
-    """One commit's way through the pipeline.
+    """One commit's run through the pipeline.
 
     state is "running", "waiting" (for approval), "passed", "failed", "stopped" (by its user) or "lost" (its
-    process is gone). stopped_because is "" while nothing stopped it. seconds is None until the run is
-    finished.
+    process is gone). stopped_because is "" while nothing stopped it. seconds is None until the run has
+    ended.
     """
 
     id: str
@@ -62,18 +62,21 @@ class Run:
 
     @classmethod
     def read(cls, artifacts: ArtifactDatabase, run_id: str) -> Self:
-        """Rebuild one run from the artifact database; a LabError when there is no such run."""
+        """Rebuild one run from the artifact database.
+
+        :raises LabError: when there is no such run.
+        """
         facts = artifacts.history(run=run_id)
         if not any(fact.kind == Kind.RUN_STARTED for fact in facts):
             known = ", ".join(run.id for run in runs(artifacts, limit=5)) or "none yet"
             raise LabError(
-                "the id of a run of this workspace", repr(run_id), f"take one of the newest runs: {known}"
+                "the id of a run of this workspace", repr(run_id), f"name one of the newest runs: {known}"
             )
         return cls.from_facts(facts)
 
     @classmethod
     def from_facts(cls, facts: Sequence[Fact], alive: Alive = owner_lives) -> Self:
-        """Rebuild one run from its facts, oldest first; alive tells whether an owner's process still runs."""
+        """Rebuild one run from its facts, oldest first; alive returns whether an owner's process runs."""
         start = next(fact for fact in facts if fact.kind == Kind.RUN_STARTED)
         run = cls(
             id=start.run or "",
@@ -87,12 +90,16 @@ class Run:
         )
         for fact in facts:
             run._add(fact)
+        # A killed process records no end of its run, so the reader finds out that it is gone.
         if run.state in {"running", "waiting"} and not alive(start.predicate["owner"]):
             run._lose()
         return run
 
     def stage(self, name: str) -> StageRun:
-        """Return the stage of this name; KeyError when the run has none."""
+        """Return the stage of this name.
+
+        :raises KeyError: when the run has none.
+        """
         for stage in self.stages:
             if stage.name == name:
                 return stage
@@ -104,23 +111,23 @@ class Run:
         return vars(self) | {"started_at": started, "stages": [stage.to_json() for stage in self.stages]}
 
     def _add(self, fact: Fact) -> None:
-        said = fact.predicate
+        fields = fact.predicate
         if fact.kind == Kind.RUN_FINISHED:
-            self.state, self.seconds = said["state"], said["seconds"]
-            self.stopped_because = said.get("reason", "")
+            self.state, self.seconds = fields["state"], fields["seconds"]
+            self.stopped_because = fields.get("reason", "")
             return
         stage = next((stage for stage in self.stages if stage.name == fact.stage), None)
         if stage is None:
             return
         if fact.kind == Kind.STAGE_STARTED:
-            stage.state, stage.trigger = said.get("state", "running"), said.get("trigger", stage.trigger)
+            stage.state, stage.trigger = fields.get("state", "running"), fields.get("trigger", stage.trigger)
             self.state = stage.state
         elif fact.kind == Kind.STAGE_FINISHED:
-            stage.state, stage.seconds = said["state"], said["seconds"]
-            stage.reason, stage.steps = said.get("reason", ""), dict(said.get("steps", {}))
+            stage.state, stage.seconds = fields["state"], fields["seconds"]
+            stage.reason, stage.steps = fields.get("reason", ""), dict(fields.get("steps", {}))
         elif fact.kind == Kind.TESTED:
-            report = Report.from_json(said)
-            if report not in stage.reports:  # a gate over the whole system is recorded once for each image
+            report = Report.from_json(fields)
+            if report not in stage.reports:  # a gate's answer is recorded once for each subject
                 stage.reports.append(report)
 
     def _lose(self) -> None:

@@ -1,4 +1,4 @@
-"""Takes one commit through the stages; the first red gate stops it, and every step is written down."""
+"""Takes one commit through the stages; the first red gate stops it, and every step is recorded."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -7,14 +7,14 @@ from labkit.artifacts import Subject
 from labkit.engine import Engine, Owner
 from labkit.errors import LabError
 from labkit.pipeline._build import build
+from labkit.pipeline._context import RunContext, RunStopped, why
 from labkit.pipeline._definition import Pipeline, Stage
 from labkit.pipeline._gates import Gates
-from labkit.pipeline._journal import Journal, OnEvent
 from labkit.pipeline._production import production
 from labkit.pipeline._record import Run
+from labkit.pipeline._recorder import OnEvent, RunRecorder
 from labkit.pipeline._source import Source
 from labkit.pipeline._stages import development, with_all_services
-from labkit.pipeline._trip import Stopped, Trip, why
 from labkit.system import System
 from labkit.workspace import Workspace
 
@@ -29,11 +29,13 @@ KINDS = {
 def run(workspace: Workspace, commit: str = "HEAD", on_event: OnEvent | None = None) -> Run:
     """Take a commit of the workspace's shop repository through the pipeline that the commit itself declares.
 
-    The run's facts go into the workspace's artifact database; on_event hears every step while it happens,
-    from several threads but one at a time. Returns the run, passed or failed. Raises LabError, before
-    anything is made, when there is no such commit, when the working tree has changes that are not committed,
-    when another run of this workspace is on its way, or when system.toml or pipeline.toml has a mistake.
-    Ctrl-C cleans up, records the run as stopped and is raised on.
+    commit is an id, a tag, a branch or HEAD. The run's facts go into the workspace's artifact database.
+    on_event is called with every event while it happens, from several threads but one at a time; None calls
+    nobody. Returns the run, passed or failed. Ctrl-C cleans up, records the run as stopped and is raised on.
+
+    :raises LabError: before anything is created: when there is no such commit, when the working tree has
+        changes that are not committed, when another run of this workspace has not ended, or when system.toml
+        or pipeline.toml has a mistake.
     """
     source = Source(workspace.shop)
     revision = source.revision(commit)
@@ -41,26 +43,27 @@ def run(workspace: Workspace, commit: str = "HEAD", on_event: OnEvent | None = N
     with workspace.lock("pipeline"), source.tree(revision.commit) as folder:
         system, pipeline = System.load(folder), Pipeline.load(folder)
         subject = Subject(system.name, revision.digest)
-        journal = Journal(workspace.artifacts, secrets.token_hex(4), subject, on_event)
-        _travel(Trip(workspace, Engine.find(), source, revision, folder, system, pipeline, journal))
-    return Run.read(workspace.artifacts, journal.run)
+        recorder = RunRecorder(workspace.artifacts, secrets.token_hex(4), subject, on_event)
+        _execute(RunContext(workspace, Engine.find(), source, revision, folder, system, pipeline, recorder))
+    return Run.read(workspace.artifacts, recorder.run)
 
 
-def _travel(trip: Trip) -> None:
-    trip.journal.run_started(
-        commit=trip.revision.commit,
-        subject_line=trip.revision.subject_line,
-        author=trip.revision.author,
-        stages=[stage.name for stage in trip.pipeline.stages],
-        approval=trip.pipeline.approval,
+def _execute(context: RunContext) -> None:
+    """Run the stages and record how the run ended, whatever ended it."""
+    context.recorder.run_started(
+        commit=context.revision.commit,
+        subject_line=context.revision.subject_line,
+        author=context.revision.author,
+        stages=[stage.name for stage in context.pipeline.stages],
+        approval=context.pipeline.approval,
         owner=str(Owner.process()),
     )
     state, reason = "failed", ""
     try:
-        _through_all(trip)
+        _run_stages(context)
         state = "passed"
-    except (Stopped, LabError) as stop:
-        reason = why(stop)
+    except (RunStopped, LabError) as stop:
+        reason = why(stop)  # not raised on: a red run is a result, and the caller reads it from the record
     except KeyboardInterrupt as stop:
         state, reason = "stopped", why(stop)
         raise
@@ -68,28 +71,30 @@ def _travel(trip: Trip) -> None:
         reason = why(fault)
         raise
     finally:
-        trip.journal.run_finished(state, reason)
+        context.recorder.run_finished(state, reason)
 
 
-def _through_all(trip: Trip) -> None:
-    """Go through the stages while the images are being built beside them."""
+def _run_stages(context: RunContext) -> None:
+    """Run the stages one after another while the images are built in another thread."""
     with ThreadPoolExecutor(1, thread_name_prefix="labkit-images") as builder:
-        trip.building = builder.submit(build, trip.engine, trip.system, trip.revision.commit, trip.stop)
+        context.building = builder.submit(
+            build, context.engine, context.system, context.revision.commit, context.stop
+        )
         try:
-            for stage in trip.pipeline.stages:
-                _through(trip, stage)
+            for stage in context.pipeline.stages:
+                _run_stage(context, stage)
         finally:
-            trip.stop.set()
+            context.stop.set()  # leaving the block waits for the builder: after a red gate it ends early
 
 
-def _through(trip: Trip, stage: Stage) -> None:
-    """Go through one stage; whatever ends it, its gates without an answer are recorded as not run."""
-    gates = Gates(trip, stage)
-    trip.journal.stage_started(stage, stage.trigger)
+def _run_stage(context: RunContext, stage: Stage) -> None:
+    """Run one stage; whatever ends it, its gates without an answer are recorded as not run."""
+    gates = Gates(context, stage)
+    context.recorder.stage_started(stage, stage.trigger)
     try:
-        KINDS[stage.environment](trip, stage, gates)
+        KINDS[stage.environment](context, stage, gates)
     except BaseException as fault:
         gates.close(why(fault))
-        trip.journal.stage_finished(stage, "failed", why(fault))
+        context.recorder.stage_finished(stage, "failed", why(fault))
         raise
-    trip.journal.stage_finished(stage, "passed")
+    context.recorder.stage_finished(stage, "passed")

@@ -1,16 +1,13 @@
-"""The learner's git repository: which commit is meant, is anything left uncommitted, what is in its tree."""
+"""The learner's git repository: which commit is meant, what is not committed, which files a commit holds."""
 
-import hashlib
-import io
-import os
-import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from labkit._git import git, git_text
+from labkit._tar import unpack
 from labkit.errors import LabError
 
 MOST_NAMED = 5
@@ -38,67 +35,55 @@ class Source:
     root: Path
 
     def revision(self, name: str) -> Revision:
-        """Return the commit that a name (id, tag, branch, HEAD) stands for; a LabError when there is none."""
-        done = self._git(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", check=False
-        )
+        """Return the commit that a name (id, tag, branch, HEAD) stands for.
+
+        :raises LabError: when there is none; the next step offers the newest commits.
+        """
+        # Without --end-of-options, a name that begins with a dash would be an option of git's.
+        arguments = ("--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        done = git(self.root, "rev-parse", *arguments, check=False)
         if done.returncode != 0:
-            known = self._git("log", "-5", "--format=%h %s", "--all", check=False).stdout.strip().splitlines()
+            newest = git_text(self.root, "log", "-5", "--format=%h %s", "--all").splitlines()
             raise LabError(
                 f"a commit of the repository {self.root.name}",
                 f"{name!r} is no commit there",
-                "take one of: " + "; ".join(known) if known else "commit something first: git commit",
+                f"name one of: {'; '.join(newest)}" if newest else "commit something first: git commit",
             )
-        commit = done.stdout.strip()
-        words = self._git("show", "-s", "--format=%s%n%an%n%T", commit).stdout.rstrip("\n").split("\n")
-        return Revision(commit, *words)
+        commit = done.stdout.decode().strip()
+        fields = _read(self.root, "show", "-s", "--format=%s%n%an%n%T", commit).rstrip("\n").split("\n")
+        return Revision(commit, *fields)
 
     def refuse_changes(self) -> None:
-        """Raise a LabError that names the files when the working tree differs from its last commit."""
-        rows = self._git("status", "--porcelain", "--untracked-files=all").stdout.splitlines()
+        """Check that the working tree is as its last commit, because a run takes the commit's files only.
+
+        :raises LabError: when it differs; the error names the files.
+        """
+        rows = _read(self.root, "status", "--porcelain", "--untracked-files=all").splitlines()
         if rows:
-            names = [row[3:] for row in rows]
+            names = [row[3:] for row in rows]  # two letters of state and a space come before the name
             more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
             raise LabError(
-                f"a clean working tree in {self.root.name}, so that the run is about a commit",
+                f"no changes in {self.root.name} that are not committed, because a run takes a commit",
                 f"not committed: {', '.join(names[:MOST_NAMED])}{more}",
                 f'commit: git -C {self.root.name} add -A && git -C {self.root.name} commit -m "what it does"',
             )
 
     @contextmanager
     def tree(self, commit: str) -> Iterator[Path]:
-        """Give the commit's files in a temporary folder that is removed afterwards."""
-        archive = subprocess.run(
-            ["git", "-C", self.root, "archive", "--format=tar", commit],
-            check=True,
-            capture_output=True,
-            env=_environment(),
-        )
+        """Write the commit's files into a temporary folder for one block; it is removed afterwards."""
+        archive = git(self.root, "archive", "--format=tar", commit).stdout
         with tempfile.TemporaryDirectory(prefix="labkit-commit-") as folder:
-            with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-                tar.extractall(folder, filter="data")
+            unpack(archive, Path(folder))
             yield Path(folder)
 
     def digest(self, commit: str, path: str) -> str | None:
         """Return git's id of a file or folder at a commit, the same for the same content; None if absent."""
-        done = self._git("rev-parse", "--verify", "--quiet", f"{commit}:{path}", check=False)
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    def _git(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["git", "-C", self.root, *arguments],
-            check=check,
-            capture_output=True,
-            text=True,
-            env=_environment(),
-        )
+        return git_text(self.root, "rev-parse", "--verify", "--quiet", f"{commit}:{path}") or None
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment without git's own variables: in a hook they point at what is being committed."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+def _read(repository: Path, *arguments: str) -> str:
+    """Return what git prints, its white space kept.
 
-
-def digest_of(text: str) -> str:
-    """Return the SHA-256 of a text, written as the artifact database writes digests."""
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    :raises subprocess.CalledProcessError: when git fails: nothing printed must not read as no changes.
+    """
+    return git(repository, *arguments).stdout.decode(errors="replace")

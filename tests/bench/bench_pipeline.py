@@ -18,11 +18,14 @@ with tempfile.TemporaryDirectory() as folder:
         second = run(workspace)
         for name, done in (("first run", first), ("one-line change", second)):
             seconds = {stage.name: round(stage.seconds or 0, 1) for stage in done.stages}
-            line = {
+            figure = {
                 "figure": f"{name} through four stages",
                 "value": round(done.seconds or 0, 1),
                 "unit": "s",
+                "aim": 60,
+                "state": done.state,
+                "stages": seconds,
             }
-            print(json.dumps(line | {"aim": 60, "state": done.state, "stages": seconds}))
+            print(json.dumps(figure))
     finally:
         Environment.clean_up_all(workspace)

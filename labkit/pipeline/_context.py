@@ -1,4 +1,4 @@
-"""What one run carries from stage to stage: its commit, its images, and where all is written down."""
+"""What one run carries from stage to stage: its commit, its images, and its recorder."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,19 +14,19 @@ from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.pipeline._build import Builds, Built
 from labkit.pipeline._definition import Pipeline, Stage
-from labkit.pipeline._journal import About, Journal
-from labkit.pipeline._source import Revision, Source, digest_of
+from labkit.pipeline._recorder import FactSubject, RunRecorder
+from labkit.pipeline._source import Revision, Source
 from labkit.system import Service, System
 from labkit.workspace import Workspace
 
 
-class Stopped(Exception):
+class RunStopped(Exception):
     """A gate did not let the run through; the text says which and why."""
 
 
 def why(fault: BaseException) -> str:
     """Return in one line why a run stopped."""
-    if isinstance(fault, Stopped):
+    if isinstance(fault, RunStopped):
         return str(fault)
     if isinstance(fault, KeyboardInterrupt):
         return "interrupted by its user"
@@ -36,12 +36,12 @@ def why(fault: BaseException) -> str:
 
 
 @dataclass
-class Trip:
-    """One commit on its way through the pipeline.
+class RunContext:
+    """What every stage and gate of one run works with.
 
-    images are being built while the modules are tested; `images()` waits for them. stop tells the threads
-    that nobody waits for them any more. unit_answers keeps what the modules' gates answered until the images
-    exist.
+    folder holds the files of the commit. The images are built in another thread while the modules are
+    tested: `images` waits for them. stop tells the threads of the run that their work is no longer needed.
+    module_answers keeps the answers about the modules' sources until the images of these sources exist.
     """
 
     workspace: Workspace
@@ -51,10 +51,10 @@ class Trip:
     folder: Path
     system: System
     pipeline: Pipeline
-    journal: Journal
+    recorder: RunRecorder
     building: "Future[Builds]" = field(default_factory=Future)
     stop: threading.Event = field(default_factory=threading.Event)
-    module_answers: list[tuple[Stage, Report, About]] = field(default_factory=list)
+    module_answers: list[tuple[Stage, Report, FactSubject]] = field(default_factory=list)
 
     @property
     def artifacts(self) -> ArtifactDatabase:
@@ -63,23 +63,28 @@ class Trip:
 
     @property
     def images(self) -> Mapping[str, Built]:
-        """The built images by service; waits until all are there."""
+        """The built images by service; waits until all are there, and raises what ended their building."""
         return self.building.result().images
 
-    def changed(self, service: Service) -> bool:
+    def has_changed(self, service: Service) -> bool:
         """Return whether a service's folder differs from what its production image was built from."""
         running = self.artifacts.what_runs(service.name)
         code = running.references.get("code", []) if running else []
-        before = [reference.digest.removeprefix("gitCommit:") for reference in code if reference.digest]
+        commits = [reference.digest.removeprefix("gitCommit:") for reference in code if reference.digest]
         now = self.source.digest(self.revision.commit, str(service.path))
-        return now not in [self.source.digest(commit, str(service.path)) for commit in before]
+        # By git's id of the folder, not by the commit: most commits leave most services as they are.
+        return now not in [self.source.digest(commit, str(service.path)) for commit in commits]
 
     def create(self, stage: Stage, *, module: str | None = None, owner: Owner | None = None) -> Environment:
-        """Create the environment of a stage, or of one module in it, by the stage's trigger."""
-        with self.journal.step(stage, f"create the environment of {module or 'all services'}"):
+        """Create the environment of a stage, or of one module in it, by the stage's trigger.
+
+        module None is the whole system. owner None is this process, with which the environment ends.
+        """
+        with self.recorder.step(stage, f"create the environment of {module or 'all services'}"):
             return Environment.create(
                 self.system,
                 stage.environment,
+                # A module is tested from its source, so that development does not wait for the images.
                 images=None if module else {name: built.image for name, built in self.images.items()},
                 module=module,
                 owner=owner,
@@ -89,12 +94,12 @@ class Trip:
 
     @contextmanager
     def environment(self, stage: Stage, module: str | None = None) -> Iterator[Environment]:
-        """Give the environment of a stage, or of one module; it is cleaned up whatever happens in it."""
+        """Create the environment of a stage, or of one module, and clean it up after the block."""
         environment = self.create(stage, module=module)
         try:
             yield environment
         finally:
-            with self.journal.step(stage, f"clean up {module or 'all services'}"):
+            with self.recorder.step(stage, f"clean up {module or 'all services'}"):
                 environment.clean_up()
 
     def code(self, path: str) -> Reference:
@@ -108,19 +113,14 @@ class Trip:
         tree = self.source.digest(self.revision.commit, path)
         return [Reference("test", f"git:{self.system.name}#{path}", f"gitTree:{tree}")] if tree else []
 
-    def about(self, service: str, environment: str | None, references: list[Reference]) -> About:
-        """Return what an answer about one service's image is about."""
-        return About(Subject(service, self.images[service].digest), service, environment, references)
-
-
-def configured(values: Mapping[str, str]) -> list[Reference]:
-    """Return one reference for each configuration parameter, with its value."""
-    return [
-        Reference("config", f"{name}={value}", digest_of(value)) for name, value in sorted(values.items())
-    ]
+    def image_subject(
+        self, service: str, environment: str | None, references: list[Reference]
+    ) -> FactSubject:
+        """Return one service's image as the subject of a fact; environment None is none."""
+        return FactSubject(Subject(service, self.images[service].digest), service, environment, references)
 
 
 def tool(report: Report) -> Reference:
     """Return the reference to the tool that made a report, as a package URL."""
-    name = "pipeline-labkit" if report.tool == "labkit" else report.tool
+    name = "pipeline-labkit" if report.tool == "labkit" else report.tool  # labkit's name on PyPI
     return Reference("tool", f"pkg:pypi/{name}@{report.tool_version}", "")

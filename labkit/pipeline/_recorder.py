@@ -1,4 +1,4 @@
-"""Writes a run down while it happens: facts into the artifact database, events to whoever listens."""
+"""Records a run while it happens: facts into the artifact database, events to the listener."""
 
 import threading
 import time
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.artifacts import ArtifactDatabase, Fact, Kind, Reference, Subject
-from labkit.checks import Outcome, Report
+from labkit.checks import CheckOutcome, Report
 from labkit.pipeline._definition import Stage
 
 GATE_STATES = {
-    Outcome.PASS: "passed",
-    Outcome.FAIL: "failed",
-    Outcome.ACCEPTED: "accepted",
-    Outcome.NOT_RUN: "not run",
+    CheckOutcome.PASS: "passed",
+    CheckOutcome.FAIL: "failed",
+    CheckOutcome.ACCEPTED: "accepted",
+    CheckOutcome.NOT_RUN: "not run",
 }
 
 
@@ -24,8 +24,8 @@ class PipelineEvent:
     """One line of live progress.
 
     gate is None when the event is about the stage or the run; stage is "" when it is about the run. state is
-    "running", "waiting", "passed", "failed", "accepted", "not run" or "stopped". seconds is None while it
-    lasts.
+    "running", "waiting", "passed", "failed", "accepted", "not run" or "stopped". seconds is None until the
+    stage, the gate or the run has ended.
     """
 
     run: str
@@ -40,8 +40,11 @@ OnEvent = Callable[[PipelineEvent], None]
 
 
 @dataclass(frozen=True)
-class About:
-    """What a gate's answer is about: a service's source or image, and what went into the answer."""
+class FactSubject:
+    """What a fact of a run is about: mostly a service's source or image, and what went into it.
+
+    service and environment are None where the fact belongs to none.
+    """
 
     subject: Subject
     service: str | None = None
@@ -50,8 +53,11 @@ class About:
 
 
 @dataclass
-class Journal:
-    """The record of one run. Safe to write from several threads; listeners hear one event at a time."""
+class RunRecorder:
+    """Records one run; several threads may call it, and the listener gets one event at a time.
+
+    subject is the commit. on_event None is no listener. by None records the user of this process.
+    """
 
     artifacts: ArtifactDatabase
     run: str
@@ -66,19 +72,20 @@ class Journal:
     def run_started(self, **predicate: Any) -> None:  # noqa: ANN401 - JSON data
         """Record that the run began."""
         self._record(Kind.RUN_STARTED, **predicate)
-        self.say("", "running", f"run {self.run} takes {self.subject.digest[-40:][:12]} through the pipeline")
+        commit = self.subject.digest.removeprefix("gitCommit:")
+        self.notify("", "running", f"run {self.run} takes {commit[:12]} through the pipeline")
 
     def run_finished(self, state: str, reason: str) -> None:
         """Record how the run ended; reason is "" when it passed."""
         seconds = time.monotonic() - self._started
         self._record(Kind.RUN_FINISHED, state=state, seconds=round(seconds, 3), reason=reason)
-        self.say("", state, reason or "in production", seconds=seconds)
+        self.notify("", state, reason or "in production", seconds=seconds)
 
     def stage_started(self, stage: Stage, trigger: str, *, state: str = "running") -> None:
         """Record that a stage began, or began to wait."""
         self._stage_started = time.monotonic()
         self._record(Kind.STAGE_STARTED, stage=stage.name, state=state, trigger=trigger)
-        self.say(stage.name, state, f"triggered by {trigger}" if state == "running" else trigger)
+        self.notify(stage.name, state, f"triggered by {trigger}" if state == "running" else trigger)
 
     def stage_finished(self, stage: Stage, state: str, reason: str = "") -> None:
         """Record how a stage ended, with the seconds of its steps."""
@@ -92,14 +99,14 @@ class Journal:
             reason=reason,
             steps=steps,
         )
-        self.say(stage.name, state, reason or "done", seconds=seconds)
+        self.notify(stage.name, state, reason or "done", seconds=seconds)
 
     def gate_answered(
-        self, stage: Stage, report: Report, about: Sequence[About], *, quiet: bool = False
+        self, stage: Stage, report: Report, subjects: Sequence[FactSubject], *, quiet: bool = False
     ) -> None:
-        """Record a gate's answer, once for each thing that it is about; quiet tells no listener."""
+        """Record a gate's answer once for each of its subjects; quiet notifies no listener."""
         predicate = report.to_json()
-        for tested in about:
+        for tested in subjects:
             self._record(
                 Kind.TESTED,
                 tested.subject,
@@ -111,12 +118,12 @@ class Journal:
             )
         if not quiet:
             state, message = GATE_STATES[report.outcome], report.reason()
-            self.say(stage.name, state, message, gate=report.check, seconds=report.seconds)
+            self.notify(stage.name, state, message, gate=report.check, seconds=report.seconds)
 
     @contextmanager
     def step(self, stage: Stage, name: str) -> Iterator[None]:
-        """Tell that a step of a stage begins and keep its seconds for the stage's record."""
-        self.say(stage.name, "running", name)
+        """Notify that a step of a stage begins, and keep its seconds for the record of the stage."""
+        self.notify(stage.name, "running", name)
         started = time.monotonic()
         try:
             yield
@@ -124,24 +131,24 @@ class Journal:
             with self._lock:
                 self._steps.setdefault(stage.name, {})[name] = time.monotonic() - started
 
-    def say(
+    def notify(
         self, stage: str, state: str, message: str, *, gate: str | None = None, seconds: float | None = None
     ) -> None:
-        """Tell the listener, one event at a time."""
+        """Hand one event to the listener."""
         if self.on_event is not None:
-            with self._lock:
+            with self._lock:  # modules are tested side by side, and a listener that prints knows no threads
                 self.on_event(PipelineEvent(self.run, stage, gate, state, message, seconds))
 
-    def record(self, kind: Kind, tested: About, stage: str, predicate: Mapping[str, Any]) -> Fact:
+    def record(self, kind: Kind, about: FactSubject, stage: str, predicate: Mapping[str, Any]) -> Fact:
         """Record a fact of the run that is not a gate's answer, such as what an image was built from."""
         return self._record(
             kind,
-            tested.subject,
+            about.subject,
             stage=stage,
-            service=tested.service,
-            references=tested.references,
+            service=about.service,
+            references=about.references,
             **predicate,
         )
 
-    def _record(self, kind: Kind, subject: Subject | None = None, **words: Any) -> Fact:  # noqa: ANN401 - JSON data
-        return self.artifacts.record(kind, subject or self.subject, run=self.run, by=self.by, **words)
+    def _record(self, kind: Kind, subject: Subject | None = None, **fields: Any) -> Fact:  # noqa: ANN401 - JSON data
+        return self.artifacts.record(kind, subject or self.subject, run=self.run, by=self.by, **fields)
