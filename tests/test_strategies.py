@@ -288,7 +288,7 @@ def test_a_version_that_answers_500_is_withdrawn_on_evidence(
         load.stop()
     assert done.result is Result.ROLLED_BACK
     assert "requests to breaks failed" in done.reason
-    assert evidence.e_value > evidence.line
+    assert evidence.e_value > evidence.threshold
     assert is_whole(fleet, {version(old): N})
 
 
@@ -303,7 +303,7 @@ def test_a_version_that_is_slow_is_withdrawn_on_evidence(
         load.stop()
     assert done.result is Result.ROLLED_BACK
     assert "requests to drags took longer than 300 ms" in done.reason
-    assert failing.e_value < failing.line
+    assert failing.e_value < failing.threshold
     assert is_whole(fleet, {version(old): N})
 
 

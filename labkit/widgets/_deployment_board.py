@@ -68,7 +68,7 @@ class DeploymentBoard(Following):
 
     def _shown(self) -> Shown:
         fleet = self._fleet
-        evidence = (self._evidence.e_value, self._evidence.line) if self._evidence else None
+        evidence = (self._evidence.e_value, self._evidence.threshold) if self._evidence else None
         return Shown(
             title=f"{fleet!r} – {deployment.status(fleet)}",
             cells=self._cells(),
