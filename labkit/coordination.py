@@ -170,9 +170,7 @@ class Coordinator:
         """
         content = json.dumps(body) if body else None
         try:
-            response = _http.request(
-                self.host, self.port, method, path, content, timeout_s=self._answer_s
-            )
+            response = _http.request(self.host, self.port, method, path, content, timeout_s=self._answer_s)
             fields: dict[str, Any] = response.json()
         except OSError as problem:
             raise self._no_answer(problem) from problem
@@ -197,7 +195,7 @@ class InstanceRegistry:
         self._coordinator = coordinator
 
     def register(self, service: str, instance: str, version: str, address: str, lease: int = 0) -> None:
-        """Register an instance of a service at address (ip:port), as long as the lease lives; 0 is no lease."""
+        """Register an instance of a service at address (ip:port), as long as the lease lives; 0 is none."""
         value = json.dumps({"version": version, "address": address})
         self._coordinator.put(_instance_key(service, instance), value, lease)
 

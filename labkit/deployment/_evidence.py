@@ -43,7 +43,8 @@ class Evidence:
         what = "failed" if self._slow_ms is None else f"took longer than {self._slow_ms:g} ms"
         return (
             f"{new.hits} of {new.trials} requests to {self._version} {what}, "
-            f"{old.hits} of {old.trials} to the others (evidence {self.e_value:.0f}, threshold {self.threshold:.0f})"
+            f"{old.hits} of {old.trials} to the others "
+            f"(evidence {self.e_value:.0f}, threshold {self.threshold:.0f})"
         )
 
     def _counts(self, measured: Measurement) -> tuple[Counts, Counts]:

@@ -56,7 +56,7 @@ def ask(balancer: Balancer | None, coordinator: Coordinator | None) -> Known:
             held = balancer.slowed()
     with suppress(OSError):
         if coordinator:
-            registered = frozenset(key.rpartition("/")[2] for key in coordinator.list(INSTANCES))
+            registered = frozenset(key.rpartition("/")[2] for key in coordinator.values(INSTANCES))
     return Known(servers, held, registered)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
-from labkit.coordination import Coordinator
+from labkit.coordination import Coordinator, InstanceRegistry
 from labkit.environment._balancer import Balancer, ServerStatus
 from labkit.environment._instance import Instance
 from labkit.environment._part import NameTaken, Part
@@ -63,7 +63,7 @@ class Replicas:
         """Take an instance out of the balancer and the coordinator, and remove it."""
         self.balancer.remove(instance)
         if coordinator := self.coordinator():
-            coordinator.unregister(instance.service, instance.name)
+            InstanceRegistry(coordinator).unregister(instance.service, instance.name)
         self.starter.scope.remove(instance.container)
 
 

@@ -14,8 +14,8 @@ def assign(key: str, experiment: str, shares: Mapping[str, float]) -> str:
     """Return the version that a key, such as a customer's id, gets in an experiment.
 
     shares maps each version to its share of the keys (0 to 1, together 1). The same key gets the same version
-    on every machine and at every time. The experiment's name salts the draw, so that no key is always among the
-    first. A greater share of the version that stands first moves keys into it, and none out of it.
+    on every machine and at every time. The experiment's name salts the draw, so that each experiment draws
+    anew. A greater share of the version that stands first moves keys into it, and none out of it.
 
     :raises LabError: for shares below 0, and for shares whose sum is not 1.
     """

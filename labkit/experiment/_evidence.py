@@ -2,8 +2,8 @@
 
 Source: R. J. Turner, A. Ly, P. D. Grünwald, "Generic E-Variables for Exact Sequential k-Sample Tests" (2024):
 in each block of trials, the likelihood under the shares estimated before it, divided by the likelihood under
-one common share. Under equal shares the product is a martingale of mean 1. So by Ville's inequality it exceeds
-1 / alpha at any look with a probability of at most alpha, however many looks there are.
+one common share. Under equal shares the product is a martingale of mean 1. So by Ville's inequality the
+probability that it exceeds 1 / alpha at any look is at most alpha, however many looks there are.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class SequentialTest:
 
     @property
     def e_value(self) -> float:
-        """The evidence for a difference: how many times likelier the counts are with one; 1 is no evidence."""
+        """The evidence for a difference: how many times likelier it makes the counts; 1 is no evidence."""
         return float(np.exp(min(self._log, LARGEST_LOG)))
 
     @property

@@ -12,8 +12,8 @@ WEIGHT = 1000.0
 def ratio_mismatch(users: Mapping[str, int], shares: Mapping[str, float]) -> float:
     """Return a p-value, valid at every look, for the hypothesis that users are split by the planned shares.
 
-    users maps each version to the number of users that got it, shares to the planned share (together 1). Below
-    0.001 something loses users on the way to one version, and no result of the experiment can be trusted.
+    users maps each version to the number of users that got it, shares to the planned share (together 1). A
+    p-value below 0.001 means that users of one version get lost: do not trust the experiment's results.
     Source: M. Lindon, A. Malek, "Anytime-Valid Inference for Multinomial Count Data" (2022): 1 over the
     Bayes factor of a Dirichlet prior around the planned shares.
 

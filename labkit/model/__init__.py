@@ -1,7 +1,7 @@
 """Model checking: every order in which the steps of a protocol can happen, and the shortest that fails.
 
 A `Model` gives its initial state, the steps that a state allows, and what is wrong with a state. `explore`
-visits every state that can be reached. So "holds" means in all states, and a counterexample is a shortest one.
+visits every state that can be reached. So "holds" is true of all states, and a counterexample is a shortest.
 """
 
 from labkit.model._explore import Action, Exploration, Model, explore

@@ -41,8 +41,8 @@ class Model(Protocol[StateT]):
 class Exploration(Generic[StateT]):
     """The result of an exploration, with the number of states and steps that it visited.
 
-    wrong says what is wrong with a state, "" when every state is correct. counterexample is a shortest path to
-    the wrong state: each action with the state after it. It is empty when every state is correct.
+    wrong says what is wrong with a state, "" when every state is correct. counterexample is a shortest path
+    to the wrong state: each action with the state after it. It is empty when every state is correct.
     """
 
     states: int

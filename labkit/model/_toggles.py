@@ -147,8 +147,8 @@ class TwoPhaseState(ToggleState):
 class TwoPhase:
     """Stage; every live instance acknowledges; count; commit. The last instance joins at any time.
 
-    The request has a header as in RevisionHeader; an instance that acknowledged needs no store to answer by the
-    new value. guarded: one transaction commits and checks that no instance joined since the count.
+    The request has a header as in RevisionHeader; an instance that acknowledged answers by the new value
+    without the store. guarded: one transaction commits and checks that no instance joined since the count.
     """
 
     instances: int

@@ -26,8 +26,8 @@ class Cart:
 class Upgrade:
     """Version 1 discounts each item, version 2 the whole purchase; instances are upgraded in their order.
 
-    tagged: the cart carries the rule by which it was begun, and version 2 keeps that rule. Version 1 sends a cart
-    with a rule that it does not know to an instance that knows it.
+    tagged: the cart carries the rule by which it was begun, and version 2 keeps that rule. Version 1 sends a
+    cart with a rule that it does not know to an instance that knows it.
     """
 
     instances: int

@@ -13,7 +13,7 @@ from labkit.deployment import Fleet, Step
 from labkit.engine import Owner
 from labkit.environment import Environment
 from labkit.errors import LabError
-from labkit.load import Load, Running, apply
+from labkit.load import Load, RunningLoad, apply
 from labkit.pipeline._approval import await_decision
 from labkit.pipeline._definition import Stage
 from labkit.pipeline._gates import Answer, Gates, about_all
@@ -93,7 +93,7 @@ def _refuse_other_system(trip: Trip, environment: Environment) -> None:
 
 
 @contextmanager
-def _customers(trip: Trip, stage: Stage, environment: Environment) -> Iterator[Running]:
+def _customers(trip: Trip, stage: Stage, environment: Environment) -> Iterator[RunningLoad]:
     """Let simulated customers send requests until the deployment is over, from their first answer on."""
     traffic, host = trip.pipeline.traffic, urlsplit(environment.url).hostname or ""
     with apply(Load(traffic.mix, traffic.rate_per_s, None), environment.url, hosts=[host]) as load:
@@ -138,7 +138,7 @@ def _upgrade(trip: Trip, stage: Stage, environment: Environment, service: str) -
         raise Stopped(message)
 
 
-def _watch(trip: Trip, environment: Environment, load: Running) -> Iterator[Answer]:
+def _watch(trip: Trip, environment: Environment, load: RunningLoad) -> Iterator[Answer]:
     """Watch all services at once for the window; a request that failed during the upgrade counts too."""
     started, limits = time.monotonic(), trip.pipeline.watch
     upgrade = load.snapshot()

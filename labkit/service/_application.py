@@ -44,8 +44,8 @@ def application(
     (`app.state.draining`), else 503 with the reasons.
 
     With $COORDINATOR_URL set, the instance registers itself there, and is ready once it is registered.
-    toggles are the names that the code gives to `toggle`. With a coordinator, the instance watches them there,
-    and it is ready while it knows how they stand.
+    toggles are the names that the code gives to `toggle`. With a coordinator, the instance watches them, and
+    is ready while it knows how they stand.
 
     clients are closed when the application ends, after `lifespan`. An error is answered as a JSON object with
     the key "error".

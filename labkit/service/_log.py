@@ -16,11 +16,15 @@ QUIET_LIBRARIES = ("httpx", "httpcore", "uvicorn", "asyncio")
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one JSON object: time (UTC, ISO 8601), level, instance, request_id, message or fields."""
+    """Formats a record as one JSON object: time (UTC, ISO 8601), level, instance, request_id, message."""
 
     def __init__(self, identity: Identity) -> None:
         super().__init__()
-        self._origin = {"service": identity.service, "instance": identity.instance, "version": identity.version}
+        self._origin = {
+            "service": identity.service,
+            "instance": identity.instance,
+            "version": identity.version,
+        }
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; a record's `fields` (a dict given as `extra`) stand in place of a message."""

@@ -70,7 +70,7 @@ class Registration:
             await self._try(lambda: self._coordinator.revoke(lease))
 
     async def _try(self, call: Callable[[], None]) -> None:
-        """Call the coordinator in a thread, so that the event loop goes on; log once that it does not answer."""
+        """Call the coordinator in a thread beside the event loop; log once that it does not answer."""
         try:
             await asyncio.to_thread(call)
         except (OSError, LabError) as error:

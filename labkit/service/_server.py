@@ -9,7 +9,7 @@ import uvicorn
 
 from labkit.service._identity import Identity
 from labkit.service._log import log_json_lines
-from labkit.service._passage import LOG
+from labkit.service._middleware import LOG
 
 DRAIN_NOTICE_S = 0.3
 """For how many seconds /readyz answers 503 before the port closes: a little longer than two health checks."""

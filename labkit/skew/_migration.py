@@ -3,7 +3,7 @@
 Each version of the code sees the table through a view in a schema of its own (`SET search_path = v2`), with
 just its columns. One trigger keeps both sets of columns correct: when one version writes, the columns of the
 other are computed. Every statement that needs a lock gives up soon and tries again, because a transaction
-that waits for a lock blocks all that come after it. The rows that exist already are converted in small batches.
+that waits for a lock blocks all that come after it. Existing rows are converted in small batches.
 
 Names and expressions are the migration's own, written by its author as SQL, never a user's input.
 
@@ -31,8 +31,8 @@ STATE = "labkit_migrations"
 class Expand:
     """What is added: columns maps each new column to its SQL type.
 
-    old and new are a version (the name of its schema) and the columns that it sees. needed are the new columns
-    that have to be NOT NULL in the end.
+    old and new are a version (the name of its schema) and the columns that it sees. needed are the new
+    columns that have to be NOT NULL in the end.
     """
 
     columns: Mapping[str, str]
@@ -95,7 +95,9 @@ class Migration:
             )
         statements += self._begin()
         with _connected(url) as connection:
-            return _locked(connection, self.table, lambda: connection.execute(";".join(statements)), deadline_s)
+            return _locked(
+                connection, self.table, lambda: connection.execute(";".join(statements)), deadline_s
+            )
 
     def run_backfill(
         self,
@@ -109,8 +111,8 @@ class Migration:
         It goes on where an earlier call was interrupted. on_progress gets, after each batch, how many rows
         this call has gone through, and how many the table has.
 
-        :raises LabError: before run_expand; for a row that cannot be converted, which it names by its key; and
-            when the rows of a batch could not be locked within deadline_s seconds.
+        :raises LabError: before run_expand; for a row that cannot be converted, which it names by its key;
+            and when the rows of a batch could not be locked within deadline_s seconds.
         """
         with _connected(url) as connection:
             self._state(connection)
@@ -142,7 +144,9 @@ class Migration:
                 f"ALTER TABLE {self.table} {drops}",
                 f"DELETE FROM {STATE} WHERE name = '{self.name}'",
             ]
-            return _locked(connection, self.table, lambda: connection.execute(";".join(statements)), deadline_s)
+            return _locked(
+                connection, self.table, lambda: connection.execute(";".join(statements)), deadline_s
+            )
 
     def _begin(self) -> list[str]:
         """Return the statements that record the migration; for a table that was made anew it begins anew."""
@@ -272,7 +276,7 @@ def _locked(
                 raise LabError(
                     f"a lock on {table} within {deadline_s:g} s",
                     f"{tries} tries in vain: {_holders(connection, table)}",
-                    "end the transaction that holds it, or wait for its end, then try again; nothing was changed",
+                    "end the transaction that holds it, then try again; nothing was changed",
                 ) from error
             time.sleep(RETRY_S)
         else:

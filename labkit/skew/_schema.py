@@ -1,7 +1,7 @@
 """Whether a reader can read what a writer writes: a comparison of two JSON Schemas.
 
-Apache Avro 1.11 calls the question "Schema Resolution". Here it is answered for the part of JSON Schema (draft
-2020-12) in which contracts of services are written. Any other keyword is refused, since a guess could be wrong.
+Apache Avro 1.11 calls the question "Schema Resolution". Here it is answered for the part of JSON Schema
+(draft 2020-12) in which contracts of services are written. Any other keyword is refused, not guessed.
 """
 
 import operator
@@ -11,8 +11,8 @@ from typing import Any
 from labkit.errors import LabError
 
 Schema = Mapping[str, Any]
-COMPARED = {"type", "properties", "required", "additionalProperties", "items", "enum", "minimum", "maximum"} | {
-    "minLength", "maxLength", "minItems", "maxItems"
+COMPARED = {"type", "properties", "required", "additionalProperties", "items", "enum"} | {
+    "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"
 }  # fmt: skip
 DESCRIPTIVE = {"title", "description", "default", "example", "examples", "$schema", "$id"}
 LOWER, UPPER = ("minimum", "minLength", "minItems"), ("maximum", "maxLength", "maxItems")
@@ -32,7 +32,9 @@ def _mismatches(reader: Schema, writer: Schema, place: str) -> Iterator[str]:
     for schema in (reader, writer):
         if unknown := set(schema) - COMPARED - DESCRIPTIVE:
             seen = f"{', '.join(sorted(unknown))} at {place}"
-            raise LabError(f"keywords out of {', '.join(sorted(COMPARED))}", seen, "write the schema with these")
+            raise LabError(
+                f"keywords out of {', '.join(sorted(COMPARED))}", seen, "write the schema with these"
+            )
     yield from _values(reader, writer, place)
     yield from _limits(reader, writer, place)
     yield from _fields(reader, writer, place)

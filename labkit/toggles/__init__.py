@@ -2,8 +2,8 @@
 
 The store, etcd, numbers its states. The first instance that a request meets writes its revision into a header
 of the request. All other instances answer by the toggles as they were at that revision. So no request is ever
-answered half by the old and half by the new code, however long a change takes to reach all instances. `switch`
-also makes sure that every instance has the new state before anybody uses it.
+answered half by the old and half by the new code, however long a change takes to reach all instances.
+`switch` also makes sure that every instance has the new state before any of them uses it.
 """
 
 from labkit.toggles._provider import ToggleProvider

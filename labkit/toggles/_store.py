@@ -51,14 +51,16 @@ class ToggleStore:
         return {key.removeprefix(NOW): _in_words(json.loads(flag)) for key, flag in flags.items()}
 
     def readiness(self, name: str, *services: str) -> tuple[int, int]:
-        """Return how many live instances of the services have acknowledged the staged toggle, and of how many."""
+        """Return how many live instances of the services have acknowledged the staged toggle, of how many."""
         prefix = f"{ACKS}{name}/"
         acks = self.coordinator.values(prefix)
         staged = self.coordinator.listing_at(STAGED + name).entries.get(STAGED + name)
         registry = InstanceRegistry(self.coordinator)
         live = [instance for service in services for instance in registry.instances(service)]
         # An acknowledgement counts only for the revision that it was given for.
-        ready = [instance for instance in live if staged and acks.get(prefix + instance) == str(staged.revision)]
+        ready = [
+            instance for instance in live if staged and acks.get(prefix + instance) == str(staged.revision)
+        ]
         return len(ready), len(live)
 
 

@@ -34,7 +34,9 @@ def switch(
                 # The commit is refused when an instance joined after the count, or another toggle was set
                 # after the stage: then the instances have acknowledged something else.
                 unchanged = {INSTANCES: registered.revision, NOW: staged}
-                if coordinator.swap({NOW + name: definition(on=on, staged_at=staged)}, STAGED + name, unchanged):
+                if coordinator.swap(
+                    {NOW + name: definition(on=on, staged_at=staged)}, STAGED + name, unchanged
+                ):
                     return staged
                 staged = coordinator.put(STAGED + name, definition(on=on))
             time.sleep(POLL_S)

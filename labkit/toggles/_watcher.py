@@ -1,4 +1,4 @@
-"""One instance's view of the toggles: it watches the store, and has a snapshot of the flags at any revision."""
+"""One instance's view of the toggles: it watches the store, and gives the flags at any revision."""
 
 import json
 import time
