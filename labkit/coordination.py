@@ -4,20 +4,21 @@ Source: etcd 3.4, "gRPC gateway": keys and values travel as Base64 in JSON over 
 Watch, Transaction.
 """
 
-import http.client
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.errors import LabError
+from labkit import _http
+from labkit.errors import LabError, NoAnswer
 
-__all__ = ["INSTANCES", "PORT", "Coordinator", "Entry", "Listing"]
+__all__ = ["INSTANCES", "PORT", "Coordinator", "Entry", "InstanceRegistry", "Listing"]
 
 PORT = 2379
 ANSWER_S = 5.0
 INSTANCES = "/labkit/instances/"
+"""The prefix of the keys of registered instances: {INSTANCES}SERVICE/INSTANCE."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The keys under a prefix at a revision of the store; keys are whole."""
+    """The keys under a prefix at a revision of the store; keys are whole, with their prefix."""
 
     revision: int
     entries: Mapping[str, Entry]
@@ -39,7 +40,8 @@ class Listing:
 class Coordinator:
     """The coordinator at host:port: keys and values that all services may read, some with a lease.
 
-    answer_s is how long it may be silent before it counts as gone.
+    answer_s is how many seconds it may be silent before it counts as gone. Each method raises NoAnswer when
+    the coordinator is not reached or silent for too long, and LabError when etcd refuses the request.
     """
 
     def __init__(self, host: str, port: int = PORT, answer_s: float = ANSWER_S) -> None:
@@ -47,163 +49,194 @@ class Coordinator:
 
     @property
     def url(self) -> str:
-        """Return where it is reached from outside the environment."""
+        """Return where the coordinator is reached from outside the environment."""
         return f"http://{self.host}:{self.port}"
 
     def answers(self) -> bool:
-        """Tell whether it has a leader and takes writes."""
+        """Return whether the coordinator has a leader and takes writes.
+
+        :raises NoAnswer: when it is not reached at all.
+        """
         return self._ask("GET", "/health").get("health") == "true"
 
     def put(self, key: str, value: str, lease: int = 0) -> int:
-        """Set a key and return the store's revision after it; with a lease, it goes when that ends."""
-        told = self._ask("POST", "/v3/kv/put", key=_code(key), value=_code(value), lease=str(lease))
-        return int(told["header"]["revision"])
+        """Set a key and return the store's revision after it; a key with a lease goes when the lease ends.
+
+        lease 0 is none.
+        """
+        fields = self._ask("POST", "/v3/kv/put", key=_encode(key), value=_encode(value), lease=str(lease))
+        return int(fields["header"]["revision"])
 
     def get(self, key: str) -> str | None:
         """Return a key's value, None when there is no such key."""
-        return self._range(key=_code(key)).get(key)
+        entry = self._range(key=_encode(key)).entries.get(key)
+        return entry.value if entry else None
 
-    def list(self, prefix: str = "/") -> dict[str, str]:
-        """Return all keys that begin with prefix, with their values."""
-        return self._range(key=_code(prefix), range_end=_code(_after(prefix)))
+    def values(self, prefix: str = "/") -> dict[str, str]:
+        """Return the value of each key that begins with prefix now."""
+        return {key: entry.value for key, entry in self.listing_at(prefix).entries.items()}
 
-    def listing(self, prefix: str, revision: int = 0) -> Listing:
+    def listing_at(self, prefix: str, revision: int = 0) -> Listing:
         """Return all keys that begin with prefix, as they were at a revision; 0 is now.
 
         :raises LabError: when the revision is compacted away, or was never reached.
         """
-        wanted = {"key": _code(prefix), "range_end": _code(_after(prefix)), "revision": str(revision)}
-        told = self._ask("POST", "/v3/kv/range", **wanted)
-        found = {_plain(pair["key"]): _entry(pair) for pair in told.get("kvs", [])}
-        return Listing(revision or int(told["header"]["revision"]), found)
+        listing = self._range(**_under(prefix), revision=str(revision))
+        return Listing(revision or listing.revision, listing.entries)
 
     def watch(self, prefix: str, silence_s: float) -> Iterator[Listing]:
         """Yield the keys under a prefix now, and again after each change and after each silence.
 
-        The same keys come again after silence_s seconds without a change, so that who listens knows that the
-        store still speaks; a watch alone cannot tell silence from a dead line.
-
-        :raises OSError: when the store does not answer.
+        The same keys come again after silence_s seconds without a change, so that the caller knows that the
+        store still answers: a watch alone cannot tell silence from a dead connection.
         """
         while True:
-            now = self.listing(prefix)
+            now = self.listing_at(prefix)
             yield now
             yield from self._changes(prefix, now, silence_s)
 
     def swap(self, puts: Mapping[str, str], deletes: str, unchanged: Mapping[str, int]) -> int:
-        """Set keys and delete one, all at once; return the store's revision after it, 0 when it was refused.
+        """Set keys and delete one in one transaction; return the store's revision after it, 0 when refused.
 
-        unchanged maps prefixes to revisions: it is refused when a key under one was set at a later one.
+        unchanged maps prefixes to revisions. The transaction is refused when a key under one of the prefixes
+        was set at a later revision.
         """
         guards = [
             {
-                "key": _code(prefix),
-                "range_end": _code(_after(prefix)),
+                **_under(prefix),
                 "target": "MOD",
                 "result": "LESS",
                 "mod_revision": str(revision + 1),
             }
             for prefix, revision in unchanged.items()
         ]
-        done: list[dict[str, Any]] = [
-            {"request_put": {"key": _code(key), "value": _code(value)}} for key, value in puts.items()
+        writes: list[dict[str, Any]] = [
+            {"request_put": {"key": _encode(key), "value": _encode(value)}} for key, value in puts.items()
         ]
-        done.append({"request_delete_range": {"key": _code(deletes)}})
-        told = self._ask("POST", "/v3/kv/txn", compare=guards, success=done)
-        return int(told["header"]["revision"]) if told.get("succeeded") else 0
+        writes.append({"request_delete_range": {"key": _encode(deletes)}})
+        fields = self._ask("POST", "/v3/kv/txn", compare=guards, success=writes)
+        # The gateway leaves fields out that have their default value, so a refusal has no "succeeded".
+        return int(fields["header"]["revision"]) if fields.get("succeeded") else 0
 
     def delete(self, key: str) -> bool:
-        """Remove a key; tell whether it was there."""
-        return int(self._ask("POST", "/v3/kv/deleterange", key=_code(key)).get("deleted", 0)) > 0
+        """Remove a key; return whether it was there."""
+        return int(self._ask("POST", "/v3/kv/deleterange", key=_encode(key)).get("deleted", 0)) > 0
 
     def grant(self, seconds: int) -> int:
         """Return a new lease, which ends after so many seconds without renewal."""
         return int(self._ask("POST", "/v3/lease/grant", TTL=str(seconds))["ID"])
 
     def renew(self, lease: int) -> bool:
-        """Let a lease begin anew; False when it has ended already."""
-        told = self._ask("POST", "/v3/lease/keepalive", ID=str(lease))
-        return int(told["result"].get("TTL", 0)) > 0
+        """Let a lease begin anew; return False when it has ended already."""
+        fields = self._ask("POST", "/v3/lease/keepalive", ID=str(lease))
+        return int(fields["result"].get("TTL", 0)) > 0
 
     def revoke(self, lease: int) -> None:
-        """End a lease now: its keys go; one that has ended is no error."""
+        """End a lease now, and remove its keys; a lease that has ended is no error."""
         if self.renew(lease):
             self._ask("POST", "/v3/lease/revoke", ID=str(lease))
 
-    def register(self, service: str, instance: str, version: str, address: str, lease: int = 0) -> None:
-        """Write down that an instance of a service is at address (ip:port), as long as the lease lives."""
-        value = json.dumps({"version": version, "address": address})
-        self.put(f"{INSTANCES}{service}/{instance}", value, lease)
-
-    def unregister(self, service: str, instance: str) -> None:
-        """Take back that an instance is there."""
-        self.delete(f"{INSTANCES}{service}/{instance}")
-
-    def instances(self, service: str) -> dict[str, dict[str, str]]:
-        """Return version and address of each registered instance of a service, by name."""
-        prefix = f"{INSTANCES}{service}/"
-        return {key.removeprefix(prefix): json.loads(value) for key, value in self.list(prefix).items()}
-
     def _changes(self, prefix: str, now: Listing, silence_s: float) -> Iterator[Listing]:
         """Yield the keys after each change, until the store is silent or cancels the watch."""
-        wanted = {"key": _code(prefix), "range_end": _code(_after(prefix))}
-        create = {"create_request": {**wanted, "start_revision": str(now.revision + 1)}}
-        line = http.client.HTTPConnection(self.host, self.port, timeout=silence_s)
-        entries = dict(now.entries)
+        create = {"create_request": {**_under(prefix), "start_revision": str(now.revision + 1)}}
+        content, entries = json.dumps(create), dict(now.entries)
         try:
-            line.request("POST", "/v3/watch", json.dumps(create))
-            for text in line.getresponse():
-                told = json.loads(text).get("result", {"canceled": True})
-                if told.get("canceled"):
-                    return
-                for event in told.get("events", []):
-                    key = _plain(event["kv"]["key"])
-                    if event.get("type") == "DELETE":
-                        entries.pop(key, None)
-                    else:
-                        entries[key] = _entry(event["kv"])
-                if told.get("events"):
-                    yield Listing(int(told["header"]["revision"]), dict(entries))
+            with _http.stream(
+                self.host, self.port, "POST", "/v3/watch", content, timeout_s=silence_s
+            ) as response:
+                for line in response:
+                    # A line without a result is an error, after which etcd says nothing more.
+                    result = json.loads(line).get("result", {"canceled": True})
+                    if result.get("canceled"):
+                        return
+                    if events := result.get("events"):
+                        _apply(events, entries)
+                        yield Listing(int(result["header"]["revision"]), dict(entries))
         except TimeoutError:
-            return
-        except (http.client.HTTPException, ValueError) as problem:
-            raise ConnectionError(str(problem) or "the watch broke off") from problem
-        finally:
-            line.close()
+            return  # silence: the caller lists the keys anew, which fails when the store is gone
+        except (OSError, ValueError) as problem:
+            raise self._no_answer(problem) from problem
 
-    def _range(self, **wanted: str) -> dict[str, str]:
-        found = self._ask("POST", "/v3/kv/range", **wanted).get("kvs", [])
-        return {_plain(pair["key"]): _plain(pair.get("value", "")) for pair in found}
+    def _range(self, **bounds: str) -> Listing:
+        fields = self._ask("POST", "/v3/kv/range", **bounds)
+        entries = {_decode(pair["key"]): _entry(pair) for pair in fields.get("kvs", [])}
+        return Listing(int(fields["header"]["revision"]), entries)
 
     def _ask(self, method: str, path: str, **body: object) -> dict[str, Any]:
-        """Send one request; raise OSError when nothing answers, LabError when etcd refuses it."""
-        line = http.client.HTTPConnection(self.host, self.port, timeout=self._answer_s)
+        """Send one request and return the fields of its answer.
+
+        :raises NoAnswer: when nothing answers in time.
+        :raises LabError: when etcd refuses the request.
+        """
+        content = json.dumps(body) if body else None
         try:
-            line.request(method, path, json.dumps(body) if body else None)
-            answer: dict[str, Any] = json.loads(line.getresponse().read())
-        except (http.client.HTTPException, ValueError) as problem:
-            raise ConnectionError(str(problem) or "no answer of etcd") from problem
-        finally:
-            line.close()
-        if "error" in answer:
+            response = _http.request(self.host, self.port, method, path, content, timeout_s=self._answer_s)
+            fields: dict[str, Any] = response.json()
+        except OSError as problem:
+            raise self._no_answer(problem) from problem
+        if "error" in fields:
             raise LabError(
-                f"etcd answers {method} {path}", str(answer["error"]), "look at the coordinator's log"
+                f"etcd answers {method} {path}", str(fields["error"]), "look at the coordinator's log"
             )
-        return answer
+        return fields
+
+    def _no_answer(self, problem: Exception) -> NoAnswer:
+        return NoAnswer(
+            f"the coordinator answers at {self.url}",
+            f"{type(problem).__name__} {problem}".strip(),
+            "start or resume the coordinator's container, then try again",
+        )
+
+
+class InstanceRegistry:
+    """The instances of services that are registered with a coordinator, each under a key of its own."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+
+    def register(self, service: str, instance: str, version: str, address: str, lease: int = 0) -> None:
+        """Register an instance of a service at address (ip:port), as long as the lease lives; 0 is none."""
+        value = json.dumps({"version": version, "address": address})
+        self._coordinator.put(_instance_key(service, instance), value, lease)
+
+    def unregister(self, service: str, instance: str) -> None:
+        """Remove an instance from the registry; one that is not there is no error."""
+        self._coordinator.delete(_instance_key(service, instance))
+
+    def instances(self, service: str) -> dict[str, dict[str, str]]:
+        """Return "version" and "address" of each registered instance of a service, by the instance's name."""
+        prefix = _instance_key(service, "")
+        values = self._coordinator.values(prefix)
+        return {key.removeprefix(prefix): json.loads(value) for key, value in values.items()}
+
+
+def _instance_key(service: str, instance: str) -> str:
+    return f"{INSTANCES}{service}/{instance}"
+
+
+def _apply(events: list[dict[str, Any]], entries: dict[str, Entry]) -> None:
+    """Bring entries up to date with the events of a watch."""
+    for event in events:
+        key = _decode(event["kv"]["key"])
+        if event.get("type") == "DELETE":
+            entries.pop(key, None)
+        else:
+            entries[key] = _entry(event["kv"])
 
 
 def _entry(pair: Mapping[str, str]) -> Entry:
-    return Entry(_plain(pair.get("value", "")), int(pair["mod_revision"]))
+    return Entry(_decode(pair.get("value", "")), int(pair["mod_revision"]))
 
 
-def _code(text: str) -> str:
+def _encode(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
-def _plain(text: str) -> str:
+def _decode(text: str) -> str:
     return b64decode(text).decode()
 
 
-def _after(prefix: str) -> str:
-    """Return the first key after all that begin with prefix, as etcd's clients compute it."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+def _under(prefix: str) -> dict[str, str]:
+    """Return the bounds of all keys that begin with prefix, as etcd's clients compute them."""
+    after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    return {"key": _encode(prefix), "range_end": _encode(after)}

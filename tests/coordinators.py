@@ -13,12 +13,12 @@ from labkit.etcd import COMMAND
 PATIENCE_S = 20.0
 
 
-def soon(told: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
-    """Wait until something is so; tell whether it came to be."""
+def soon(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
+    """Wait until a condition holds; return whether it came to hold. One that raises OSError does not hold."""
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
         try:
-            if told():
+            if condition():
                 return True
         except OSError:
             pass

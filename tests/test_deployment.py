@@ -20,7 +20,7 @@ from labkit.deployment._background import Background
 from labkit.deployment._watch import _broken
 from labkit.engine import Engine
 from labkit.load import Histogram, Load, Measurement, Request, apply
-from labkit.load._histogram import bucket
+from labkit.load._histogram import lower_edge
 from labkit.load._measurement import Key, Tally
 
 pytest_plugins = ["fleets"]
@@ -292,9 +292,9 @@ def test_wrong_arguments_are_refused(fleet: Fleet, new: str) -> None:
 
 def measured(requests: int, *, failed: int = 0, slow: int = 0, waiting: int = 0) -> Measurement:
     """Return a measurement of 10 s: fast answers, slow ones of 3 s, and requests that wait for theirs."""
-    latency = Histogram({bucket(10_000): requests - slow, bucket(3_000_000): slow})
+    latency = Histogram({lower_edge(10_000): requests - slow, lower_edge(3_000_000): slow})
     cells = {Key(0, "1", "GET /"): Tally(requests, failed, latency)}
-    return Measurement(seconds=10, sent=requests + waiting, errors={"status 500": failed}, cells=cells)
+    return Measurement(seconds=10, sent=requests + waiting, errors={"status 500": failed}, tallies=cells)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from labkit.artifacts import Kind
 from labkit.balancer import Listener
 from labkit.balancer._configuration import configuration
+from labkit.coordination import InstanceRegistry
 from labkit.engine import Engine, Label, Owner
 from labkit.environment import Environment
 from labkit.environment._plan import Plan
@@ -417,18 +418,18 @@ def test_staging_registers_its_instances_at_the_coordinator(workspace: Workspace
     """Three carts stand under /labkit/instances with version and address, and keys can be set and removed."""
     with Environment.create(workspace.system, "staging", workspace=workspace) as made:
         assert made.coordinator is not None
-        found = made.coordinator.instances("cart")
+        found = InstanceRegistry(made.coordinator).instances("cart")
         assert {name: it["address"] for name, it in found.items()} == {
             it.name: it.address for it in made.instances("cart")
         }
         assert len(found) == 3
         made.coordinator.put("/a/key", "wert ü")
         assert made.coordinator.get("/a/key") == "wert ü"
-        assert made.coordinator.list("/a/") == {"/a/key": "wert ü"}
+        assert made.coordinator.values("/a/") == {"/a/key": "wert ü"}
         assert made.coordinator.delete("/a/key")
         assert made.coordinator.get("/a/key") is None
         made.remove_instance(made.instances("cart")[2])
-        assert set(made.coordinator.instances("cart")) == {"cart-1", "cart-2"}
+        assert set(InstanceRegistry(made.coordinator).instances("cart")) == {"cart-1", "cart-2"}
 
 
 @engine_test

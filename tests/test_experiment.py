@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ from labkit.experiment import Counts, SequentialTest, assign, e_values, p_value,
 
 
 @pytest.mark.parametrize("side", ["greater", "either"])
-def test_under_equal_shares_the_evidence_is_one_on_the_average(side: str) -> None:
+def test_under_equal_shares_the_evidence_is_one_on_the_average(side: Literal["greater", "either"]) -> None:
     """Each block's factor, weighted with the probability of all its outcomes, has the mean 1 or less."""
-    test = SequentialTest(side=side)  # type: ignore[arg-type] # the parameters are two words
+    test = SequentialTest(side=side)
     test.look(Counts(10, 1), Counts(4, 2))
     before, mean, share, (old, new) = test.e_value, 0.0, 0.2, (6, 3)
     for hits_old, hits_new in itertools.product(range(old + 1), range(new + 1)):
-        again = SequentialTest(side=side)  # type: ignore[arg-type]
+        again = SequentialTest(side=side)
         again.look(Counts(10, 1), Counts(4, 2))
         factor = again.look(Counts(10 + old, 1 + hits_old), Counts(4 + new, 2 + hits_new)) / before
         hits, misses = hits_old + hits_new, old + new - hits_old - hits_new
@@ -35,7 +36,7 @@ def test_looking_a_hundred_times_stays_within_alpha_and_peeking_does_not() -> No
     old, new = draw.binomial(trials, 0.05), draw.binomial(trials, 0.05)
     evidence = e_values(trials, old, trials, new, side="either")
     assert (evidence >= 20).any(axis=1).mean() <= 0.05
-    totals = (np.arange(1, 101) * 50, old.cumsum(axis=1), new.cumsum(axis=1))
+    totals = (range(50, 5001, 50), old.cumsum(axis=1), new.cumsum(axis=1))
     peeked = [
         any(p_value(Counts(n, a), Counts(n, b)) < 0.05 for n, a, b in zip(totals[0], x, y, strict=True))
         for x, y in zip(totals[1][:300].tolist(), totals[2][:300].tolist(), strict=True)
@@ -49,7 +50,7 @@ def test_one_test_by_one_agrees_with_many_at_once() -> None:
     old_trials, new_trials = draw.integers(0, 30, (1, 40)), draw.integers(0, 9, (1, 40))
     old, new = draw.binomial(old_trials, 0.01), draw.binomial(new_trials, 0.2)
     test, seen = SequentialTest(), []
-    columns = (it.cumsum(axis=1)[0].tolist() for it in (old_trials, old, new_trials, new))
+    columns = (counts.cumsum(axis=1)[0].tolist() for counts in (old_trials, old, new_trials, new))
     for trials_o, hits_o, trials_n, hits_n in zip(*columns, strict=True):
         seen.append(test.look(Counts(trials_o, hits_o), Counts(trials_n, hits_n)))
     assert seen == pytest.approx(e_values(old_trials, old, new_trials, new)[0].tolist())
@@ -115,8 +116,8 @@ def test_the_size_of_an_experiment_has_the_power_it_promises() -> None:
     size = sample_size(0.05, 0.075)
     draw = np.random.default_rng(3)
     old, new = draw.binomial(size, 0.05, 2000).tolist(), draw.binomial(size, 0.075, 2000).tolist()
-    found = [p_value(Counts(size, a), Counts(size, b)) < 0.05 for a, b in zip(old, new, strict=True)]
-    assert np.mean(found) == pytest.approx(0.8, abs=0.04)
+    differ = [p_value(Counts(size, a), Counts(size, b)) < 0.05 for a, b in zip(old, new, strict=True)]
+    assert np.mean(differ) == pytest.approx(0.8, abs=0.04)
     assert sample_size(0.05, 0.06) > size
     with pytest.raises(LabError, match="different"):
         sample_size(0.05, 0.05)

@@ -10,6 +10,7 @@ from images import remove_images
 
 from labkit import lesson, load
 from labkit.artifacts import Kind
+from labkit.coordination import InstanceRegistry
 from labkit.engine import Engine, Label, service_image
 from labkit.environment import ElementStatus, Environment, Instance
 from labkit.errors import LabError
@@ -115,7 +116,7 @@ def test_a_disconnected_instance_runs_unreached_and_comes_back_by_its_new_addres
     }
     assert soon(
         lambda: (
-            {name: it["address"] for name, it in coordinator.instances("cart").items()}
+            {name: it["address"] for name, it in InstanceRegistry(coordinator).instances("cart").items()}
             == {name: it.address for name, it in known.items()}
         )
     )

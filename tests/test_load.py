@@ -17,7 +17,7 @@ from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped] # it ships no types
 import pytest
 
 from labkit.errors import LabError
@@ -27,14 +27,14 @@ from labkit.load import (
     Measurement,
     Rate,
     Request,
-    Running,
+    RunningLoad,
     Session,
     apply,
     burst,
     ramp,
     steps,
 )
-from labkit.load._histogram import bucket, middle_ms
+from labkit.load._histogram import lower_edge, middle_ms
 
 seen: dict[str, Any] = {"clients": set(), "bodies": set(), "sessions": []}
 
@@ -44,8 +44,8 @@ turns = count(1)
 
 def status_of(kind: str, rest: list[str]) -> int:
     """Return the status that a path asks for: /status/N always, /all-but-third/N two times of three."""
-    wanted = int(rest[0]) if kind in {"status", "all-but-third"} else 200
-    return 200 if kind == "all-but-third" and next(turns) % 3 == 0 else wanted
+    status = int(rest[0]) if kind in {"status", "all-but-third"} else 200
+    return 200 if kind == "all-but-third" and next(turns) % 3 == 0 else status
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -142,7 +142,7 @@ def test_arrivals_keep_rate_spacing_and_weights() -> None:
     spread = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
     assert mean == pytest.approx(0.01, rel=0.05)
     assert spread == pytest.approx(mean, rel=0.1)
-    shares = [sum(place == wanted for _, place in plan) / len(plan) for wanted in range(3)]
+    shares = [sum(index == request for _, index in plan) / len(plan) for request in range(3)]
     assert shares == pytest.approx([0.75, 0.25, 0], abs=0.02)
 
 
@@ -152,7 +152,7 @@ def test_buckets_are_at_most_0_8_percent_wrong_and_merge_by_adding() -> None:
     values = sorted(int(rng.lognormvariate(8, 2)) + 1 for _ in range(20_000))
     halves = [Histogram(), Histogram()]
     for place, value in enumerate(values):
-        halves[place % 2] += Histogram({bucket(value): 1})
+        halves[place % 2] += Histogram({lower_edge(value): 1})
     both = halves[0] + halves[1]
     for share in (0.01, 0.5, 0.9, 0.99, 0.999, 1):
         exact = values[max(0, -(-int(share * 1000) * len(values) // 1000) - 1)] / 1000
@@ -164,7 +164,7 @@ def test_buckets_are_at_most_0_8_percent_wrong_and_merge_by_adding() -> None:
 def test_every_time_lies_in_its_bucket() -> None:
     """The middle of a time's bucket is the time itself below 128 µs and within 1/128 of it above."""
     for microseconds in [*range(5000), *(3**n for n in range(8, 20))]:
-        assert middle_ms(bucket(microseconds)) == pytest.approx(microseconds / 1000, rel=1 / 127)
+        assert middle_ms(lower_edge(microseconds)) == pytest.approx(microseconds / 1000, rel=1 / 127)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,11 @@ def test_a_host_that_the_caller_names_is_allowed(url: str) -> None:
 
 def test_a_load_sends_its_plan_and_tells_the_versions_apart(url: str) -> None:
     """Every planned request is answered once and counted under its second, its version and its name."""
-    load = Load({"GET /v1?id=7": 1, Request("POST", "/v2", {"sku": "aspirin"}): 1}, 100, 2.5)
+    mix: dict[Request | Session | str, float] = {
+        "GET /v1?id=7": 1,
+        Request("POST", "/v2", {"sku": "aspirin"}): 1,
+    }
+    load = Load(mix, 100, 2.5)
     with apply(load, url) as running:
         result = running.wait()
     planned = list(load.plan())
@@ -250,9 +254,9 @@ def test_a_measurement_is_plain_json(url: str) -> None:
     """Figures without a value are null, so that every reader of JSON can read them."""
     result = apply(Load({"/v1": 1}, 50, 0.5), url).wait()
     for measurement in (Measurement(), result):
-        told = json.loads(json.dumps(measurement.to_json(), allow_nan=False))
-        assert told["requests"] == measurement.requests
-    assert told["by_version"]["1"]["requests"] == result.requests
+        fields = json.loads(json.dumps(measurement.to_json(), allow_nan=False))
+        assert fields["requests"] == measurement.requests
+    assert fields["by_version"]["1"]["requests"] == result.requests
 
 
 def test_the_difference_of_two_snapshots_is_what_happened_between_them(url: str) -> None:
@@ -266,7 +270,7 @@ def test_the_difference_of_two_snapshots_is_what_happened_between_them(url: str)
     assert later.requests == result.requests - early.requests > 0
     assert later.failed == result.failed - early.failed
     assert later.errors["status 500"] == later.failed
-    assert len(later.late) == len(result.late) - len(early.late)
+    assert len(later.scheduling_lag) == len(result.scheduling_lag) - len(early.scheduling_lag)
 
 
 @pytest.mark.parametrize(
@@ -323,13 +327,13 @@ def test_a_stall_shows_in_every_request_that_was_due_meanwhile(url: str) -> None
 
 
 def test_a_load_without_end_runs_until_it_is_stopped(url: str) -> None:
-    """`stop` sends nothing more, waits for the answers under way and can be called again."""
+    """`stop` sends nothing more, waits for the requests in flight and can be called again."""
     with apply(Load({"/slow/0.5": 1}, 50, None), url) as running:
         while not running.snapshot().requests:
             time.sleep(0.05)
-        assert running.is_running
+        was_running = running.is_running
         result = running.stop()
-        assert not running.is_running
+    assert (was_running, running.is_running) == (True, False)
     assert result.requests == result.sent > 0
     assert running.stop() is result
     assert not psutil.pid_exists(running._process.pid)
@@ -406,7 +410,7 @@ def test_nothing_is_left_when_the_parent_is_killed(url: str, *, unread: bool) ->
 
 def test_a_running_load_tells_its_state(url: str) -> None:
     """The representation is the line that a learner reads."""
-    running: Running = apply(Load({"/v1": 1}, 20, 0.5, arrivals="even"), url)
+    running: RunningLoad = apply(Load({"/v1": 1}, 20, 0.5, arrivals="even"), url)
     running.wait()
     assert repr(running).startswith("ended: 10 requests, 0 failed, p50 ")
 
@@ -465,17 +469,17 @@ def test_a_sticky_session_names_itself_in_each_request(url: str) -> None:
     customer = Session((Request.parse("/session"),) * 3, sticky=True, pause_s=0.3)
     running = apply(Load({customer: 1}, 10, 0.5, arrivals="even"), url)
     assert running.wait().requests == 15
-    told = Counter(ask(url, "/seen")["sessions"])
-    assert sorted(told.values()) == [3] * 5
+    sessions = Counter(ask(url, "/seen")["sessions"])
+    assert sorted(sessions.values()) == [3] * 5
 
 
 def test_an_answer_of_another_version_than_before_is_mixed(url: str) -> None:
     """The mark is a session's: the second answer has it when the first came from another version."""
     both = Session((Request.parse("/v1"), Request.parse("/v2")))
     recent = apply(Load({both: 1}, 1, 0.9, arrivals="even"), url).wait().recent
-    assert [(it.failed, it.mixed) for it in recent] == [(False, False), (False, True)]
+    assert [(answer.failed, answer.mixed) for answer in recent] == [(False, False), (False, True)]
     same = apply(Load({Session((Request.parse("/v1"),) * 2): 1}, 20, 0.5), url).wait().recent
-    assert not any(it.mixed for it in same)
+    assert not any(answer.mixed for answer in same)
 
 
 def test_a_session_repeats_what_is_refused_for_now(url: str) -> None:

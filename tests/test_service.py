@@ -108,8 +108,8 @@ def test_a_service_tells_who_it_is_and_that_it_lives(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("LABKIT_INSTANCE", "cart-1")
     app = application([])
     assert ask(app, "GET", "/healthz").status_code == 200
-    told = ask(app, "GET", "/version")
-    assert (told.json()["service"], told.json()["version"], told.json()["instance"]) == (
+    version = ask(app, "GET", "/version").json()
+    assert (version["service"], version["version"], version["instance"]) == (
         "cart",
         "1.2.3",
         "cart-1",
@@ -361,8 +361,8 @@ def test_the_narrower_key_answers_wherever_it_stands() -> None:
     app = stub(
         {"GET /rates/{base}": {"body": 1}, "GET /rates/EUR": {"body": 2}, "GET /rates/EUR?d=1": {"body": 3}}
     )
-    found = [ask(app, "GET", f"/rates/{what}").json() for what in ("USD", "EUR", "EUR?d=1", "EUR?d=2")]
-    assert found == [1, 2, 3, 2]
+    answers = [ask(app, "GET", f"/rates/{what}").json() for what in ("USD", "EUR", "EUR?d=1", "EUR?d=2")]
+    assert answers == [1, 2, 3, 2]
 
 
 def test_a_late_or_cut_answer_has_had_its_effect(tmp_path: Path) -> None:

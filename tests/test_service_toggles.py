@@ -62,7 +62,7 @@ def store(etcd: Any) -> Iterator[ToggleStore]:
     """Return a store without any toggle or instance."""
     made = ToggleStore(Coordinator("127.0.0.1", etcd.host_port, 2.0))
     yield made
-    for key in made.coordinator.list("/labkit/"):
+    for key in made.coordinator.values("/labkit/"):
         made.coordinator.delete(key)
 
 
@@ -106,14 +106,14 @@ def readiness(url: str) -> str:
 
 
 def ready(url: str) -> bool:
-    """Tell whether a service is ready."""
+    """Return whether a service is ready."""
     return '"ready":true' in readiness(url)
 
 
 def test_a_request_is_decided_at_one_revision_in_all_services(
     store: ToggleStore, services: tuple[str, str]
 ) -> None:
-    """It was stamped before the toggle was set, so it stays with that, however late the second service is."""
+    """Its revision is from before the toggle was set, however late the second service answers."""
     front, _ = services
     answers = []
 
@@ -129,8 +129,10 @@ def test_a_request_is_decided_at_one_revision_in_all_services(
     assert answers == [{"front": False, "back": False, "again": False}]
 
 
-def test_the_stamp_travels_as_baggage_beside_others(store: ToggleStore, services: tuple[str, str]) -> None:
-    """A client may pin a request to a revision; other members are kept, nonsense is not a stamp."""
+def test_the_revision_header_travels_as_baggage_beside_others(
+    store: ToggleStore, services: tuple[str, str]
+) -> None:
+    """A client may choose the revision; other members are kept, and a value that is no number is ignored."""
     _, back = services
     before = store.set("moon", on=False)
     store.set("moon")
@@ -150,21 +152,21 @@ def test_services_acknowledge_what_their_code_knows(store: ToggleStore, services
     """A switch takes effect in both; one that old code does not know is refused, and breaks a request."""
     front, back = services
     revision = switch(store, "moon", ["front", "back"])
-    pinned = httpx.get(f"{back}/moon", headers={"baggage": f"toggles={revision}"}).json()
-    assert pinned == {"back": True}
+    answer = httpx.get(f"{back}/moon", headers={"baggage": f"toggles={revision}"}).json()
+    assert answer == {"back": True}
     assert httpx.get(f"{front}/moon").json() == {"front": True, "back": True, "again": True}
     with pytest.raises(LabError, match="0/2 ready"):
         switch(store, "sun", ["front", "back"], deadline_s=0.5)
     assert httpx.get(f"{back}/sun").status_code == 500
 
 
-def test_an_instance_that_does_not_hear_of_toggles_is_not_ready(etcd: Any, services: tuple[str, str]) -> None:
-    """It leaves the balancer and says for how long it has heard nothing; with the store, it returns."""
+def test_an_instance_to_which_the_store_is_silent_is_not_ready(etcd: Any, services: tuple[str, str]) -> None:
+    """It says for how long the store has been silent, and is ready again once the store answers."""
     _, back = services
     etcd.pause()
     try:
         assert soon(lambda: not ready(back))
-        assert "not heard of them for" in readiness(back)
+        assert "the store has been silent for" in readiness(back)
     finally:
         etcd.unpause()
     assert soon(lambda: ready(back))

@@ -11,9 +11,11 @@ from labkit.skew import Layer, TranslationFailed, UnknownVersion, can_read, tag,
 
 LAYERS = [
     Layer(
-        2, up=lambda it: it | {"cents": it["euro"] * 100}, down=lambda it: it | {"euro": it["cents"] // 100}
+        2,
+        up=lambda message: message | {"cents": message["euro"] * 100},
+        down=lambda message: message | {"euro": message["cents"] // 100},
     ),
-    Layer(3, up=lambda it: it | {"paid": it["cents"]}),
+    Layer(3, up=lambda message: message | {"paid": message["cents"]}),
 ]
 
 

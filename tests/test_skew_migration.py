@@ -67,9 +67,9 @@ def test_both_versions_read_and_write_from_the_expansion_on(url: str) -> None:
         ("Grace", "Hopper")
     ]
     assert sees(url, "v1", "SELECT name FROM customers ORDER BY id DESC LIMIT 1") == [("Mary Ann Evans",)]
-    heard: list[tuple[int, int]] = []
-    assert SPLIT.run_backfill(url, on_progress=lambda *it: heard.append(it)) == 1002
-    assert (heard[0], heard[-1], len(heard)) == ((100, 1002), (1002, 1002), 11)
+    progress: list[tuple[int, int]] = []
+    assert SPLIT.run_backfill(url, on_progress=lambda *counts: progress.append(counts)) == 1002
+    assert (progress[0], progress[-1], len(progress)) == ((100, 1002), (1002, 1002), 11)
     assert sees(
         url, "v2", "SELECT first_name, last_name FROM customers WHERE id IN (1, 1002) ORDER BY id"
     ) == [

@@ -39,7 +39,7 @@ from labkit.deployment import (
     users,
 )
 from labkit.engine import Engine
-from labkit.load import Load, Running, apply
+from labkit.load import Load, RunningLoad, apply
 from labkit.widgets import rollout
 from labkit.widgets._rollout import draw
 
@@ -48,7 +48,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
 
 @contextmanager
-def customers(fleet: Fleet, rate_per_s: float = 100) -> Iterator[Running]:
+def customers(fleet: Fleet, rate_per_s: float = 100) -> Iterator[RunningLoad]:
     """Let customers ask for totals, from their first answer on."""
     with apply(Load(TOTALS, rate_per_s, None), fleet.environment.urls["cart"]) as load:
         while not load.snapshot().requests:
@@ -56,7 +56,7 @@ def customers(fleet: Fleet, rate_per_s: float = 100) -> Iterator[Running]:
         yield load
 
 
-def more(load: Running, requests: int = 30) -> None:
+def more(load: RunningLoad, requests: int = 30) -> None:
     """Wait until so many more requests were answered."""
     until = load.snapshot().requests + requests
     while load.snapshot().requests < until:
@@ -85,7 +85,7 @@ def test_blue_green_lets_all_requests_change_over_without_a_failed_one(
     assert (deployment.result, deployment.from_image, status(fleet)) == (Result.DEPLOYED, old, Status.HEALTHY)
 
 
-def step_seen(load: Running, image: str) -> bool:
+def step_seen(load: RunningLoad, image: str) -> bool:
     """Tell whether a version has answered anybody yet."""
     return version(image) in load.snapshot().by_version
 
@@ -288,7 +288,7 @@ def test_a_version_that_answers_500_is_withdrawn_on_evidence(
         load.stop()
     assert done.result is Result.ROLLED_BACK
     assert "requests to breaks failed" in done.reason
-    assert evidence.e_value > evidence.line
+    assert evidence.e_value > evidence.threshold
     assert is_whole(fleet, {version(old): N})
 
 
@@ -303,7 +303,7 @@ def test_a_version_that_is_slow_is_withdrawn_on_evidence(
         load.stop()
     assert done.result is Result.ROLLED_BACK
     assert "requests to drags took longer than 300 ms" in done.reason
-    assert failing.e_value < failing.line
+    assert failing.e_value < failing.threshold
     assert is_whole(fleet, {version(old): N})
 
 

@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 
 from labkit import Environment, Workspace, widgets
 from labkit.deployment import Fleet
-from labkit.load import Histogram, Load, Measurement, Running, Tally, apply
+from labkit.load import Histogram, Load, Measurement, RunningLoad, Tally, apply
 from labkit.load._measurement import Key, Recent
 from labkit.toggles import ToggleStore
 from labkit.widgets._deployment_drawing import Cell, Shown, draw, tables
@@ -47,7 +47,7 @@ def shown() -> Shown:
         Recent(version="v2" if mark else "v1", failed=mark == "failed", mixed=mark == "mixed")
         for mark in ("", "failed", "mixed")
     ]
-    measured = Measurement(cells=answers, recent=tuple(recent))
+    measured = Measurement(tallies=answers, recent=tuple(recent))
     toggles = {"basket_discount": "off, 1/2 ready"}
     return Shown(
         "carts – progressing", cells, measured, 0.01, toggles, (30.0, 100.0), ("1.0 s cart-2 ready",)
@@ -91,7 +91,9 @@ def test_nothing_measured_is_shown_as_nothing() -> None:
 
 
 @contextmanager
-def shown_board(fleet: Fleet, images: dict[str, str]) -> Iterator[tuple[widgets.DeploymentBoard, Running]]:
+def shown_board(
+    fleet: Fleet, images: dict[str, str]
+) -> Iterator[tuple[widgets.DeploymentBoard, RunningLoad]]:
     """Show the board of a fleet under load, with version and faults that a test sets."""
     with apply(Load(TOTALS, 60, None), fleet.environment.urls["cart"]) as load:
         board = widgets.deployment_board(fleet, images, load=load)

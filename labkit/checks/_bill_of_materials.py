@@ -20,10 +20,10 @@ def bill_of_materials(
 ) -> Report:
     """Make an image's bill of materials and compare it with the lock file that the image was built from.
 
-    image is the image's reference. locked is the text of its requirements.lock; None compares nothing. packages
-    are the image's packages if they were read already; None reads them from the image. The answer is fail when
-    a package has no version, or when the image lacks a locked Python package or holds another version of it.
-    evidence["document"] is the CycloneDX document.
+    image is the image's reference. locked is the text of its requirements.lock; None compares nothing.
+    packages are the image's if they were read already; None reads them from the image. The answer is fail
+    when a package has no version, or when the image lacks a locked Python package or holds another version
+    of it. evidence["document"] is the CycloneDX document.
     """
     check = CheckRun("bill_of_materials", tool="labkit")
     packages = engine.packages(image) if packages is None else packages

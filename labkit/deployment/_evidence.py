@@ -27,9 +27,9 @@ class Evidence:
         return self._test.e_value
 
     @property
-    def line(self) -> float:
+    def threshold(self) -> float:
         """The evidence from which on the version is withdrawn."""
-        return self._test.line
+        return self._test.threshold
 
     def __call__(self) -> str:
         """Look once more."""
@@ -43,7 +43,8 @@ class Evidence:
         what = "failed" if self._slow_ms is None else f"took longer than {self._slow_ms:g} ms"
         return (
             f"{new.hits} of {new.trials} requests to {self._version} {what}, "
-            f"{old.hits} of {old.trials} to the others (evidence {self.e_value:.0f}, line {self.line:.0f})"
+            f"{old.hits} of {old.trials} to the others "
+            f"(evidence {self.e_value:.0f}, threshold {self.threshold:.0f})"
         )
 
     def _counts(self, measured: Measurement) -> tuple[Counts, Counts]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from labkit.balancer import CHECKED, Balancer
 from labkit.containers import ContainerInfo, Element, Namespace, NameTaken
+from labkit.coordination import InstanceRegistry
 from labkit.environment._plan import Plan
 from labkit.environment.elements import elements_of
 from labkit.environment.elements.instance import WAITING, Instance
@@ -92,7 +93,7 @@ class Elements:
         """Have balancer and coordinator forget an instance, and remove it."""
         self.balancer.forget(instance)
         if self.plan.coordinator and (etcd := self.one(Etcd)).engine_state == "running":
-            etcd.client().unregister(instance.service, instance.name)
+            InstanceRegistry(etcd.client()).unregister(instance.service, instance.name)
         instance.stop()
 
     def _start_instance(self, namespace: Namespace, service: str, image: str, version: str) -> Instance:

@@ -50,7 +50,7 @@ def status_of(
             held_ms = balancer.slowed()
     with suppress(OSError):
         if coordinator:
-            registered = frozenset(key.rpartition("/")[2] for key in coordinator.list(INSTANCES))
+            registered = frozenset(key.rpartition("/")[2] for key in coordinator.values(INSTANCES))
     found = [_status(element, servers, held_ms, registered) for element in elements]
     return sorted(found, key=lambda status: (status.role, status.name))
 

@@ -1,4 +1,4 @@
-"""Experiments with two versions: who gets which, how many are needed, and evidence that may be looked at."""
+"""Experiments with two versions: who gets which, how many trials are needed, and evidence at every look."""
 
 from labkit.experiment._assign import assign
 from labkit.experiment._evidence import Counts, SequentialTest, e_values

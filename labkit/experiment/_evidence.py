@@ -1,9 +1,9 @@
-"""Evidence that one of two versions has more hits (errors, purchases), valid whenever it is looked at.
+"""Evidence that one of two versions has more hits (errors, purchases), valid at every look.
 
 Source: R. J. Turner, A. Ly, P. D. Grünwald, "Generic E-Variables for Exact Sequential k-Sample Tests" (2024):
 in each block of trials, the likelihood under the shares estimated before it, divided by the likelihood under
-one common share. Under equal shares the product is a martingale of mean 1, so by Ville's inequality it ever
-exceeds 1 / alpha with a probability of at most alpha, however often one looks.
+one common share. Under equal shares the product is a martingale of mean 1. So by Ville's inequality the
+probability that it exceeds 1 / alpha at any look is at most alpha, however many looks there are.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from labkit.errors import LabError
 
 PRIOR = 0.18
-"""Hits and misses that each version is thought to have had before the first trial (Turner et al.)."""
+"""Hits, and as many misses, that each version is credited with before the first trial (Turner et al.)."""
+
+LARGEST_LOG = 700.0
+"""A greater logarithm would overflow a float."""
 
 Array = NDArray[Any]
 Side = Literal["greater", "either"]
@@ -24,15 +27,19 @@ Side = Literal["greater", "either"]
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted of one version: trials, and how many of them were hits."""
+    """The counts of one version: trials, and how many of them were hits.
+
+    :raises LabError: for hits below 0 or above trials.
+    """
 
     trials: int
     hits: int
 
     def __post_init__(self) -> None:
-        """Refuse what cannot have been counted."""
+        """Check the counts."""
         if not 0 <= self.hits <= self.trials:
-            raise LabError("0 ≤ hits ≤ trials", f"{self.hits} hits of {self.trials} trials", "count again")
+            seen = f"{self.hits} hits of {self.trials} trials"
+            raise LabError("0 ≤ hits ≤ trials", seen, "give the hits among these trials, from the beginning")
 
     def __sub__(self, other: Self) -> "Counts":
         """Return what was counted since an earlier count."""
@@ -40,10 +47,13 @@ class Counts:
 
 
 class SequentialTest:
-    """Tells at every look whether the new version's share of hits is greater than the old one's, or other.
+    """Tests at every look whether the share of hits of the new version differs from that of the old one.
 
-    alpha is the probability, at most, that it ever tells so of two versions that are equal. side "greater" is
-    for errors, where only the new version's being worse matters; "either" is for a comparison.
+    side "greater" tests only whether the new share is greater, as for errors; side "either" tests for a
+    difference in either direction. alpha is the greatest probability of a false alarm: that of two equal
+    versions the test decides at any look that they differ.
+
+    :raises LabError: for an alpha that does not lie between 0 and 1.
     """
 
     def __init__(self, alpha: float = 0.01, side: Side = "greater") -> None:
@@ -55,21 +65,21 @@ class SequentialTest:
 
     @property
     def e_value(self) -> float:
-        """How often more likely what was seen is if the two differ than if they are equal; 1 is none."""
-        return float(np.exp(min(self._log, 700.0)))
+        """The evidence for a difference: how many times likelier it makes the counts; 1 is no evidence."""
+        return float(np.exp(min(self._log, LARGEST_LOG)))
 
     @property
-    def line(self) -> float:
-        """The e-value from which on it is decided: 1 / alpha."""
+    def threshold(self) -> float:
+        """The e-value from which on the test is decided: 1 / alpha."""
         return 1 / self.alpha
 
     @property
     def decided(self) -> bool:
-        """Tell whether the evidence suffices; once it did, it stays so only as long as nothing is added."""
-        return self.e_value >= self.line
+        """Return whether the evidence reaches the threshold now; further counts may take it below again."""
+        return self.e_value >= self.threshold
 
     def look(self, old: Counts, new: Counts) -> float:
-        """Take in what both versions have counted from the beginning until now; return the e-value.
+        """Add the counts of both versions, from the beginning until now; return the e-value.
 
         :raises LabError: when a count is less than at the look before.
         """
@@ -87,16 +97,17 @@ def _log_factor(new: Counts, old: Counts, more_new: Counts, more_old: Counts, si
 
 def _log_factors(before: Sequence[Any], block: Sequence[Any], side: Side) -> Array:
     """Return the logarithm of a block's e-value, of numbers or of arrays of them."""
-    hits_n, trials_n, hits_o, trials_o = (np.asarray(it, float) for it in block)
+    hits_n, trials_n, hits_o, trials_o = (np.asarray(counts, float) for counts in block)
     p_n = (before[0] + PRIOR) / (before[1] + 2 * PRIOR)
     p_o = (before[2] + PRIOR) / (before[3] + 2 * PRIOR)
     common = (trials_n * p_n + trials_o * p_o) / np.maximum(trials_n + trials_o, 1)
-    told = (trials_n > 0) & (trials_o > 0)
+    # A block with trials of one version only compares nothing.
+    informative = (trials_n > 0) & (trials_o > 0)
     if side == "greater":
-        told &= p_n > p_o
+        informative &= p_n > p_o
     with np.errstate(divide="ignore", invalid="ignore"):
         log = _log(hits_n, trials_n, p_n, common) + _log(hits_o, trials_o, p_o, common)
-    return np.where(told, log, 0.0)
+    return np.where(informative, log, 0.0)
 
 
 def _log(hits: Array, trials: Array, share: Array, common: Array) -> Array:
@@ -109,14 +120,14 @@ def e_values(
 ) -> Array:
     """Return the e-value at each look of many experiments at once, for simulations.
 
-    The four arrays have the shape (experiments, looks) and hold what was counted since the look before, as
-    the result has.
+    The four arrays and the result have the shape (experiments, looks). The arrays hold the counts since the
+    look before.
     """
 
     def before(counted: Array) -> Array:
         return np.cumsum(counted, axis=1) - counted
 
     order = (new_hits, new_trials, old_hits, old_trials)
-    logs = _log_factors([before(it) for it in order], order, side)
-    evidence: Array = np.exp(np.minimum(np.cumsum(logs, axis=1), 700.0))
+    logs = _log_factors([before(counted) for counted in order], order, side)
+    evidence: Array = np.exp(np.minimum(np.cumsum(logs, axis=1), LARGEST_LOG))
     return evidence

@@ -1,22 +1,19 @@
-"""What holds when one looks once, at the end: the size of an experiment, and the usual test of two shares."""
+"""For experiments with a single look, at the end: their size, and the usual test of two shares."""
 
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
-
-if TYPE_CHECKING:
-    from labkit.experiment._evidence import Counts
+from labkit.experiment._evidence import Counts
 
 
 def sample_size(share: float, other: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Return how many trials each of two versions needs to tell two shares of hits apart.
+    """Return how many trials each of two versions needs to find the difference of two shares of hits.
 
-    alpha is the probability of a difference told where there is none, power that of finding this one.
+    alpha is the probability of finding a difference where there is none, power that of finding this one.
     Source: J. Cohen, Statistical Power Analysis (1988), chapter 6: effect size h of two arcsines.
 
-    :raises LabError: for shares outside 0 to 1, or equal ones, which no experiment tells apart.
+    :raises LabError: for shares outside 0 to 1, and for equal shares, between which there is nothing to find.
     """
     if share == other or not (0 <= share <= 1 and 0 <= other <= 1):
         raise LabError("two different shares from 0 to 1", f"{share} and {other}", "such as 0.05 and 0.06")
@@ -25,11 +22,11 @@ def sample_size(share: float, other: float, *, alpha: float = 0.05, power: float
     return math.ceil(2 * (beyond / effect) ** 2)
 
 
-def p_value(old: "Counts", new: "Counts") -> float:
+def p_value(old: Counts, new: Counts) -> float:
     """Return the two-sided p-value of the pooled z-test of two shares; 1 without trials or hits.
 
-    It is valid for one look that was planned: who looks often and stops at the first small one is wrong far
-    more often than it says.
+    The p-value is valid for one planned look. Many looks, up to the first small p-value, give far more false
+    alarms than it says.
     """
     trials = old.trials + new.trials
     if not (old.trials and new.trials):

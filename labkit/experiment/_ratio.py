@@ -1,4 +1,4 @@
-"""Whether the versions of an experiment got the shares of users that they were to get."""
+"""Whether the versions of an experiment got the planned shares of users (sample ratio mismatch)."""
 
 import math
 from collections.abc import Mapping
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from labkit.errors import LabError
 
 WEIGHT = 1000.0
-"""How many users the prior of the alternative counts for: it looks for small mismatches first."""
+"""The weight of the prior, in users: a great weight finds small mismatches first."""
 
 
 def ratio_mismatch(users: Mapping[str, int], shares: Mapping[str, float]) -> float:
-    """Return a p-value, valid at every look, of the users' having been split by other shares than planned.
+    """Return a p-value, valid at every look, for the hypothesis that users are split by the planned shares.
 
-    users counts who got each version, shares are the planned ones (together 1). Below 0.001 something loses
-    users on the way to one version, and nothing that the experiment tells can be believed.
+    users maps each version to the number of users that got it, shares to the planned share (together 1). A
+    p-value below 0.001 means that users of one version get lost: do not trust the experiment's results.
     Source: M. Lindon, A. Malek, "Anytime-Valid Inference for Multinomial Count Data" (2022): 1 over the
     Bayes factor of a Dirichlet prior around the planned shares.
 

@@ -1,4 +1,4 @@
-"""A histogram of times, 64 buckets an octave: at most 0.8 % wrong at any size, and it merges by adding."""
+"""A histogram of times, 64 buckets an octave: at most 0.8 % wrong at any size, merged by addition."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ _US_PER_MS = 1000
 _BUCKET_BITS = 7  # 2**7 values stand exactly; above, the leading 7 bits choose the bucket: 64 an octave
 
 
-def bucket(microseconds: int) -> int:
+def lower_edge(microseconds: int) -> int:
     """Return the lower edge of a time's bucket."""
     drop = microseconds.bit_length() - _BUCKET_BITS
     return microseconds if drop <= 0 else (microseconds >> drop) << drop
@@ -20,9 +20,10 @@ def middle_ms(edge: int) -> float:
 
 
 class Histogram:
-    """Counts of times by bucket; immutable in use: `+` and `-` make new ones.
+    """Counts of times by bucket; immutable in use: `+` and `-` make new histograms.
 
-    The log-linear buckets are those of HdrHistogram (G. Tene) with 64 sub-buckets an octave of microseconds.
+    counts maps the lower edge of a bucket, in microseconds, to the number of times in it. The log-linear
+    buckets are those of HdrHistogram (G. Tene) with 64 sub-buckets an octave.
     """
 
     __slots__ = ("counts",)

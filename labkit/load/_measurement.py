@@ -1,4 +1,4 @@
-"""What the clients saw: answers, failures and latencies, in all and by second, version and request."""
+"""What the clients measured: answers, failures and latencies, in all and by second, version and request."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ from labkit.load._histogram import Histogram
 
 
 class Key(NamedTuple):
-    """Where an answer is counted: second of its planned time, version that answered ("" unknown), request."""
+    """Where an answer is counted: second of its planned time, answering version ("" for none), request."""
 
     second: int
     version: str
@@ -20,7 +20,7 @@ class Key(NamedTuple):
 
 
 class Recent(NamedTuple):
-    """One of the last answers; mixed is one whose session had been answered by another version before."""
+    """One of the last answers; mixed is whether another version had answered its session before."""
 
     version: str
     failed: bool
@@ -28,16 +28,16 @@ class Recent(NamedTuple):
 
 
 class Figures(ABC):
-    """The figures of some answers; NaN where there are none."""
+    """The figures of some answers; NaN where there are no answers."""
 
     @property
     @abstractmethod
     def tally(self) -> "Tally":
-        """The answers counted."""
+        """The counted answers."""
 
     @property
     def error_share(self) -> float:
-        """Failed requests by requests, 0 to 1."""
+        """The share of requests that failed, 0 to 1."""
         return self.tally.failed / self.tally.requests if self.tally.requests else math.nan
 
     def quantile(self, share: float) -> float:
@@ -91,10 +91,10 @@ class Tally(Figures):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain data; what has no value is None."""
+        """Return the figures as JSON data; None for a figure without a value."""
         figures = {name: getattr(self, name) for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms")}
-        told = {name: None if math.isnan(value) else round(value, 3) for name, value in figures.items()}
-        return {"requests": self.requests, "failed": self.failed, **told}
+        latencies = {name: None if math.isnan(value) else round(value, 3) for name, value in figures.items()}
+        return {"requests": self.requests, "failed": self.failed, **latencies}
 
 
 @dataclass(frozen=True)
@@ -121,20 +121,22 @@ def _sum(tallies: Iterable[Tally]) -> Tally:
 class Measurement(Figures):
     """The state of a load at one moment, or its result.
 
-    seconds counts since the first planned request; sent is the number of requests that left, of which
-    `sent - requests` are still unanswered. errors counts the failures by cause; examples keeps a few of each.
-    outcomes counts how customers' sessions ended. last_failure is when the last failure was seen, as
-    `time.time()` tells it; None without one. recent holds the last answers in the order in which they came.
-    late holds how long after its planned time each request left:
-    when its p99 nears the latencies, the generator was the limit, not the server.
+    seconds counts since the first planned request. sent is the number of requests that left, of which
+    `sent - requests` have no answer yet. tallies holds the answers by `Key`. errors counts the failures by
+    cause; examples keeps a few of each cause. outcomes counts how customers' sessions ended. last_failure is
+    the time of the last failure in seconds of `time.time()`, None without a failure. recent holds the last
+    answers, oldest first.
+
+    scheduling_lag holds how long after its planned time each request left. When its p99 nears the latencies,
+    the generator was the limit, not the server.
     """
 
     seconds: float = 0.0
     sent: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
     examples: tuple[Failure, ...] = ()
-    late: Histogram = field(default_factory=Histogram, repr=False)
-    cells: Mapping[Key, Tally] = field(default_factory=dict, repr=False)
+    scheduling_lag: Histogram = field(default_factory=Histogram, repr=False)
+    tallies: Mapping[Key, Tally] = field(default_factory=dict, repr=False)
     outcomes: Mapping[str, int] = field(default_factory=dict)
     last_failure: float | None = None
     recent: tuple[Recent, ...] = field(default=(), repr=False)
@@ -142,7 +144,7 @@ class Measurement(Figures):
     @cached_property
     def tally(self) -> Tally:
         """All answers together."""
-        return _sum(self.cells.values())
+        return _sum(self.tallies.values())
 
     @property
     def requests(self) -> int:
@@ -155,56 +157,62 @@ class Measurement(Figures):
         return self.tally.failed
 
     @property
-    def late_p99_ms(self) -> float:
-        """The 99th percentile of how late requests left; NaN before the first."""
-        return self.late.quantile(0.99)
+    def scheduling_lag_p99_ms(self) -> float:
+        """The 99th percentile of the scheduling lag; NaN before the first request."""
+        return self.scheduling_lag.quantile(0.99)
 
     @cached_property
     def by_second(self) -> tuple[Tally, ...]:
         """One tally a second since the start, by planned time."""
-        last = max((key.second for key in self.cells), default=-1)
+        last = max((key.second for key in self.tallies), default=-1)
         seconds: list[list[Tally]] = [[] for _ in range(last + 1)]
-        for key, tally in self.cells.items():
+        for key, tally in self.tallies.items():
             seconds[key.second].append(tally)
         return tuple(map(_sum, seconds))
 
     @cached_property
     def by_version(self) -> dict[str, Tally]:
         """One tally a version by the X-Labkit-Version header; "" holds what came without it."""
-        return {name: _sum(t for k, t in self.cells.items() if k.version == name) for name in self._names(1)}
+        return {
+            name: _sum(tally for key, tally in self.tallies.items() if key.version == name)
+            for name in self._names(1)
+        }
 
     @cached_property
     def by_request(self) -> dict[str, Tally]:
         """One tally a request of the mix, named "METHOD /path"."""
-        return {name: _sum(t for k, t in self.cells.items() if k.request == name) for name in self._names(2)}
+        return {
+            name: _sum(tally for key, tally in self.tallies.items() if key.request == name)
+            for name in self._names(2)
+        }
 
-    def _names(self, place: int) -> list[str]:
-        return sorted({str(key[place]) for key in self.cells})
+    def _names(self, field: int) -> list[str]:
+        return sorted({str(key[field]) for key in self.tallies})
 
     def since(self, earlier: "Measurement") -> "Measurement":
         """Return what was added after an earlier snapshot of the same load."""
-        cells = {key: tally - earlier.cells.get(key, Tally()) for key, tally in self.cells.items()}
+        tallies = {key: tally - earlier.tallies.get(key, Tally()) for key, tally in self.tallies.items()}
         errors = {cause: count - earlier.errors.get(cause, 0) for cause, count in self.errors.items()}
         return replace(
             self,
             seconds=self.seconds - earlier.seconds,
             sent=self.sent - earlier.sent,
             errors={cause: count for cause, count in errors.items() if count},
-            examples=tuple(e for e in self.examples if e not in earlier.examples),
-            late=self.late - earlier.late,
-            cells={key: tally for key, tally in cells.items() if tally.requests},
+            examples=tuple(failure for failure in self.examples if failure not in earlier.examples),
+            scheduling_lag=self.scheduling_lag - earlier.scheduling_lag,
+            tallies={key: tally for key, tally in tallies.items() if tally.requests},
             outcomes=Counter(self.outcomes) - Counter(earlier.outcomes),
             last_failure=self.last_failure if self.failed > earlier.failed else None,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return every figure as plain data for the artifact database and the widgets."""
-        late = self.late_p99_ms
+        """Return every figure as JSON data, for the artifact database and the widgets."""
+        lag_ms = self.scheduling_lag_p99_ms
         return {
             **self.tally.to_json(),
             "seconds": round(self.seconds, 3),
             "sent": self.sent,
-            "late_p99_ms": None if math.isnan(late) else round(late, 3),
+            "scheduling_lag_p99_ms": None if math.isnan(lag_ms) else round(lag_ms, 3),
             "errors": dict(self.errors),
             "outcomes": dict(self.outcomes),
             "last_failure": self.last_failure,
@@ -215,11 +223,12 @@ class Measurement(Figures):
         }
 
     def __repr__(self) -> str:
-        """Return the line that a learner reads first."""
+        """Return one line with the main figures."""
         versions = ", ".join(
             f"{name or 'unknown'} {tally.requests}" for name, tally in self.by_version.items()
         )
         return (
             f"{self.requests} requests, {self.failed} failed, p50 {self.p50_ms:.1f} p99 {self.p99_ms:.1f} "
-            f"max {self.max_ms:.1f} ms, late p99 {self.late_p99_ms:.1f} ms; versions: {versions or 'none'}"
+            f"max {self.max_ms:.1f} ms, scheduling lag p99 {self.scheduling_lag_p99_ms:.1f} ms; "
+            f"versions: {versions or 'none'}"
         )

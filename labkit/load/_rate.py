@@ -13,7 +13,8 @@ class Rate:
     """Arrivals a second over time: points (second, arrivals a second), straight lines between them.
 
     Seconds rise from 0; two points at one second are a jump. After the last point the rate stays.
-    Raises LabError when the points make no rate.
+
+    :raises LabError: when seconds do not rise from 0, or no point has a rate above 0.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -22,11 +23,11 @@ class Rate:
         """Check the points."""
         seconds = [at for at, _ in self.points]
         rates = [rate for _, rate in self.points]
-        sound = all(math.isfinite(it) and it >= 0 for it in chain(seconds, rates))
-        if not (sound and seconds == sorted(seconds) and seconds[:1] == [0] and any(rates)):
+        valid = all(math.isfinite(number) and number >= 0 for number in chain(seconds, rates))
+        if not (valid and seconds == sorted(seconds) and seconds[:1] == [0] and any(rates)):
             seen = f"the points {self.points}"
-            mend = "for example rate_per_s=steps((10, 5), (20, 5))"
-            raise LabError("rate_per_s above 0 from second 0 on, seconds that rise", seen, mend)
+            next_step = "for example rate_per_s=steps((10, 5), (20, 5))"
+            raise LabError("rate_per_s above 0 from second 0 on, seconds that rise", seen, next_step)
 
     def at(self, second: float) -> float:
         """Return the arrivals a second at a moment."""
@@ -36,33 +37,33 @@ class Rate:
         return self.points[-1][1]
 
     def arrivals(self, gaps: Iterable[float]) -> Iterator[float]:
-        """Yield the seconds of arrivals, given the gaps between those of a rate of 1.
+        """Yield the seconds of arrivals, given the gaps between the arrivals of a rate of 1.
 
         The arrivals of a rate r(t) are those of rate 1 with t put where the integral of r reaches them (time
         rescaling; E. Çınlar, "Introduction to Stochastic Processes", 1975, 4.7).
         """
-        due, passed, place = 0.0, 0.0, 0
+        due, passed, index = 0.0, 0.0, 0
         for gap in gaps:
             due += gap
-            while place + 1 < len(self.points) and passed + self._area(place) <= due:
-                passed += self._area(place)
-                place += 1
-            start, low = self.points[place]
-            if place + 1 == len(self.points):
+            while index + 1 < len(self.points) and passed + self._area(index) <= due:
+                passed += self._area(index)
+                index += 1
+            start, low = self.points[index]
+            if index + 1 == len(self.points):
                 if not low:
                     return
                 yield start + (due - passed) / low
             else:
-                yield start + self._reach(place, due - passed)
+                yield start + self._seconds_until(index, due - passed)
 
-    def _area(self, place: int) -> float:
+    def _area(self, index: int) -> float:
         """Return how many arrivals are due between a point and the next."""
-        (start, low), (end, high) = self.points[place : place + 2]
+        (start, low), (end, high) = self.points[index : index + 2]
         return (end - start) * (low + high) / 2
 
-    def _reach(self, place: int, area: float) -> float:
-        """Return the seconds after a point by which so many arrivals are due; the line rises or falls."""
-        (start, low), (end, high) = self.points[place : place + 2]
+    def _seconds_until(self, index: int, area: float) -> float:
+        """Return the seconds after a point by which area arrivals are due; the rate rises or falls."""
+        (start, low), (end, high) = self.points[index : index + 2]
         slope = (high - low) / (end - start)
         return 2 * area / (low + math.sqrt(max(0.0, low * low + 2 * slope * area))) if area else 0.0
 

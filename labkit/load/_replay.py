@@ -4,21 +4,42 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 from labkit.errors import LabError
-from labkit.load._define import Request
-from labkit.load._run import Running, check_target
+from labkit.load._apply import RunningLoad, check_target
+from labkit.load._request import Request
 
-if TYPE_CHECKING:
-    from labkit.environment import Captured  # the child that sends does not have to load an engine's client
+
+class CapturedRequest(Protocol):
+    """What a replay needs of a captured request: `labkit.environment.Captured` is one."""
+
+    @property
+    def at_s(self) -> float:
+        """When the request came, in seconds since the start of the capture."""
+
+    @property
+    def method(self) -> str:
+        """The method."""
+
+    @property
+    def path(self) -> str:
+        """The path, with its query."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body, "" without one."""
+
+    @property
+    def body(self) -> str:
+        """The body, "" for none."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Requests and their arrivals: seconds since the start, and the place of the request in `requests`.
+    """Requests and their arrivals: seconds since the start, and the index of the request in `requests`.
 
-    An answer that takes longer than timeout_s counts as failed.
+    An answer that takes longer than timeout_s seconds is a failure.
     """
 
     requests: tuple[Request, ...]
@@ -26,43 +47,47 @@ class Replay:
     timeout_s: float = 10.0
 
     @classmethod
-    def of(cls, captured: "Sequence[Captured]", speed: float) -> Self:
+    def of(cls, captured: Sequence[CapturedRequest], speed: float) -> Self:
         """Return the replay of captured requests; speed 2 halves the times between them."""
-        places: dict[Request, int] = {}
-        arrivals = [(it.at_s / speed, places.setdefault(_request(it), len(places))) for it in captured]
-        return cls(tuple(places), tuple(arrivals))
+        indices: dict[Request, int] = {}
+        arrivals = [
+            (entry.at_s / speed, indices.setdefault(_request(entry), len(indices))) for entry in captured
+        ]
+        return cls(tuple(indices), tuple(arrivals))
 
     def plan(self) -> Iterator[tuple[float, int]]:
         """Yield every arrival."""
         return iter(self.arrivals)
 
-    def told(self) -> dict[str, Any]:
-        """Return as JSON data what the sending process has to know beside the requests."""
+    def to_json(self) -> dict[str, Any]:
+        """Return as JSON data what the sending process needs beside the requests."""
         return {"arrivals": self.arrivals, "timeout_s": self.timeout_s}
 
 
 def replay(
-    captured: "Sequence[Captured] | Path", url: str, *, speed: float = 1.0, hosts: Collection[str] = ()
-) -> Running:
+    captured: Sequence[CapturedRequest] | Path, url: str, *, speed: float = 1.0, hosts: Collection[str] = ()
+) -> RunningLoad:
     """Start to send captured requests, or those in a saved capture, to a URL again, and return at once.
 
-    They leave at the times at which they came, divided by speed, in the same order and with the same bodies.
-    Targets and hosts are as for `apply`. Raises LabError for another target, for a speed that is not above 0,
-    and when nothing was captured.
+    The requests leave at the times at which they came, divided by speed, in the same order and with the same
+    bodies. url and hosts are as for `apply`.
+
+    :raises LabError: for a target that `apply` refuses, for a speed that is not above 0, and when nothing was
+        captured.
     """
     check_target(url, hosts)
     if not (math.isfinite(speed) and speed > 0):
-        raise LabError(expected="a speed above 0", seen=f"speed = {speed}", next_step="1 is as it was")
+        raise LabError("a speed above 0", f"speed = {speed}", "give 1 for the speed of the capture")
     if isinstance(captured, Path):
-        from labkit.environment import read_capture  # noqa: PLC0415 - as above
+        # The child process imports this module too, and has no use for an engine's client.
+        from labkit.environment import read_capture  # noqa: PLC0415 - see above
 
         captured = read_capture(captured)
     if not captured:
-        mend = "send requests to the capture's url first"
-        raise LabError(expected="at least one captured request", seen="none", next_step=mend)
-    return Running(Replay.of(captured, speed), url)
+        raise LabError("at least one captured request", "none", "send requests to the capture's url first")
+    return RunningLoad(Replay.of(captured, speed), url)
 
 
-def _request(captured: "Captured") -> Request:
+def _request(captured: CapturedRequest) -> Request:
     headers = {"Content-Type": captured.content_type} if captured.content_type else {}
     return Request(captured.method, captured.path, captured.body or None, headers)

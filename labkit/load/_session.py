@@ -1,11 +1,11 @@
-"""A customer who sends several requests, one after the other, each with what the last answer told."""
+"""A customer who sends several requests, one after the other, each with data from the last answer."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
 from labkit.errors import LabError
-from labkit.load._define import Request
+from labkit.load._request import Request
 
 BROKEN_OFF = "broken off"
 """The outcome of a session of which a request failed, so that no further one was sent."""
@@ -16,12 +16,16 @@ class Session:
     """The requests of one customer: each is sent pause_s seconds after the answer to the one before it.
 
     carry names the field of the next body that takes the whole JSON answer, "" for none: with carry "cart",
-    an answer {"lines": []} makes the next body {"cart": {"lines": []}, …}. outcome names the field of the
-    last answer that is counted in `Measurement.outcomes`, "" for none; a session of which a request fails
-    ends there, and is counted as "broken off". With sticky, all requests of a session carry one
-    X-Session header, by which the load balancer keeps to one instance. A request that is answered with the
-    status retry_on (0 for none) is sent again, until it meets an instance that takes it, at most 20 times.
-    Raises LabError when there is no request, or a body that takes the answer is not a JSON object.
+    an answer {"lines": []} makes the next body {"cart": {"lines": []}, …}.
+
+    outcome names the field of the last answer that `Measurement.outcomes` counts, "" for none. A session ends
+    with a request that fails, and is counted as "broken off".
+
+    With sticky, all requests of a session have one X-Session header, by which the load balancer sends them to
+    one instance. A request that is answered with the status retry_on (0 for none) is sent again, at most 20
+    times, until another status comes.
+
+    :raises LabError: when there is no request, or a body that takes the answer is not a JSON object.
     """
 
     requests: tuple[Request, ...]
@@ -36,36 +40,36 @@ class Session:
         object.__setattr__(self, "requests", tuple(self.requests))
         if not self.requests or not self.pause_s >= 0:
             seen = f"{len(self.requests)} requests, pause_s = {self.pause_s}"
-            raise LabError("a session of 1 request or more, pauses of 0 s or more", seen, "mend these")
+            raise LabError("a session of 1 request or more, pauses of 0 s or more", seen, "correct these")
         for request in self.requests[1:] if self.carry else ():
             if not isinstance(_json(request), dict):
                 seen = f"{request.name} with the body {request.body!r}"
-                mend = "give it a body, {} for example"
-                raise LabError(f"a JSON object that takes the field {self.carry!r}", seen, mend)
+                next_step = "give it a body, {} for example"
+                raise LabError(f"a JSON object that takes the field {self.carry!r}", seen, next_step)
 
-    def step(self, place: int, answer: bytes, identity: str) -> Request:
-        """Return the request at a place of the session, given the answer to the one before it.
+    def request(self, index: int, answer: bytes, identity: str) -> Request:
+        """Return the request at an index of the session, given the answer to the one before it.
 
-        :raises ValueError: when the answer is to be carried on and is no JSON.
+        :raises ValueError: when the answer has to be carried on and is no JSON.
         """
-        request = self.requests[place]
+        request = self.requests[index]
         headers = dict(request.headers) | ({"X-Session": identity} if self.sticky else {})
         body: Any = request.body
-        if self.carry and place:
+        if self.carry and index:
             body = _json(request) | {self.carry: json.loads(answer)}
         return Request(request.method, request.path, body, headers)
 
     def result(self, answer: bytes) -> str:
-        """Return what is counted of the last answer."""
+        """Return the value of the field `outcome` in the last answer, as text."""
         try:
-            found = json.loads(answer)
+            fields = json.loads(answer)
         except ValueError:
-            found = None
-        return str(found.get(self.outcome)) if isinstance(found, dict) else "no JSON object"
+            fields = None
+        return str(fields.get(self.outcome)) if isinstance(fields, dict) else "no JSON object"
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether it is one request, the same to the byte each time."""
+        """Return whether the session is one request, the same to the byte each time."""
         return len(self.requests) == 1 and not self.sticky and not self.retry_on and not self.outcome
 
 

@@ -10,11 +10,11 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from labkit.errors import LabError
 
-State = TypeVar("State", bound=Hashable)
+StateT = TypeVar("StateT", bound=Hashable)
 
 
 class Action(NamedTuple):
-    """One step: what happens, and at which instance, counted from 0; None when it is at none."""
+    """What happens in one step, and at which instance, counted from 0; None when it is at no instance."""
 
     verb: str
     instance: int | None = None
@@ -23,41 +23,41 @@ class Action(NamedTuple):
         return self.verb if self.instance is None else f"{self.verb} {self.instance + 1}"
 
 
-class Model(Protocol[State]):
-    """What can be explored."""
+class Model(Protocol[StateT]):
+    """A protocol that can be explored."""
 
     @property
-    def initial(self) -> State:
-        """The state in which everything begins."""
+    def initial(self) -> StateT:
+        """The state in which the protocol begins."""
 
-    def steps(self, state: State) -> Iterable[tuple[Action, State]]:
+    def steps(self, state: StateT) -> Iterable[tuple[Action, StateT]]:
         """Yield each step that may come next, with the state after it."""
 
-    def wrong(self, state: State) -> str:
+    def wrong(self, state: StateT) -> str:
         """Return what is wrong with a state, "" when nothing is."""
 
 
 @dataclass(frozen=True)
-class Exploration(Generic[State]):
-    """What an exploration found: states and steps that it saw.
+class Exploration(Generic[StateT]):
+    """The result of an exploration, with the number of states and steps that it visited.
 
-    wrong says what is wrong, "" when nothing is in any state; counterexample is then a shortest way there,
-    each step with the state after it.
+    wrong says what is wrong with a state, "" when every state is correct. counterexample is a shortest path
+    to the wrong state: each action with the state after it. It is empty when every state is correct.
     """
 
     states: int
     steps: int
     wrong: str = ""
-    counterexample: tuple[tuple[Action, State], ...] = ()
+    counterexample: tuple[tuple[Action, StateT], ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Tell whether no state that can be reached is wrong."""
+        """Return whether every state that can be reached is correct."""
         return not self.wrong
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """The steps of the counterexample alone, to be replayed."""
+        """The actions of the counterexample alone, for a replay."""
         return tuple(action for action, _ in self.counterexample)
 
     def __str__(self) -> str:
@@ -66,31 +66,35 @@ class Exploration(Generic[State]):
         return f"{self.wrong} after: {', '.join(map(str, self.actions))}"
 
 
-def explore(model: Model[State], *, most: int = 1_000_000) -> Exploration[State]:
+def explore(model: Model[StateT], *, limit: int = 1_000_000) -> Exploration[StateT]:
     """Visit every state that can be reached, nearest first, and stop at the first that is wrong.
 
-    :raises LabError: when there are more than `most` states: their number explodes with the instances.
+    :raises LabError: when there are more than limit states: their number explodes with the instances.
     """
-    came: dict[State, tuple[State, Action] | None] = {model.initial: None}
+    # Breadth first, so that the path by which a state was first reached is a shortest one.
+    came_from: dict[StateT, tuple[StateT, Action] | None] = {model.initial: None}
     waiting, steps = deque([model.initial]), 0
     while waiting:
         state = waiting.popleft()
         if wrong := model.wrong(state):
-            return Exploration(len(came), steps, wrong, _way(came, state))
+            return Exploration(len(came_from), steps, wrong, _path(came_from, state))
         for action, after in model.steps(state):
             steps += 1
-            if after not in came:
-                came[after] = (state, action)
+            if after not in came_from:
+                came_from[after] = (state, action)
                 waiting.append(after)
-        if len(came) > most:
-            seen, mend = f"{len(came)} states, and no end", "explore fewer instances, or allow more states"
-            raise LabError(f"at most {most} states", seen, mend)
-    return Exploration(len(came), steps)
+        if len(came_from) > limit:
+            seen = f"{len(came_from)} states, and more to come"
+            next_step = "explore fewer instances, or give a greater limit"
+            raise LabError(f"at most {limit} states", seen, next_step)
+    return Exploration(len(came_from), steps)
 
 
-def _way(came: dict[State, tuple[State, Action] | None], state: State) -> tuple[tuple[Action, State], ...]:
-    way: list[tuple[Action, State]] = []
-    while before := came[state]:
-        way.append((before[1], state))
+def _path(
+    came_from: dict[StateT, tuple[StateT, Action] | None], state: StateT
+) -> tuple[tuple[Action, StateT], ...]:
+    path: list[tuple[Action, StateT]] = []
+    while before := came_from[state]:
+        path.append((before[1], state))
         state = before[0]
-    return tuple(reversed(way))
+    return tuple(reversed(path))

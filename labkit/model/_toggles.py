@@ -1,7 +1,7 @@
-"""Four ways to bring a toggle to several instances, while one request passes through two of them.
+"""Four protocols that bring a toggle to several instances, while one request passes through two of them.
 
-Wrong is a request that was answered by the old code at one instance and by the new code at another, or, where
-the protocol promises that it cannot happen, one that an instance had to refuse.
+A request is mixed when one instance answered it by the old code and another by the new code. A mixed request
+is always wrong. A refused request is wrong where the protocol promises that no instance has to refuse.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from labkit.model._explore import Action
 
 HOPS = 2
+"""The number of instances that the request passes through; two suffice for a mixed answer."""
+
 Flags = tuple[bool, ...]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The store's value, what each instance knows of it, and the values by which the request was answered."""
+class ToggleState:
+    """The store's value, the value that each instance knows, and the values that answered the request."""
 
     on: bool
     known: Flags
@@ -23,28 +25,28 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Each instance watches the store and answers by what it knows."""
+class WatchOnly:
+    """Each instance watches the store and answers by the value that it knows."""
 
     instances: int
 
     @property
-    def initial(self) -> Seen:
-        """The toggle is off, and all know that."""
-        return Seen(on=False, known=(False,) * self.instances)
+    def initial(self) -> ToggleState:
+        """The toggle is off, and all instances know that."""
+        return ToggleState(on=False, known=(False,) * self.instances)
 
-    def steps(self, state: Seen) -> Iterator[tuple[Action, Seen]]:
-        """Switch the toggle on once; the news travels to each instance by itself."""
+    def steps(self, state: ToggleState) -> Iterator[tuple[Action, ToggleState]]:
+        """Switch the toggle on once; the change reaches each instance at a time of its own."""
         if not state.on:
             yield Action("switch on"), replace(state, on=True)
         for at in range(self.instances):
             if state.known[at] != state.on:
-                yield Action("the news reaches", at), replace(state, known=put(state.known, at))
+                yield Action("the change reaches", at), replace(state, known=with_flag(state.known, at))
         yield from _answers(state)
 
-    def wrong(self, state: Seen) -> str:
-        """Refuse a request that saw both values."""
-        return _mixed(state.answers)
+    def wrong(self, state: ToggleState) -> str:
+        """Return "mixed" for a request that met both values."""
+        return _mixture(state.answers)
 
 
 @dataclass(frozen=True)
@@ -54,35 +56,39 @@ class SameInstant:
     instances: int
 
     @property
-    def initial(self) -> Seen:
+    def initial(self) -> ToggleState:
         """The toggle is off everywhere."""
-        return Seen(on=False, known=(False,) * self.instances)
+        return ToggleState(on=False, known=(False,) * self.instances)
 
-    def steps(self, state: Seen) -> Iterator[tuple[Action, Seen]]:
+    def steps(self, state: ToggleState) -> Iterator[tuple[Action, ToggleState]]:
         """Switch all in one step."""
         if not state.on:
             yield Action("switch on everywhere"), replace(state, on=True, known=(True,) * self.instances)
         yield from _answers(state)
 
-    def wrong(self, state: Seen) -> str:
-        """Refuse a request that saw both values."""
-        return _mixed(state.answers)
+    def wrong(self, state: ToggleState) -> str:
+        """Return "mixed" for a request that met both values."""
+        return _mixture(state.answers)
 
 
 @dataclass(frozen=True)
-class StampedState(Seen):
-    """As Seen; stamp is the value at the revision that the request carries, None before its first hop."""
+class RevisionHeaderState(ToggleState):
+    """As ToggleState.
 
-    stamp: bool | None = None
+    header is the value at the revision in the request's header, None before the first hop. up is whether the
+    store answers, refused whether an instance refused the request.
+    """
+
+    header: bool | None = None
     up: bool = True
     refused: bool = False
 
 
 @dataclass(frozen=True)
-class Stamped:
-    """The first instance stamps the request with its revision; the others answer as of that one.
+class RevisionHeader:
+    """The first instance writes its revision into the request; the others answer as of that revision.
 
-    One that has not heard of the revision asks the store for it, and must refuse while the store is down;
+    An instance that does not know the revision asks the store, and must refuse while the store is down.
     refusals is whether such a refusal counts as wrong.
     """
 
@@ -90,12 +96,12 @@ class Stamped:
     refusals: bool = False
 
     @property
-    def initial(self) -> StampedState:
-        """The toggle is off, all know that, and the store is up."""
-        return StampedState(on=False, known=(False,) * self.instances)
+    def initial(self) -> RevisionHeaderState:
+        """The toggle is off, all instances know that, and the store is up."""
+        return RevisionHeaderState(on=False, known=(False,) * self.instances)
 
-    def steps(self, state: StampedState) -> Iterator[tuple[Action, StampedState]]:
-        """Do as Watch; the store may go down and come up again at any time."""
+    def steps(self, state: RevisionHeaderState) -> Iterator[tuple[Action, RevisionHeaderState]]:
+        """Yield the steps of WatchOnly; the store may go down and come up again at any time."""
         yield (
             Action("the store goes down" if state.up else "the store comes up"),
             replace(state, up=not state.up),
@@ -104,27 +110,28 @@ class Stamped:
             yield Action("switch on"), replace(state, on=True)
         for at in range(self.instances):
             if state.up and state.known[at] != state.on:
-                yield Action("the news reaches", at), replace(state, known=put(state.known, at))
+                yield Action("the change reaches", at), replace(state, known=with_flag(state.known, at))
             if len(state.answers) < HOPS and not state.refused:
                 yield self._hop(state, at)
 
-    def _hop(self, state: StampedState, at: int) -> tuple[Action, StampedState]:
-        stamp = state.known[at] if state.stamp is None else state.stamp
-        if stamp and not (state.known[at] or state.up):
+    def _hop(self, state: RevisionHeaderState, at: int) -> tuple[Action, RevisionHeaderState]:
+        header = state.known[at] if state.header is None else state.header
+        if header and not (state.known[at] or state.up):
             return Action("the request is refused at", at), replace(state, refused=True)
-        after = replace(state, stamp=stamp, answers=(*state.answers, stamp))
+        after = replace(state, header=header, answers=(*state.answers, header))
         return Action("the request passes", at), after
 
-    def wrong(self, state: StampedState) -> str:
-        """Refuse a request that saw both values, and one that was refused when refusals count."""
-        return _mixed(state.answers) or ("refused" if self.refusals and state.refused else "")
+    def wrong(self, state: RevisionHeaderState) -> str:
+        """Return "mixed" for a request that met both values, and "refused" when refusals count."""
+        return _mixture(state.answers) or ("refused" if self.refusals and state.refused else "")
 
 
 @dataclass(frozen=True)
-class Phases(Seen):
-    """As Seen, where on is the commit; ready is who acknowledged, live who runs.
+class TwoPhaseState(ToggleState):
+    """As ToggleState, where on means committed; ready are those who acknowledged, live those who run.
 
-    counted is whether the coordinator has counted all as ready, joined whether somebody came after that.
+    counted is whether the coordinator has counted all as ready, joined whether an instance joined after that.
+    header and refused are as in RevisionHeaderState.
     """
 
     staged: bool = False
@@ -132,7 +139,7 @@ class Phases(Seen):
     live: Flags = ()
     counted: bool = False
     joined: bool = False
-    stamp: bool | None = None
+    header: bool | None = None
     refused: bool = False
 
 
@@ -140,44 +147,44 @@ class Phases(Seen):
 class TwoPhase:
     """Stage; every live instance acknowledges; count; commit. The last instance joins at any time.
 
-    The request is stamped as in Stamped; an instance that acknowledged needs no store to answer by the new
-    value. guarded: the commit is one transaction with the check that nobody joined since the count.
+    The request has a header as in RevisionHeader; an instance that acknowledged answers by the new value
+    without the store. guarded: one transaction commits and checks that no instance joined since the count.
     """
 
     instances: int
     guarded: bool = True
 
     @property
-    def initial(self) -> Phases:
+    def initial(self) -> TwoPhaseState:
         """The toggle is off, nothing is staged, and the last instance does not run yet."""
         none = (False,) * self.instances
-        return Phases(on=False, known=none, ready=none, live=(*(True for _ in none[1:]), False))
+        return TwoPhaseState(on=False, known=none, ready=none, live=(*(True for _ in none[1:]), False))
 
-    def steps(self, state: Phases) -> Iterator[tuple[Action, Phases]]:
-        """Yield what the coordinator does, and each instance by itself."""
+    def steps(self, state: TwoPhaseState) -> Iterator[tuple[Action, TwoPhaseState]]:
+        """Yield the steps of the coordinator, and those of each instance."""
         yield from self._coordinator(state)
         for at in range(self.instances):
             if not state.live[at]:
-                # Who joins reads what is committed before it is ready.
+                # An instance that joins reads the committed value before it becomes ready.
                 yield (
                     Action("joins:", at),
                     replace(
                         state,
-                        live=put(state.live, at),
+                        live=with_flag(state.live, at),
                         joined=True,
-                        known=put(state.known, at, state.on),
-                        ready=put(state.ready, at, state.on),
+                        known=with_flag(state.known, at, state.on),
+                        ready=with_flag(state.ready, at, state.on),
                     ),
                 )
                 continue
             if state.staged and not state.ready[at]:
-                yield Action("acknowledges:", at), replace(state, ready=put(state.ready, at))
+                yield Action("acknowledges:", at), replace(state, ready=with_flag(state.ready, at))
             if state.on and not state.known[at]:
-                yield Action("the news reaches", at), replace(state, known=put(state.known, at))
+                yield Action("the change reaches", at), replace(state, known=with_flag(state.known, at))
             if len(state.answers) < HOPS and not state.refused:
                 yield self._hop(state, at)
 
-    def _coordinator(self, state: Phases) -> Iterator[tuple[Action, Phases]]:
+    def _coordinator(self, state: TwoPhaseState) -> Iterator[tuple[Action, TwoPhaseState]]:
         if not state.staged:
             yield Action("stage"), replace(state, staged=True)
         elif state.on:
@@ -191,28 +198,28 @@ class TwoPhase:
         else:
             yield Action("commit"), replace(state, on=True)
 
-    def _hop(self, state: Phases, at: int) -> tuple[Action, Phases]:
-        stamp = state.known[at] if state.stamp is None else state.stamp
-        if stamp and not (state.ready[at] or state.known[at]):
+    def _hop(self, state: TwoPhaseState, at: int) -> tuple[Action, TwoPhaseState]:
+        header = state.known[at] if state.header is None else state.header
+        if header and not (state.ready[at] or state.known[at]):
             return Action("the request is refused at", at), replace(state, refused=True)
-        after = replace(state, stamp=stamp, answers=(*state.answers, stamp))
+        after = replace(state, header=header, answers=(*state.answers, header))
         return Action("the request passes", at), after
 
-    def wrong(self, state: Phases) -> str:
-        """Refuse a request that saw both values or was refused."""
-        return _mixed(state.answers) or ("refused" if state.refused else "")
+    def wrong(self, state: TwoPhaseState) -> str:
+        """Return "mixed" for a request that met both values, and "refused" for one that was refused."""
+        return _mixture(state.answers) or ("refused" if state.refused else "")
 
 
-def put(flags: Flags, at: int, value: bool = True) -> Flags:  # noqa: FBT001, FBT002 - it sets a flag
-    """Return flags with another value at one place."""
+def with_flag(flags: Flags, at: int, value: bool = True) -> Flags:  # noqa: FBT001, FBT002 - it sets a flag
+    """Return flags with a value at one place."""
     return (*flags[:at], value, *flags[at + 1 :])
 
 
-def _answers(state: Seen) -> Iterator[tuple[Action, Seen]]:
+def _answers(state: ToggleState) -> Iterator[tuple[Action, ToggleState]]:
     if len(state.answers) < HOPS:
         for at, known in enumerate(state.known):
             yield Action("the request passes", at), replace(state, answers=(*state.answers, known))
 
 
-def _mixed(answers: Flags) -> str:
+def _mixture(answers: Flags) -> str:
     return "mixed" if len(set(answers)) > 1 else ""

@@ -14,7 +14,7 @@ from labkit.deployment import Fleet, Step
 from labkit.engine import Owner
 from labkit.environment import Environment
 from labkit.errors import LabError
-from labkit.load import Load, Running, apply
+from labkit.load import Load, RunningLoad, apply
 from labkit.pipeline._approval import await_decision
 from labkit.pipeline._context import RunContext, RunStopped, tool, why
 from labkit.pipeline._definition import Stage
@@ -102,7 +102,7 @@ def _refuse_other_system(context: RunContext, environment: Environment) -> None:
 
 
 @contextmanager
-def _customers(context: RunContext, stage: Stage, environment: Environment) -> Iterator[Running]:
+def _customers(context: RunContext, stage: Stage, environment: Environment) -> Iterator[RunningLoad]:
     """Let simulated customers send requests during the block, which begins with their first answer."""
     traffic, host = context.pipeline.traffic, urlsplit(environment.url).hostname or ""
     with apply(Load(traffic.mix, traffic.rate_per_s, None), environment.url, hosts=[host]) as load:
@@ -157,7 +157,7 @@ def _upgrade(context: RunContext, stage: Stage, environment: Environment, servic
         raise RunStopped(message)
 
 
-def _watch(context: RunContext, environment: Environment, load: Running) -> Iterator[GateAnswer]:
+def _watch(context: RunContext, environment: Environment, load: RunningLoad) -> Iterator[GateAnswer]:
     """Verify all services at once after the upgrade; a request that failed during the upgrade counts too."""
     check, window = CheckRun("watch", tool="locust"), context.pipeline.watch
     upgrade = load.snapshot()  # all requests since the first customer's: the whole upgrade

@@ -14,8 +14,8 @@ def main() -> None:
     port = os.environ.get("LABKIT_PORT", "")
     if len(sys.argv) != ARGUMENTS or not port.isdigit():
         seen = f"{' '.join(sys.argv[1:]) or 'nothing'} with LABKIT_PORT={port or '(unset)'}"
-        mend = "for example: LABKIT_PORT=8002 python3 -m labkit.service service:app"
-        sys.stderr.write(f"{LabError('MODULE:NAME of an application, and its port', seen, mend)}\n")
+        next_step = "for example: LABKIT_PORT=8002 python3 -m labkit.service service:app"
+        sys.stderr.write(f"{LabError('MODULE:NAME of an application, and its port', seen, next_step)}\n")
         sys.exit(2)
     sys.path.insert(0, "")
     serve(sys.argv[1], int(port))

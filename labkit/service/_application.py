@@ -1,4 +1,4 @@
-"""Makes a service's ASGI application: its own routes and what every service of the system answers."""
+"""Makes a service's ASGI application: its own routes, and those that every service of the system has."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
@@ -14,14 +14,14 @@ from starlette.routing import BaseRoute, Route
 
 from labkit.service._client import Client, Unavailable
 from labkit.service._identity import Identity
-from labkit.service._passage import Passage
+from labkit.service._middleware import RequestMiddleware
 from labkit.service._registration import Registration
 from labkit.service._toggles import Toggles
 
-CHECK_WAIT_S = 2.0
+CHECK_TIMEOUT_S = 2.0
 
-Check = Callable[[], Awaitable[object]]
-"""Returns when this service can do its work, raises when it cannot (yet)."""
+ReadinessCheck = Callable[[], Awaitable[object]]
+"""Returns when this service can do its work, and raises when it cannot (yet)."""
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 """Opens what the application needs while it runs, and closes it."""
@@ -31,24 +31,29 @@ def application(
     routes: Sequence[BaseRoute],
     *,
     openapi: Path | None = None,
-    checks: Sequence[Check] = (),
+    checks: Sequence[ReadinessCheck] = (),
     clients: Iterable[Client] = (),
     lifespan: Lifespan | None = None,
     toggles: Collection[str] = (),
 ) -> Starlette:
     """Return an application that answers `routes` and /healthz, /readyz, /version and /openapi.json.
 
-    openapi is the file with the service's contract; without it /openapi.json answers 404. /readyz answers 200
-    when no check raises within two seconds and the process is not draining (`app.state.draining`), else 503
-    with the reasons. With $COORDINATOR_URL set, the instance registers itself there, and is ready once it has
-    been. toggles names those that the code asks for with `toggle`: with a coordinator they are followed
-    there, and the instance is ready while it knows how they stand. clients are closed when the application
-    ends, after `lifespan`. An error is answered as a JSON object with the key "error".
+    openapi is the file with the service's contract; without it /openapi.json answers 404.
+
+    /readyz answers 200 when no check raises within two seconds and the process is not draining
+    (`app.state.draining`), else 503 with the reasons.
+
+    With $COORDINATOR_URL set, the instance registers itself there, and is ready once it is registered.
+    toggles are the names that the code gives to `toggle`. With a coordinator, the instance watches them, and
+    is ready while it knows how they stand.
+
+    clients are closed when the application ends, after `lifespan`. An error is answered as a JSON object with
+    the key "error".
     """
     identity = Identity.read()
-    registration, followed = Registration.read(identity), Toggles.read(toggles, identity)
-    needed = [*checks, *([registration.registered] if registration else [])]
-    needed += [followed.toggles] if followed else []
+    registration, watched = Registration.read(identity), Toggles.read(toggles, identity)
+    conditions = [*checks, *([registration.registered] if registration else [])]
+    conditions += [watched.toggles] if watched else []
 
     async def version(_: Request) -> Response:
         return JSONResponse(vars(identity))
@@ -56,7 +61,7 @@ def application(
     async def ready(request: Request) -> Response:
         if request.app.state.draining:
             return JSONResponse({"ready": False, "reasons": ["draining"]}, 503)
-        reasons = [reason for reason in await asyncio.gather(*map(_reason, needed)) if reason]
+        reasons = [reason for reason in await asyncio.gather(*map(_reason, conditions)) if reason]
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     async def contract(_: Request) -> Response:
@@ -64,12 +69,12 @@ def application(
             raise HTTPException(404, "this service has no OpenAPI file")
         return FileResponse(openapi, media_type="application/json")
 
-    own = [Route("/healthz", _alive), Route("/readyz", ready), Route("/version", version)]
+    common = [Route("/healthz", _alive), Route("/readyz", ready), Route("/version", version)]
     app = Starlette(
-        routes=[*own, Route("/openapi.json", contract), *routes],
-        middleware=[Middleware(Passage, identity=identity, toggles=followed)],
+        routes=[*common, Route("/openapi.json", contract), *routes],
+        middleware=[Middleware(RequestMiddleware, identity=identity, toggles=watched)],
         exception_handlers={HTTPException: _refused, Unavailable: _unavailable},
-        lifespan=_closing(tuple(clients), lifespan, registration, followed),
+        lifespan=_whole_lifespan(tuple(clients), lifespan, registration, watched),
     )
     app.state.draining = False
     return app
@@ -79,34 +84,36 @@ async def _alive(_: Request) -> Response:
     return JSONResponse({"alive": True})
 
 
-async def _reason(check: Check) -> str:
+async def _reason(check: ReadinessCheck) -> str:
     """Return why a check does not pass, "" when it does."""
     try:
-        await asyncio.wait_for(check(), CHECK_WAIT_S)
-    except Exception as fault:  # noqa: BLE001 - whatever stops the check is the reason
-        return f"{getattr(check, '__name__', 'check')}: {type(fault).__name__} {fault}".strip()
+        await asyncio.wait_for(check(), CHECK_TIMEOUT_S)
+    except Exception as error:  # noqa: BLE001 - whatever stops the check is the reason
+        return f"{getattr(check, '__name__', 'check')}: {type(error).__name__} {error}".strip()
     return ""
 
 
-async def _refused(_: Request, fault: Exception) -> Response:
-    assert isinstance(fault, HTTPException)  # noqa: S101 - Starlette's own promise, told to the type checker
-    return JSONResponse({"error": fault.detail}, fault.status_code, headers=fault.headers)
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette's own promise, told to the type checker
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
 
 
-async def _unavailable(_: Request, fault: Exception) -> Response:
-    return JSONResponse({"error": str(fault)}, 503)
+async def _unavailable(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 503)
 
 
-def _closing(
+def _whole_lifespan(
     clients: Sequence[Client],
     lifespan: Lifespan | None,
     registration: Registration | None,
     toggles: Toggles | None,
 ) -> Lifespan:
+    """Return the service's own lifespan within that of its registration, toggles and clients."""
+
     @asynccontextmanager
-    async def both(app: Starlette) -> AsyncIterator[None]:
-        kept = asyncio.create_task(registration.keep(app)) if registration else None
-        following = asyncio.create_task(toggles.follow()) if toggles else None
+    async def whole(app: Starlette) -> AsyncIterator[None]:
+        renewing = asyncio.create_task(registration.keep(app)) if registration else None
+        opening = asyncio.create_task(toggles.watch()) if toggles else None
         try:
             if lifespan is None:
                 yield
@@ -114,13 +121,13 @@ def _closing(
                 async with lifespan(app):
                     yield
         finally:
-            if registration and kept:
-                kept.cancel()
+            if registration and renewing:
+                renewing.cancel()
                 await registration.end()
-            if toggles and following:
-                await following
+            if toggles and opening:
+                await opening  # the watcher has to exist before it can be stopped
                 toggles.end()
             for client in clients:
                 await client.close()
 
-    return both
+    return whole

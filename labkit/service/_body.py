@@ -1,4 +1,4 @@
-"""Reads what a request carries, within limits."""
+"""Reads the body of a request, within limits."""
 
 import json
 from typing import Any
@@ -6,20 +6,23 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-MOST_BYTES = 256 * 1024
+LIMIT_BYTES = 256 * 1024
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """Return the JSON object in a request's body; anything else is answered 400, over 256 KiB 413."""
+    """Return the JSON object in a request's body.
+
+    :raises HTTPException: 400 when the body is no JSON object, 413 when it is longer than 256 KiB.
+    """
     content = bytearray()
     async for part in request.stream():
         content += part
-        if len(content) > MOST_BYTES:
-            raise HTTPException(413, f"at most {MOST_BYTES} bytes are expected")
+        if len(content) > LIMIT_BYTES:
+            raise HTTPException(413, f"at most {LIMIT_BYTES} bytes are expected")
     try:
-        found = json.loads(content)
+        fields = json.loads(content)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        fields = None
+    if not isinstance(fields, dict):
         raise HTTPException(400, "a JSON object is expected")
-    return found
+    return fields

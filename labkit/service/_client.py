@@ -1,4 +1,4 @@
-"""Calls another service by its name: says who calls, and passes on the request's id and baggage."""
+"""Calls another service by its name; each call names the caller and carries the request's id and baggage."""
 
 import asyncio
 import os
@@ -11,10 +11,10 @@ from labkit.service._log import REQUEST_ID
 if TYPE_CHECKING:
     import httpx
 
-WAIT_S = 5.0
+TIMEOUT_S = 5.0
 
 BAGGAGE: ContextVar[str] = ContextVar("baggage", default="")
-"""What travels with the request that is being answered to every service (W3C Baggage), "" for nothing."""
+"""What every service passes on with the request that is being answered (W3C Baggage), "" for nothing."""
 
 CALLER = "x-labkit-caller"
 """The header that says which service calls, as "cart/v1"; a request from outside comes without it."""
@@ -27,7 +27,7 @@ class Unavailable(Exception):
 class Client:
     """A pool of connections to one service at $NAME_URL, opened when first used."""
 
-    def __init__(self, name: str, timeout_s: float = WAIT_S) -> None:
+    def __init__(self, name: str, timeout_s: float = TIMEOUT_S) -> None:
         self.name = name
         self._timeout_s = timeout_s
         self._caller = str(Identity.read())
@@ -36,26 +36,31 @@ class Client:
     async def request(
         self, method: str, path: str, *, json: object = None, params: dict[str, str] | None = None
     ) -> "httpx.Response":
-        """Send a request and return whatever is answered; raise Unavailable when nothing is.
+        """Send a request and return the answer, whatever its status.
 
-        Nothing is sent twice: whether a repetition is safe is the caller's to know.
+        Nothing is sent twice, since only the caller knows whether a repetition is safe.
+
+        :raises Unavailable: when the service is not reached or does not answer in time.
         """
         pool = await self._pool()
-        carried = {CALLER: self._caller, "x-request-id": REQUEST_ID.get(), "baggage": BAGGAGE.get()}
-        headers = {name: value for name, value in carried.items() if value}
+        given = {CALLER: self._caller, "x-request-id": REQUEST_ID.get(), "baggage": BAGGAGE.get()}
+        headers = {name: value for name, value in given.items() if value}
         try:
             return await pool.request(method, path, json=json, params=params, headers=headers)
-        except _transport_error() as fault:
-            message = f"{self.name} does not answer: {type(fault).__name__}"
-            raise Unavailable(message) from fault
+        except _transport_error() as error:
+            message = f"{self.name} does not answer: {type(error).__name__}"
+            raise Unavailable(message) from error
 
     async def get(self, path: str, params: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON data
-        """Return the JSON of a GET that has to succeed; any other answer is Unavailable."""
-        answer = await self.request("GET", path, params=params)
-        if answer.status_code != 200:  # noqa: PLR2004 - HTTP's own word for success
-            message = f"{self.name} answers {answer.status_code} to GET {path}"
+        """Return the JSON of a GET request.
+
+        :raises Unavailable: when there is no answer, or its status is not 200.
+        """
+        response = await self.request("GET", path, params=params)
+        if response.status_code != 200:  # noqa: PLR2004 - HTTP's own word for success
+            message = f"{self.name} answers {response.status_code} to GET {path}"
             raise Unavailable(message)
-        return answer.json()
+        return response.json()
 
     async def close(self) -> None:
         """Close the connections; the client opens new ones when it is used again."""
@@ -64,6 +69,7 @@ class Client:
             await (await opening).aclose()
 
     async def _pool(self) -> "httpx.AsyncClient":
+        # A task, so that two requests at once open one pool, and a cancelled request leaves it to the others.
         if self._opening is None:
             self._opening = asyncio.create_task(asyncio.to_thread(self._open))
         return await asyncio.shield(self._opening)
@@ -77,8 +83,8 @@ class Client:
         return httpx.AsyncClient(base_url=address, timeout=self._timeout_s, trust_env=False)
 
 
-def client(name: str, timeout_s: float = WAIT_S) -> Client:
-    """Return a client of the service that the environment knows as `name`; timeout_s is its patience."""
+def client(name: str, timeout_s: float = TIMEOUT_S) -> Client:
+    """Return a client of the service that the environment knows as `name`; timeout_s limits each wait."""
     return Client(name, timeout_s)
 
 

@@ -1,4 +1,4 @@
-"""Who this process is: the answers to "which service, which version, which instance, which stage?"."""
+"""Which service, version, instance and stage this process is."""
 
 import os
 import socket
@@ -8,7 +8,10 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Identity:
-    """A service instance as its environment names it; "unknown" and the host's name where it does not."""
+    """A service instance as its environment names it.
+
+    Without an environment, instance is the host's name and all other fields are "unknown".
+    """
 
     service: str
     version: str

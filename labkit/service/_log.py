@@ -12,24 +12,28 @@ from labkit.service._identity import Identity
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is being answered, "" outside of one."""
 
-QUIET = ("httpx", "httpcore", "uvicorn", "asyncio")
+QUIET_LIBRARIES = ("httpx", "httpcore", "uvicorn", "asyncio")
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one JSON object: time (UTC, ISO 8601), level, who, request_id, what was said."""
+    """Formats a record as one JSON object: time (UTC, ISO 8601), level, instance, request_id, message."""
 
     def __init__(self, identity: Identity) -> None:
         super().__init__()
-        self._who = {"service": identity.service, "instance": identity.instance, "version": identity.version}
+        self._origin = {
+            "service": identity.service,
+            "instance": identity.instance,
+            "version": identity.version,
+        }
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a record's `fields` (a dict given as `extra`) take the place of a message."""
+        """Return the line; a record's `fields` (a dict given as `extra`) stand in place of a message."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line: dict[str, Any] = {
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
         }
-        line |= self._who | {"request_id": REQUEST_ID.get()}
+        line |= self._origin | {"request_id": REQUEST_ID.get()}
         line |= getattr(record, "fields", None) or {"message": record.getMessage()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -41,5 +45,5 @@ def log_json_lines(identity: Identity) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines(identity))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in QUIET:
+    for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 """Registers this instance with the coordinator, for as long as it lives: a lease that it renews.
 
-An instance that dies, freezes or loses the network cannot renew its lease; the coordinator then forgets it
-by itself. Renewing is the event loop's work, so that one that hangs is forgotten too.
+An instance that dies, freezes or loses the network cannot renew its lease, and the coordinator removes it.
+The event loop begins each renewal, so that an instance whose event loop hangs is removed too.
 """
 
 import asyncio
@@ -13,27 +13,27 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
-from labkit.coordination import PORT, Coordinator
+from labkit.coordination import PORT, Coordinator, InstanceRegistry
 from labkit.errors import LabError
 from labkit.service._identity import Identity
-from labkit.service._passage import LOG
+from labkit.service._middleware import LOG
 
 LEASE_S = 3
-"""How long the coordinator remembers an instance that has fallen silent, in seconds."""
+"""For how many seconds a silent instance stays registered."""
 
 RENEW_S = 0.75
-FIRST_S = 0.05
-"""How long to wait for a coordinator that is only just starting, in seconds."""
+RETRY_S = 0.05
+"""How many seconds lie between two tries of the first registration, while the coordinator starts."""
 
-LONG = 20
-"""So many such waits are too many: then it is logged what the instance waits for."""
+LOGGED_TRY = 20
+"""The failed try of the first registration that is logged, once."""
 
 
 class Registration:
-    """An instance's entry among those of its service; passed once it has been written."""
+    """An instance's entry among those of its service; passed once it was written."""
 
     def __init__(self, identity: Identity, coordinator: Coordinator, port: str) -> None:
-        self._who, self._coordinator, self._port = identity, coordinator, port
+        self._identity, self._coordinator, self._port = identity, coordinator, port
         self._lease = 0
         self._failures = 0
         self.passed = False
@@ -48,45 +48,50 @@ class Registration:
         return cls(identity, coordinator, os.environ.get("LABKIT_PORT", ""))
 
     async def registered(self) -> None:
-        """Raise until the instance was registered once; a coordinator that goes later takes nobody along."""
+        """Raise until the instance was registered once.
+
+        A coordinator that fails later leaves the instance ready.
+        """
         if not self.passed:
-            message = "the coordinator has not taken this instance in yet"
+            message = "the coordinator has not registered this instance yet"
             raise ConnectionError(message)
 
     async def keep(self, app: Starlette) -> None:
-        """Renew the registration until the instance drains, then take it back."""
+        """Renew the registration until the instance drains, then end it."""
         while not app.state.draining:
-            await self._tell(self._renew)
-            await asyncio.sleep(RENEW_S if self.passed else FIRST_S)
+            await self._try(self._renew)
+            await asyncio.sleep(RENEW_S if self.passed else RETRY_S)
         await self.end()
 
     async def end(self) -> None:
-        """Take the registration back."""
+        """End the registration."""
         lease, self._lease = self._lease, 0
         if lease:
-            await self._tell(lambda: self._coordinator.revoke(lease))
+            await self._try(lambda: self._coordinator.revoke(lease))
 
-    async def _tell(self, work: Callable[[], None]) -> None:
-        """Tell the coordinator something beside the event loop; that it is silent is logged once."""
+    async def _try(self, call: Callable[[], None]) -> None:
+        """Call the coordinator in a thread beside the event loop; log once that it does not answer."""
         try:
-            await asyncio.to_thread(work)
-        except (OSError, LabError) as fault:
+            await asyncio.to_thread(call)
+        except (OSError, LabError) as error:
             self._failures += 1
-            if self._failures == (1 if self.passed else LONG):
-                LOG.warning("not registered, for the coordinator does not answer: %s", fault)
+            if self._failures == (1 if self.passed else LOGGED_TRY):
+                seen = error.seen if isinstance(error, LabError) else error
+                LOG.warning("not registered, because the coordinator does not answer: %s", seen)
         else:
             self._failures = 0
 
     def _renew(self) -> None:
         if self._lease and self._coordinator.renew(self._lease):
             return
-        lease, who = self._coordinator.grant(LEASE_S), self._who
+        lease, identity = self._coordinator.grant(LEASE_S), self._identity
         address = f"{self._own_address()}:{self._port}"
-        self._coordinator.register(who.service, who.instance, who.version, address, lease)
+        registry = InstanceRegistry(self._coordinator)
+        registry.register(identity.service, identity.instance, identity.version, address, lease)
         self._lease, self.passed = lease, True
 
     def _own_address(self) -> str:
         """Return the address that this container has in the coordinator's network; it may be in more."""
-        where = (self._coordinator.host, self._coordinator.port)
-        with socket.create_connection(where, LEASE_S) as line:
-            return str(line.getsockname()[0])
+        target = (self._coordinator.host, self._coordinator.port)
+        with socket.create_connection(target, LEASE_S) as connection:
+            return str(connection.getsockname()[0])

@@ -1,4 +1,4 @@
-"""Runs an application with uvicorn and drains it: not ready first, then no new connections, then the end."""
+"""Runs an application with uvicorn and drains it: first not ready, then no new connections, then the end."""
 
 import asyncio
 import signal
@@ -9,17 +9,17 @@ import uvicorn
 
 from labkit.service._identity import Identity
 from labkit.service._log import log_json_lines
-from labkit.service._passage import LOG
+from labkit.service._middleware import LOG
 
-NOTICE_S = 0.3
-"""How long /readyz answers 503 before the port closes: two of the balancer's checks and a bit."""
+DRAIN_NOTICE_S = 0.3
+"""For how many seconds /readyz answers 503 before the port closes: a little longer than two health checks."""
 
 IN_FLIGHT_S = 20
 KEEP_ALIVE_S = 75
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that on SIGTERM says so at /readyz, answers what is in flight, and ends with code 0."""
+    """A server that on SIGTERM becomes not ready, answers the requests in flight, and ends with code 0."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain on the first SIGTERM; any other signal, or a second one, is uvicorn's to handle."""
@@ -28,7 +28,7 @@ class DrainingServer(uvicorn.Server):
             super().handle_exit(sig, frame)
             return
         state.draining = True
-        self._loop.call_soon_threadsafe(self._loop.call_later, NOTICE_S, self._stop)
+        self._loop.call_soon_threadsafe(self._loop.call_later, DRAIN_NOTICE_S, self._stop)
 
     async def startup(self, sockets: Any = None) -> None:  # noqa: ANN401 - uvicorn's own signature
         """Remember the loop that the signal handler has to wake."""
@@ -36,8 +36,8 @@ class DrainingServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         LOG.info("started", extra={"fields": {"message": "started", "port": self.config.port}})
 
-    async def shutdown(self, sockets: Any = None) -> None:  # noqa: ANN401 - as above
-        """Answer what is in flight, and say that it is done."""
+    async def shutdown(self, sockets: Any = None) -> None:  # noqa: ANN401 - uvicorn's own signature
+        """Answer the requests in flight, and log the end."""
         await super().shutdown(sockets=sockets)
         LOG.info("stopped")
 

@@ -1,6 +1,6 @@
-"""Toggles in a service: every request is stamped with the revision at which all services decide about it.
+"""Toggles in a service: every request has a revision header, and all services decide at that revision.
 
-The stamp travels as the member "toggles" of W3C's baggage header (https://www.w3.org/TR/baggage/), so that a
+The revision header is the member "toggles" of W3C's baggage header (https://www.w3.org/TR/baggage/). So a
 request sees one state of all toggles, whichever instances answer it and whatever is switched meanwhile.
 """
 
@@ -18,96 +18,97 @@ from labkit.service._client import Unavailable
 from labkit.service._identity import Identity
 
 if TYPE_CHECKING:
-    from labkit.toggles import Pinned, Reader  # OpenFeature comes with it, loaded beside the start
+    from labkit.toggles import FlagSnapshot, FlagWatcher  # OpenFeature comes with it, so it is loaded late
 
 STALE_S = 1.0
-"""An instance that has not heard of the store for so long must not decide; it leaves the balancer."""
+"""An instance to which the store was silent for so long must not decide; it becomes not ready."""
 
 ANSWER_S = 1.0
 MEMBER = "toggles"
-MOST_BYTES = 8192
-"""As much baggage has to be handed on (W3C Baggage, 3.3.2); more is not."""
+BAGGAGE_BYTES = 8192
+"""As much baggage has to be passed on (W3C Baggage, 3.3.2); longer baggage is dropped."""
 
 
 class Toggles:
-    """What one service's code knows of toggles; it follows them while the service runs."""
+    """The toggles that one service's code knows; they are watched while the service runs."""
 
     def __init__(self, names: Collection[str], identity: Identity, coordinator: Coordinator) -> None:
         self.names = frozenset(names)
         self._identity, self._coordinator = identity, coordinator
-        self._reader: Reader | None = None
+        self._watcher: FlagWatcher | None = None
 
     @classmethod
     def read(cls, names: Collection[str], identity: Identity) -> Self | None:
-        """Return the toggles followed at $COORDINATOR_URL; None without it, or when the code knows none."""
+        """Return the toggles as $COORDINATOR_URL has them; None without it, or when the code knows none."""
         address = urlsplit(os.environ.get("COORDINATOR_URL", ""))
         if not names or not address.hostname:
             return None
         return cls(names, identity, Coordinator(address.hostname, address.port or PORT, ANSWER_S))
 
-    async def follow(self) -> None:
-        """Begin to follow, beside the event loop: the libraries take as long as the rest of the start."""
-        self._reader = await asyncio.to_thread(self._open)
+    async def watch(self) -> None:
+        """Begin to watch, in a thread: to load the libraries takes as long as the rest of the start."""
+        self._watcher = await asyncio.to_thread(self._open)
 
-    def _open(self) -> "Reader":
-        from labkit.toggles import Reader  # noqa: PLC0415 - as follow says
+    def _open(self) -> "FlagWatcher":
+        from labkit.toggles import FlagWatcher  # noqa: PLC0415 - loaded in the thread, as watch says
 
-        reader = Reader(self._coordinator, self._identity.instance, self.names.__contains__)
-        reader.start()
-        return reader
+        watcher = FlagWatcher(self._coordinator, self._identity.instance, self.names.__contains__)
+        watcher.start()
+        return watcher
 
     def end(self) -> None:
-        """End following."""
-        if self._reader:
-            self._reader.stop()
+        """End watching."""
+        if self._watcher:
+            self._watcher.stop()
 
     async def toggles(self) -> None:
-        """Raise while this instance does not know how the toggles stand: the readiness check."""
-        if not (self._reader and self._reader.ready):
-            message = "nothing is known of them yet"
+        """Raise while this instance does not know how the toggles stand: a readiness check."""
+        if not (self._watcher and self._watcher.ready):
+            message = "not listed yet"
             raise ConnectionError(message)
-        if self._reader.silence_s > STALE_S:
-            message = f"not heard of them for {self._reader.silence_s:.1f} s"
+        if self._watcher.silence_s > STALE_S:
+            message = f"the store has been silent for {self._watcher.silence_s:.1f} s"
             raise ConnectionError(message)
 
-    async def pin(self, baggage: str) -> "Pinned | None":
-        """Return the toggles at the revision of a request's baggage, else as they stand now.
+    async def snapshot_for(self, baggage: str) -> "FlagSnapshot | None":
+        """Return the flags at the revision in a request's baggage, without one the newest; None before any.
 
-        :raises Unavailable: when the revision is not known here and the store cannot tell it.
+        :raises Unavailable: when the revision is not known here and the store does not give it.
         """
-        reader, revision = self._reader, revision_in(baggage)
-        if reader is None or not reader.ready:
+        watcher, revision = self._watcher, revision_in(baggage)
+        if watcher is None or not watcher.ready:
             return None
         try:
-            if revision is None or reader.holds(revision):
-                return reader.pin(revision)
-            return await asyncio.to_thread(reader.pin, revision)
-        except (OSError, LabError) as fault:
-            message = f"the toggles at revision {revision} cannot be had: {fault}"
-            raise Unavailable(message) from fault
+            if revision is None or watcher.has(revision):
+                return watcher.snapshot(revision)
+            # To ask the store may take long, and must not stop the event loop.
+            return await asyncio.to_thread(watcher.snapshot, revision)
+        except LabError as error:
+            message = f"the toggles at revision {revision} are not available: {error.seen}"
+            raise Unavailable(message) from error
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the code may ask for while it answers one request; pinned is None where nothing is known."""
+class RequestToggles:
+    """The toggles for one request: names that the code may ask for; snapshot None where nothing is known."""
 
     names: frozenset[str]
-    pinned: "Pinned | None"
+    snapshot: "FlagSnapshot | None"
 
 
-ASKED: ContextVar[Asked | None] = ContextVar("toggles", default=None)
-"""Set while a request is answered by an application that follows toggles."""
+REQUEST_TOGGLES: ContextVar[RequestToggles | None] = ContextVar("toggles", default=None)
+"""Set while a request is answered by an application that watches toggles."""
 
 
-def stamped(baggage: str, revision: int) -> str:
-    """Return a request's baggage with its stamp."""
+def with_revision(baggage: str, revision: int) -> str:
+    """Return a request's baggage with a revision header; baggage that has one keeps it."""
     if revision_in(baggage) is not None:
         return baggage
     return ",".join(filter(None, (baggage, f"{MEMBER}={revision}")))
 
 
 def revision_in(baggage: str) -> int | None:
-    """Return the revision that a request is stamped with, None without one."""
+    """Return the revision in a request's baggage, None without one."""
     for member in baggage.split(","):
         name, _, value = member.partition(";")[0].partition("=")
         if name.strip() == MEMBER and value.strip().isdigit():
@@ -116,17 +117,17 @@ def revision_in(baggage: str) -> int | None:
 
 
 def toggle(name: str, *, key: str = "", default: bool = False) -> bool:
-    """Tell whether a toggle is on for the request that is being answered.
+    """Return whether a toggle is on for the request that is being answered.
 
-    key is who or what a share is drawn by, such as a customer's id. default is for a toggle that is not set,
-    and for a service without a coordinator.
+    key is what decides whether a share includes the request, such as a customer's id. default is for a toggle
+    that is not set, and for a service without a coordinator.
 
-    :raises LookupError: when the application was not made with this toggle: `application(…, toggles=[name])`.
+    :raises LookupError: when the application does not declare this toggle: `application(…, toggles=[name])`.
     """
-    asked = ASKED.get()
-    if asked is None:
+    toggles = REQUEST_TOGGLES.get()
+    if toggles is None:
         return default
-    if name not in asked.names:
+    if name not in toggles.names:
         message = f"the application does not declare the toggle {name}: application(…, toggles=[{name!r}])"
         raise LookupError(message)
-    return asked.pinned.enabled(name, key=key, default=default) if asked.pinned else default
+    return toggles.snapshot.enabled(name, key=key, default=default) if toggles.snapshot else default

@@ -1,17 +1,17 @@
-"""Stands in for any external service: gives the answers it was told and records every call.
+"""Stands in for any external service: gives the answers that it was given, and records every call.
 
 $STUB holds the answers as JSON, as `system.toml` writes them: {"METHOD /path": ANSWER}, with one ANSWER or a
-list of them. A part of a path in braces stands for anything: "GET /rates/{base}"; a key that has a query is
+list of them. A part of a path in braces stands for anything: "GET /rates/{base}". A key that has a query is
 for that query alone. Of several keys that fit, the one with the fewest braces answers.
 
 An ANSWER may have status (200), body (JSON), delay_s (seconds until it is given), cut (the connection ends in
 the middle of it), when (the state in which it is given; without it, any) and then (the state from now on).
-The stub begins in the state "start". A call has its effect when it comes in: it is recorded and the state
-changes before a delay, and also when the answer is cut, as with a real service whose answer gets lost.
+The stub begins in the state "start". A call takes effect when it comes in: it is recorded and the state
+changes before a delay, and also when the answer is cut. So does a real service whose answer gets lost.
 
-GET /__calls__ returns the recorded calls, oldest first; DELETE /__calls__ forgets them. GET /__stub__ returns
-{"state", "answers"}; PATCH /__stub__ with answers sets them over those of the same keys; DELETE /__stub__
-puts the first answers and the first state back and forgets the calls.
+GET /__calls__ returns the recorded calls, oldest first; DELETE /__calls__ removes them. GET /__stub__ returns
+{"state", "answers"}. PATCH /__stub__ with answers replaces those of the same keys. DELETE /__stub__ restores
+the first answers and the first state, and removes the recorded calls.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from labkit.service._log import REQUEST_ID
 __all__ = ["stub"]
 
 MOST_CALLS = 10_000
-"""So many calls are kept, the newest: a stub under load must not eat the machine."""
+"""So many calls are kept, the newest ones: a stub under load must not fill the memory."""
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 START = "start"
@@ -55,21 +55,21 @@ class Behaviour:
         self.answers, self.state = dict(self._first), START
 
     def to(self, method: str, path: str, query: str) -> Mapping[str, Any]:
-        """Return the answer to a call, and go on to the state that it leads to."""
-        wanted = {f"{method} {path}", f"{method} {path}?{query}"}
-        keys = [key for key in self.answers if any(map(_pattern(key).fullmatch, wanted))]
+        """Return the answer to a call, and change to the state that follows it."""
+        calls = {f"{method} {path}", f"{method} {path}?{query}"}
+        keys = [key for key in self.answers if any(map(_pattern(key).fullmatch, calls))]
         for key in sorted(keys, key=lambda key: (key.count("{"), "?" not in key)):
-            told = self.answers[key]
-            for answer in told if isinstance(told, list) else [told]:
+            answers = self.answers[key]
+            for answer in answers if isinstance(answers, list) else [answers]:
                 if answer.get("when", self.state) == self.state:
                     self.state = answer.get("then", self.state)
                     return dict(answer)
         return {"status": 404, "body": {"error": self._no_answer(f"{method} {path}", keys)}}
 
-    def _no_answer(self, wanted: str, keys: list[str]) -> str:
+    def _no_answer(self, call: str, keys: list[str]) -> str:
         if keys:
-            return f"this stub has no answer to {wanted} in the state {self.state!r}"
-        return f"this stub has no answer to {wanted}; it knows {', '.join(self.answers) or 'none'}"
+            return f"this stub has no answer to {call} in the state {self.state!r}"
+        return f"this stub has no answer to {call}; it knows {', '.join(self.answers) or 'none'}"
 
 
 class Cut(JSONResponse):
@@ -83,17 +83,17 @@ class Cut(JSONResponse):
 
 
 def stub(answers: Answers) -> Starlette:
-    """Return the application; a call it has no answer to gets 404 with those it knows, and is recorded."""
+    """Return the application; a call without an answer is recorded too, and gets 404 with the known keys."""
     calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
     behaviour = Behaviour(answers)
 
     async def answer(request: Request) -> Response:
         body = await request.body()
-        found = behaviour.to(request.method, request.url.path, request.url.query)
-        status = found.get("status", 200)
+        planned = behaviour.to(request.method, request.url.path, request.url.query)
+        status = planned.get("status", 200)
         calls.append(_call(request, body, status))
-        await asyncio.sleep(found.get("delay_s", 0))
-        return (Cut if found.get("cut") else JSONResponse)(found.get("body"), status)
+        await asyncio.sleep(planned.get("delay_s", 0))
+        return (Cut if planned.get("cut") else JSONResponse)(planned.get("body"), status)
 
     async def recorded(request: Request) -> Response:
         if request.method == "DELETE":

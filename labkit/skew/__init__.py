@@ -1,7 +1,7 @@
-"""Version skew: old and new instances, clients and data side by side, and what keeps them right.
+"""Version skew: old and new instances, clients and data side by side, and what keeps them correct.
 
-`tag` and `translate` are for messages between versions, `can_read` for what two schemas make of each other,
-`Migration` for a table that old and new versions read and write while it changes.
+`tag` and `translate` are for messages between versions. `can_read` compares the schemas of a reader and a
+writer. `Migration` changes a table while old and new versions read and write it.
 """
 
 from labkit.skew._message import Layer, TranslationFailed, UnknownVersion, tag, translate

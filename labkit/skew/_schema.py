@@ -1,8 +1,7 @@
-"""Whether a reader can read what a writer writes: two JSON Schemas held against each other.
+"""Whether a reader can read what a writer writes: a comparison of two JSON Schemas.
 
-It is the question that Avro calls schema resolution (Apache Avro 1.11, "Schema Resolution"), asked of the
-part of JSON Schema (draft 2020-12) that contracts of services are written in. Anything else is refused rather
-than guessed.
+Apache Avro 1.11 calls the question "Schema Resolution". Here it is answered for the part of JSON Schema
+(draft 2020-12) in which contracts of services are written. Any other keyword is refused, not guessed.
 """
 
 import operator
@@ -12,55 +11,59 @@ from typing import Any
 from labkit.errors import LabError
 
 Schema = Mapping[str, Any]
-KNOWN = {"type", "properties", "required", "additionalProperties", "items", "enum", "minimum", "maximum"} | {
-    "minLength", "maxLength", "minItems", "maxItems"
+COMPARED = {"type", "properties", "required", "additionalProperties", "items", "enum"} | {
+    "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"
 }  # fmt: skip
-TALK = {"title", "description", "default", "example", "examples", "$schema", "$id"}
+DESCRIPTIVE = {"title", "description", "default", "example", "examples", "$schema", "$id"}
 LOWER, UPPER = ("minimum", "minLength", "minItems"), ("maximum", "maxLength", "maxItems")
 
 
 def can_read(reader: Schema, writer: Schema) -> list[str]:
     """Return why a reader cannot read all that a writer may write, each with its place; [] when it can.
 
-    reader and writer are JSON Schemas of a message. Raises LabError for a keyword that cannot be judged here.
+    reader and writer are JSON Schemas of a message.
+
+    :raises LabError: for a keyword that cannot be compared here.
     """
-    return list(_faults(reader, writer, "message"))
+    return list(_mismatches(reader, writer, "message"))
 
 
-def _faults(reader: Schema, writer: Schema, place: str) -> Iterator[str]:
+def _mismatches(reader: Schema, writer: Schema, place: str) -> Iterator[str]:
     for schema in (reader, writer):
-        if unknown := set(schema) - KNOWN - TALK:
+        if unknown := set(schema) - COMPARED - DESCRIPTIVE:
             seen = f"{', '.join(sorted(unknown))} at {place}"
-            raise LabError(f"keywords out of {', '.join(sorted(KNOWN))}", seen, "write the schema with these")
+            raise LabError(
+                f"keywords out of {', '.join(sorted(COMPARED))}", seen, "write the schema with these"
+            )
     yield from _values(reader, writer, place)
     yield from _limits(reader, writer, place)
     yield from _fields(reader, writer, place)
     if "items" in reader:
-        yield from _faults(reader["items"], writer.get("items", {}), f"{place}[]")
+        yield from _mismatches(reader["items"], writer.get("items", {}), f"{place}[]")
 
 
 def _values(reader: Schema, writer: Schema, place: str) -> Iterator[str]:
     """Yield types and values that may be written and are not read."""
     if "type" in reader:
         unread = _types(writer) - _types(reader)
-        if "number" in _types(reader):
+        if "number" in _types(reader):  # every integer is a number
             unread -= {"integer"}
         if unread:
-            yield f"{place}: {_told(unread)} may be written, {_told(_types(reader))} is read"
+            yield f"{place}: {_in_words(unread)} may be written, {_in_words(_types(reader))} is read"
     if "enum" in reader:
         written = writer.get("enum")
-        unread = {repr(it) for it in written or () if it not in reader["enum"]}
+        unread = {repr(value) for value in written or () if value not in reader["enum"]}
         if unread or written is None:
-            told = _told(unread) if written else "anything"
-            yield f"{place}: {told} may be written, {_told({repr(it) for it in reader['enum']})} is read"
+            values = _in_words(unread) if written else "anything"
+            yield f"{place}: {values} may be written, {_in_words(set(map(repr, reader['enum'])))} is read"
 
 
 def _limits(reader: Schema, writer: Schema, place: str) -> Iterator[str]:
     for names, beyond in ((LOWER, operator.gt), (UPPER, operator.lt)):
         for name in set(names) & set(reader):
             if name not in writer or beyond(reader[name], writer[name]):
-                told = writer.get(name, "any")
-                yield f"{place}: {name} {told} may be written, {reader[name]} is read"
+                limit = writer.get(name, "any")
+                yield f"{place}: {name} {limit} may be written, {reader[name]} is read"
 
 
 def _fields(reader: Schema, writer: Schema, place: str) -> Iterator[str]:
@@ -75,13 +78,13 @@ def _fields(reader: Schema, writer: Schema, place: str) -> Iterator[str]:
                 yield f"{place}.{name} may be written and is refused"
     for name, schema in written.items():
         if name in read:
-            yield from _faults(read[name], schema, f"{place}.{name}")
+            yield from _mismatches(read[name], schema, f"{place}.{name}")
 
 
 def _types(schema: Schema) -> set[str]:
-    told = schema.get("type", "anything")
-    return {told} if isinstance(told, str) else set(told)
+    types = schema.get("type", "anything")
+    return {types} if isinstance(types, str) else set(types)
 
 
-def _told(names: set[str]) -> str:
+def _in_words(names: set[str]) -> str:
     return " or ".join(sorted(names))

@@ -1,4 +1,4 @@
-"""An OpenFeature provider over a reader (https://openfeature.dev/specification/sections/providers)."""
+"""An OpenFeature provider over a flag watcher (https://openfeature.dev/specification/sections/providers)."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -7,19 +7,19 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import AbstractProvider, Metadata
 
-from labkit.toggles._reader import Reader
+from labkit.toggles._watcher import FlagWatcher
 
 T = TypeVar("T")
 REVISION = "revision"
-"""The attribute of an evaluation context that holds the revision stamped on the request."""
+"""The attribute of an evaluation context that holds the revision from the request's header."""
 
 
 class ToggleProvider(AbstractProvider):
     """Evaluates at the revision that the context has as its attribute "revision", else at the newest one."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, watcher: FlagWatcher) -> None:
         super().__init__()
-        self._reader = reader
+        self._watcher = watcher
 
     def get_metadata(self) -> Metadata:
         """Return the provider's name."""
@@ -64,9 +64,9 @@ class ToggleProvider(AbstractProvider):
     def _details(
         self, kind: str, name: str, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
-        stamp = context.attributes.get(REVISION) if context else None
+        header = context.attributes.get(REVISION) if context else None
         key = (context.targeting_key or "") if context else ""
-        revision = int(stamp) if isinstance(stamp, int | str) else None
-        pinned = self._reader.pin(revision)
-        found: FlagResolutionDetails[T] = pinned.evaluate(f"resolve_{kind}_value", name, default, key)
-        return found
+        revision = int(header) if isinstance(header, int | str) else None
+        snapshot = self._watcher.snapshot(revision)
+        details: FlagResolutionDetails[T] = snapshot.evaluate(f"resolve_{kind}_value", name, default, key)
+        return details

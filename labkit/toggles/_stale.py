@@ -15,7 +15,7 @@ CODE = {".py", ".html", ".js", ".ts", ".sql"}
 
 @dataclass(frozen=True)
 class StaleToggle:
-    """A toggle past its day. places are where the code still asks for it, as path:line."""
+    """A toggle past its day. places are where the code still asks for it, as "path:line"."""
 
     name: str
     owner: str
@@ -26,20 +26,20 @@ class StaleToggle:
 def stale(system: "System", today: date | None = None) -> list[StaleToggle]:
     """Return the toggles of a system that were to be removed before today, with the places in its code.
 
-    today None is the machine's.
+    today None is the machine's date.
     """
     today = today or date.today()  # noqa: DTZ011 - a day of people's calendars, as in system.toml
     return [
-        StaleToggle(it.name, it.owner, it.remove_by, tuple(_places(system.root, it.name)))
-        for it in system.toggles.values()
-        if it.remove_by < today
+        StaleToggle(toggle.name, toggle.owner, toggle.remove_by, tuple(_places(system.root, toggle.name)))
+        for toggle in system.toggles.values()
+        if toggle.remove_by < today
     ]
 
 
 def _places(root: Path, name: str) -> Iterator[str]:
-    whole = re.compile(rf"\b{re.escape(name)}\b")
+    word = re.compile(rf"\b{re.escape(name)}\b")
     for path in sorted(root.rglob("*")):
         if path.suffix in CODE and path.is_file():
             for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-                if whole.search(line):
+                if word.search(line):
                     yield f"{path.relative_to(root).as_posix()}:{number}"

@@ -17,32 +17,36 @@ POLL_S = 0.005
 def switch(
     store: ToggleStore, name: str, services: Sequence[str], *, on: bool = True, deadline_s: float = 10.0
 ) -> int:
-    """Switch a toggle for all live instances of the services at one moment; return the revision they stamp.
+    """Switch a toggle for all live instances of the services at one moment.
+
+    Return the staged revision, which new requests carry from then on.
 
     :raises LabError: "8/10 ready", when an instance has not acknowledged within deadline_s seconds: it is
         stalled, or its code does not know the toggle; nothing is switched then.
     """
-    coordinator, ends = store.coordinator, time.monotonic() + deadline_s
+    coordinator, deadline = store.coordinator, time.monotonic() + deadline_s
     staged = coordinator.put(STAGED + name, definition(on=on))
     try:
-        while time.monotonic() < ends:
-            live = coordinator.listing(INSTANCES)
-            ready, of = store.readiness(name, *services)
-            if of and ready == of:
-                # Refused when an instance joined since they were counted, or another toggle was set since the
-                # stage: then those that acknowledged have prepared something else.
-                unchanged = {INSTANCES: live.revision, NOW: staged}
-                if coordinator.swap({NOW + name: definition(on=on, as_of=staged)}, STAGED + name, unchanged):
+        while time.monotonic() < deadline:
+            registered = coordinator.listing_at(INSTANCES)
+            ready, live = store.readiness(name, *services)
+            if live and ready == live:
+                # The commit is refused when an instance joined after the count, or another toggle was set
+                # after the stage: then the instances have acknowledged something else.
+                unchanged = {INSTANCES: registered.revision, NOW: staged}
+                if coordinator.swap(
+                    {NOW + name: definition(on=on, staged_at=staged)}, STAGED + name, unchanged
+                ):
                     return staged
                 staged = coordinator.put(STAGED + name, definition(on=on))
             time.sleep(POLL_S)
-        ready, of = store.readiness(name, *services)
+        ready, live = store.readiness(name, *services)
     finally:
         coordinator.delete(STAGED + name)
-        for key in coordinator.list(f"{ACKS}{name}/"):
+        for key in coordinator.values(f"{ACKS}{name}/"):
             coordinator.delete(key)
     raise LabError(
         f"every live instance of {', '.join(services)} ready for {name} within {deadline_s:g} s",
-        f"{ready}/{of} ready",
-        "look for one that is stalled, or runs code that does not know the toggle, then switch again",
+        f"{ready}/{live} ready",
+        "find the instance that is stalled or whose code does not know the toggle, then switch again",
     )

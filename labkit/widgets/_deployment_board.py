@@ -12,7 +12,7 @@ from labkit import deployment
 from labkit.deployment import Control, Deployment, Evidence, Fleet, Step
 from labkit.environment import Instance
 from labkit.errors import LabError
-from labkit.load import Measurement, Running
+from labkit.load import Measurement, RunningLoad
 from labkit.toggles import ToggleStore
 from labkit.widgets._deployment_drawing import Cell, Shown, draw, tables
 from labkit.widgets._faces import Following
@@ -35,7 +35,7 @@ class DeploymentBoard(Following):
     PAUSE_S = 0.25
 
     def __init__(
-        self, fleet: Fleet, images: Mapping[str, str], load: Running | None, store: ToggleStore | None
+        self, fleet: Fleet, images: Mapping[str, str], load: RunningLoad | None, store: ToggleStore | None
     ) -> None:
         super().__init__(f"{fleet.service} in {fleet.environment.name}", CODE)
         self.load, self.control = load, Control()
@@ -68,7 +68,7 @@ class DeploymentBoard(Following):
 
     def _shown(self) -> Shown:
         fleet = self._fleet
-        evidence = (self._evidence.e_value, self._evidence.line) if self._evidence else None
+        evidence = (self._evidence.e_value, self._evidence.threshold) if self._evidence else None
         return Shown(
             title=f"{fleet!r} – {deployment.status(fleet)}",
             cells=self._cells(),
@@ -290,7 +290,7 @@ def deployment_board(
     fleet: Fleet,
     images: Mapping[str, str],
     *,
-    load: Running | None = None,
+    load: RunningLoad | None = None,
     store: ToggleStore | None = None,
 ) -> DeploymentBoard:
     """Return the board of a fleet: images are those that can be deployed, by version.

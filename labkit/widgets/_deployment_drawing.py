@@ -48,7 +48,7 @@ class Shown:
     @property
     def versions(self) -> list[str]:
         """The versions that run or have ever answered, each with a colour and a letter by its place."""
-        answered = {key.version for key in self.measurement.cells if key.version}
+        answered = {key.version for key in self.measurement.tallies if key.version}
         return sorted({it.version for it in self.cells} | answered)
 
     def letter(self, version: str) -> str:
@@ -58,7 +58,7 @@ class Shown:
     @property
     def window(self) -> dict[str, Tally]:
         """What each version has answered in the last seconds."""
-        cells = self.measurement.cells
+        cells = self.measurement.tallies
         newest = max((key.second for key in cells), default=0)
         found: dict[str, Tally] = {}
         for key, tally in cells.items():

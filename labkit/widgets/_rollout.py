@@ -78,7 +78,7 @@ def _bar(start: float, end: float, seconds: float, y: float, fill: str) -> str:
 def _answers(measurement: Measurement, top: float) -> list[str]:
     """Draw a bar a second: a part for each version, the failed ones dark and marked."""
     by_second: dict[int, dict[str, Tally]] = defaultdict(dict)
-    for key, tally in measurement.cells.items():
+    for key, tally in measurement.tallies.items():
         before = by_second[key.second].get(key.version, Tally())
         by_second[key.second][key.version] = before + tally
     versions = sorted({version for parts in by_second.values() for version in parts})

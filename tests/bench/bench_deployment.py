@@ -21,7 +21,7 @@ from labkit.deployment import (
     rolling,
     scale,
 )
-from labkit.load import Load, Request, Running, apply
+from labkit.load import Load, Request, RunningLoad, apply
 
 N, RUNS, RATE, CANARIES, FAILING = 10, 5, 300, 20, 0.1
 CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
@@ -34,7 +34,7 @@ def tell(figure: str, **values: object) -> None:
     print(json.dumps({"figure": figure, **values}), flush=True)
 
 
-def settle(load: Running, seconds: float = SETTLED_S) -> None:
+def settle(load: RunningLoad, seconds: float = SETTLED_S) -> None:
     """Let the load run for a while."""
     start = load.snapshot().seconds
     while load.snapshot().seconds < start + seconds:

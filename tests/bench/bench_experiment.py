@@ -20,13 +20,13 @@ def tell(figure: str, value: float, **more: object) -> None:
 
 
 def peeked(old: Counted, new: Counted) -> NDArray[np.bool_]:
-    """Tell where a z-test at 5 % says "different", at each look."""
+    """Return where a z-test at 5 % finds a difference, for each experiment and look."""
     trials = np.arange(1, LOOKS + 1) * TRIALS
     a, b = old.cumsum(axis=1), new.cumsum(axis=1)
     pooled = (a + b) / (2 * trials)
     spread = np.sqrt(2 * pooled * (1 - pooled) / trials)
-    found: NDArray[np.bool_] = np.abs(b - a) / trials > 1.959964 * np.maximum(spread, 1e-12)
-    return found
+    differs: NDArray[np.bool_] = np.abs(b - a) / trials > 1.959964 * np.maximum(spread, 1e-12)
+    return differs
 
 
 def equal_versions() -> None:
@@ -46,11 +46,11 @@ def gate(old_share: float, new_share: float) -> tuple[float, float, float]:
     new_trials = DRAW.binomial(all_trials, CANARY)
     old_trials = all_trials - new_trials
     new = DRAW.binomial(new_trials, new_share)
-    found = e_values(old_trials, DRAW.binomial(old_trials, old_share), new_trials, new) >= 1 / ALPHA
-    hit = found.any(axis=1)
+    decided = e_values(old_trials, DRAW.binomial(old_trials, old_share), new_trials, new) >= 1 / ALPHA
+    hit = decided.any(axis=1)
     if not hit.any():
         return 0.0, math.nan, math.nan
-    first = found.argmax(axis=1)
+    first = decided.argmax(axis=1)
     failed = new.cumsum(axis=1)[np.arange(GATES), first]
     return float(hit.mean()), float(np.median(first[hit]) + 1) / 10, float(np.median(failed[hit]))
 

@@ -166,12 +166,12 @@ def main() -> None:
     with server() as address:
         databases = Server(address)
         with databases.database(TABLE, FILL.format(rows=ROWS)) as url:
-            found, comparison, seconds = migrate(url)
+            ours, comparison, seconds = migrate(url)
         with databases.database(TABLE, FILL.format(rows=ROWS)) as url:
             theirs = naive(url)
-    asked, failed = sum(it.asked for it in found), sum(it.failed for it in found)
-    told = {"requests": asked, "naive": sum(it.failed for it in theirs), "steps_s": seconds}
-    tell(f"failed requests while {ROWS:,} rows change", failed, "requests", "0", **told)
+    asked, failed = sum(client.asked for client in ours), sum(client.failed for client in ours)
+    more = {"requests": asked, "naive": sum(client.failed for client in theirs), "steps_s": seconds}
+    tell(f"failed requests while {ROWS:,} rows change", failed, "requests", "0", **more)
     tell(
         "rows that two versions saw differently",
         comparison.differed,
@@ -179,7 +179,7 @@ def main() -> None:
         "0",
         compared=comparison.compared,
     )
-    stall, naive_stall = (max(it.longest_s for it in group) for group in (found, theirs))
+    stall, naive_stall = (max(client.longest_s for client in group) for group in (ours, theirs))
     tell("longest request while the table changes", stall, "s", "<= 0.3", naive_s=round(naive_stall, 3))
     tell("longest request / that of the naive ALTER", stall / naive_stall, "ratio", None)
 

@@ -45,7 +45,7 @@ def simulate(title: str, version: Callable[[random.Random, float, dict[str, int]
 
 
 def replaced(instance: int, second: float) -> int:
-    """Tell whether an instance has been replaced: one after the other, evenly."""
+    """Return whether an instance has been replaced: one after the other, evenly."""
     return second >= (instance + 1) * LASTS_S / INSTANCES
 
 
@@ -88,7 +88,7 @@ def real() -> None:
 
             def during(title: str, before: str, change: Callable[[], object], **how: object) -> None:
                 blue_green(fleet, images[before])
-                session = Session((plasters, plasters, total), "cart", 0.5, "total_cents", **how)  # type: ignore[arg-type]
+                session = Session((plasters, plasters, total), "cart", 0.5, "total_cents", **how)  # type: ignore[arg-type] # how holds keywords of Session
                 with apply(Load({session: 1}, RATE, None), environment.urls["cart"]) as load:
                     while not load.snapshot().outcomes:
                         time.sleep(0.1)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from openfeature import api
@@ -24,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from coordinators import running_etcd
 
 from labkit import Environment, Workspace
-from labkit.coordination import PORT, Coordinator
+from labkit.coordination import PORT, Coordinator, InstanceRegistry
 from labkit.deployment import Fleet, blue_green, image_of, scale
-from labkit.toggles import Reader, ToggleProvider, ToggleStore, switch
+from labkit.toggles import FlagWatcher, ToggleProvider, ToggleStore, switch
 
 INSTANCES, HOPS, REQUESTS, FLIPS, EVALUATIONS = 50, 5, 100_000, 50, 2000
 NAME, POLL_S, AHEAD_S, GAP_S = "moon", 1.0, 0.05, 0.25
@@ -41,22 +42,22 @@ def tell(figure: str, **values: object) -> None:
 
 
 @contextmanager
-def followers(store: ToggleStore) -> Iterator[list[Reader]]:
+def followers(store: ToggleStore) -> Iterator[list[FlagWatcher]]:
     """Have 50 instances register themselves and follow the toggles."""
-    readers = []
+    watchers = []
     for number in range(INSTANCES):
-        store.coordinator.register("cart", f"cart-{number}", "v1", "127.0.0.1:1")
-        readers.append(
-            Reader(Coordinator(store.coordinator.host, store.coordinator.port, 2), f"cart-{number}")
+        InstanceRegistry(store.coordinator).register("cart", f"cart-{number}", "v1", "127.0.0.1:1")
+        watchers.append(
+            FlagWatcher(Coordinator(store.coordinator.host, store.coordinator.port, 2), f"cart-{number}")
         )
-        readers[-1].start()
-    assert all(reader.wait(30) for reader in readers)
-    yield readers
-    for reader in readers:
-        reader.stop()
+        watchers[-1].start()
+    assert all(watcher.wait(30) for watcher in watchers)
+    yield watchers
+    for watcher in watchers:
+        watcher.stop()
 
 
-def propagation(store: ToggleStore, readers: list[Reader]) -> None:
+def propagation(store: ToggleStore, watchers: list[FlagWatcher]) -> None:
     """Measure from set to the first and to the last instance."""
     lasts, spreads = [], []
     for flip in range(FLIPS):
@@ -64,8 +65,8 @@ def propagation(store: ToggleStore, readers: list[Reader]) -> None:
         revision = store.set(NAME, on=on)
         while len(known) < INSTANCES:
             now = time.perf_counter()
-            for number, reader in enumerate(readers):
-                if reader.revision >= revision:
+            for number, watcher in enumerate(watchers):
+                if watcher.revision >= revision:
                     known.setdefault(number, (now - began) * 1e3)
             time.sleep(0.0003)  # the watchers are threads of this process
         lasts.append(max(known.values()))
@@ -121,11 +122,11 @@ def count(
     assert flips, "the toggle was never switched: nothing was measured"
 
 
-def protocols(store: ToggleStore, readers: list[Reader]) -> None:
+def protocols(store: ToggleStore, watchers: list[FlagWatcher]) -> None:
     """Count mixed requests for each protocol, the unprotected ones first."""
     polling, moment = Polling(store), [(0.0, False, False)]
 
-    def ahead(on: bool) -> None:  # noqa: FBT001 - as the switch says
+    def ahead(on: bool) -> None:  # noqa: FBT001 - the new state of the toggle
         moment[0] = (time.perf_counter() + AHEAD_S, on, not on)
 
     def same_instant(_: int) -> bool:
@@ -133,24 +134,24 @@ def protocols(store: ToggleStore, readers: list[Reader]) -> None:
         return after if time.perf_counter() >= at else before
 
     def newest(number: int) -> bool:
-        return readers[number].enabled(NAME)
+        return watchers[number].enabled(NAME)
 
-    def stamped() -> Callable[[int], bool]:
-        revision = random.choice(readers).revision  # noqa: S311 - no secret
-        return lambda number: readers[number].enabled(NAME, revision=revision)
+    def with_revision() -> Callable[[int], bool]:
+        revision = random.choice(watchers).revision  # noqa: S311 - no secret
+        return lambda number: watchers[number].enabled(NAME, revision=revision)
 
-    def both_phases(on: bool) -> None:  # noqa: FBT001 - as above
+    def both_phases(on: bool) -> None:  # noqa: FBT001 - the new state of the toggle
         switch(store, NAME, ["cart"], on=on, deadline_s=30)
 
-    def plain(on: bool) -> None:  # noqa: FBT001 - as above
+    def plain(on: bool) -> None:  # noqa: FBT001 - the new state of the toggle
         store.set(NAME, on=on)
 
     few = REQUESTS // 5
     count("poll every second", lambda: polling.ask, plain, few)
     count("watch", lambda: newest, plain, few)
     count("same instant on perfect clocks", lambda: same_instant, ahead, few)
-    count("stamp", stamped, plain, REQUESTS)
-    count("two phases and stamp", stamped, both_phases, REQUESTS)
+    count("revision header", with_revision, plain, REQUESTS)
+    count("two phases and revision header", with_revision, both_phases, REQUESTS)
 
 
 def carts() -> None:
@@ -162,7 +163,7 @@ def carts() -> None:
             blue_green(fleet, image_of(workspace, "cart", "toggled"))
             scale(fleet, CARTS)
             assert environment.coordinator, "staging has etcd"
-            store, edge = ToggleStore(environment.coordinator), Reader(environment.coordinator)
+            store, edge = ToggleStore(environment.coordinator), FlagWatcher(environment.coordinator)
             store.set(DISCOUNT, on=False)
             edge.start()
             assert edge.wait(30)
@@ -171,8 +172,8 @@ def carts() -> None:
             edge.stop()
 
 
-def on_carts(store: ToggleStore, edge: Reader, client: httpx.Client) -> None:
-    """Ask for totals, with the edge's stamp and without one."""
+def on_carts(store: ToggleStore, edge: FlagWatcher, client: httpx.Client) -> None:
+    """Ask for totals, with the edge's revision in the header and without a header."""
 
     def asking(baggage: dict[str, str]) -> Callable[[int], bool]:
         def ask(_: int) -> bool:
@@ -181,25 +182,25 @@ def on_carts(store: ToggleStore, edge: Reader, client: httpx.Client) -> None:
 
         return ask
 
-    def stamped() -> Callable[[int], bool]:
+    def with_revision() -> Callable[[int], bool]:
         return asking({"baggage": f"toggles={edge.revision}"})
 
-    def plain(on: bool) -> None:  # noqa: FBT001 - as count says
+    def plain(on: bool) -> None:  # noqa: FBT001 - the new state of the toggle
         store.set(DISCOUNT, on=on)
 
-    def both_phases(on: bool) -> None:  # noqa: FBT001 - as above
+    def both_phases(on: bool) -> None:  # noqa: FBT001 - the new state of the toggle
         switch(store, DISCOUNT, ["cart"], on=on, deadline_s=30)
 
     count("carts, watch", lambda: asking({}), plain, ASKED // 5)
-    count("carts, stamp", stamped, plain, ASKED)
-    count("carts, two phases and stamp", stamped, both_phases, ASKED)
+    count("carts, revision header", with_revision, plain, ASKED)
+    count("carts, two phases and revision header", with_revision, both_phases, ASKED)
 
 
-def evaluation(reader: Reader) -> None:
-    """Compare OpenFeature's evaluation over a reader with the SDK's own in-memory provider."""
+def evaluation(watcher: FlagWatcher) -> None:
+    """Compare OpenFeature's evaluation over a flag watcher with the SDK's own in-memory provider."""
     api.set_provider(InMemoryProvider({NAME: InMemoryFlag("on", {"on": True, "off": False})}), "memory")
-    api.set_provider(ToggleProvider(reader), "labkit")
-    pinned = EvaluationContext(attributes={"revision": reader.revision})
+    api.set_provider(ToggleProvider(watcher), "labkit")
+    at_revision = EvaluationContext(attributes={"revision": watcher.revision})
 
     def seconds(domain: str, context: EvaluationContext | None) -> float:
         client = api.get_client(domain)
@@ -208,27 +209,29 @@ def evaluation(reader: Reader) -> None:
             client.get_boolean_value(flag_key=NAME, default_value=False, evaluation_context=context)
         return (time.perf_counter() - began) / EVALUATIONS * 1e6
 
-    runs = [(seconds("memory", None), seconds("labkit", None), seconds("labkit", pinned)) for _ in range(7)]
-    memory, static, stamped = (statistics.median(it) for it in zip(*runs, strict=True))
+    runs = [
+        (seconds("memory", None), seconds("labkit", None), seconds("labkit", at_revision)) for _ in range(7)
+    ]
+    memory, newest, fixed = (statistics.median(times) for times in zip(*runs, strict=True))
     tell(
         "OpenFeature evaluation, as a ratio to the SDK's in-memory provider",
-        static=round(static / memory, 2),
-        pinned=round(stamped / memory, 2),
+        newest=round(newest / memory, 2),
+        at_a_revision=round(fixed / memory, 2),
         memory_us=round(memory, 1),
     )
 
 
-def staleness(etcd: object, reader: Reader) -> None:
+def staleness(etcd: Any, watcher: FlagWatcher) -> None:
     """Freeze the store; measure when an instance knows that it has heard nothing for a second."""
     times = []
     for _ in range(3):
-        etcd.pause()  # type: ignore[attr-defined] # a container
+        etcd.pause()
         began = time.perf_counter()
-        while reader.silence_s < 1:
+        while watcher.silence_s < 1:
             time.sleep(0.005)
         times.append(time.perf_counter() - began)
-        etcd.unpause()  # type: ignore[attr-defined] # a container
-        while reader.silence_s > 0.5:
+        etcd.unpause()
+        while watcher.silence_s > 0.5:
             time.sleep(0.01)
     tell("a frozen store is noticed", after_s=round(max(times), 2))
 
@@ -240,11 +243,11 @@ def main() -> None:
         host = etcd.attrs["NetworkSettings"]["IPAddress"]  # as services reach it: through no published port
         store = ToggleStore(Coordinator(host, PORT, 2))
         store.set(NAME, on=False)
-        with followers(store) as readers:
-            propagation(store, readers)
-            protocols(store, readers)
-            evaluation(readers[0])
-            staleness(etcd, readers[0])
+        with followers(store) as watchers:
+            propagation(store, watchers)
+            protocols(store, watchers)
+            evaluation(watchers[0])
+            staleness(etcd, watchers[0])
     carts()
 
 

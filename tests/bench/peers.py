@@ -1,7 +1,7 @@
 """Other tools that obscure a PostgreSQL database, each from an environment of its own, and how to run them.
 
 Each is used as its own documentation says, on the same five columns. What cannot be installed or run here is
-told as "not run", with the reason.
+reported as "not run", with the reason.
 """
 
 import json
@@ -85,13 +85,13 @@ from ff3 import FF3Cipher
 import pyffx
 key = "2B7E151628AED2A6ABF7158809CF4F3C"
 ff3, ffx = FF3Cipher(key, "D8E7920AFA330A"), pyffx.Integer(bytes.fromhex(key), length=9)
-told = {}
+rates = {}
 for name, one in (("ff3", lambda i: ff3.encrypt(f"{i:09d}")), ("pyffx", ffx.encrypt)):
     started = time.process_time()
     for number in range(5000):
         one(number)
-    told[name] = 5000 / (time.process_time() - started)
-print(json.dumps(told))
+    rates[name] = 5000 / (time.process_time() - started)
+print(json.dumps(rates))
 """
 
 
@@ -124,8 +124,8 @@ class Peers:
         :raises NotRun: when they cannot.
         """
         python = self._installed("format-preserving") / "python"
-        told: dict[str, float] = json.loads(run([python, "-c", FORMAT_PRESERVING]))
-        return told
+        rates: dict[str, float] = json.loads(run([python, "-c", FORMAT_PRESERVING]))
+        return rates
 
     def _installed(self, peer: str) -> Path:
         place = self._folder / peer
@@ -165,7 +165,7 @@ class Peers:
 
         def step(verb: str, url: str, *more: object) -> float:
             where = conninfo_to_dict(url)
-            place = [f"--db-{name}={where[it]}" for name, it in (("host", "host"), ("port", "port"))]
+            place = [f"--db-{name}={where[name]}" for name in ("host", "port")]
             place += [f"--db-name={where['dbname']}", f"--db-user={where['user']}", "--db-user-password=none"]
             return timed([programs / "pg_anon", verb, *place, *more], self._folder)
 

@@ -1,4 +1,4 @@
-"""What happens to every request on its way in and out: id, baggage, who answered, a line in the log."""
+"""What every request gets, before and after its answer: id, baggage, headers of the instance, a log line."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from labkit.service._client import BAGGAGE, CALLER, Unavailable
 from labkit.service._identity import Identity
 from labkit.service._log import REQUEST_ID
-from labkit.service._toggles import ASKED, MOST_BYTES, Asked, Toggles, stamped
+from labkit.service._toggles import BAGGAGE_BYTES, REQUEST_TOGGLES, RequestToggles, Toggles, with_revision
 
 LOG = logging.getLogger("labkit.service")
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -22,70 +22,70 @@ ACCEPTED_CALLER = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 PROBES = frozenset({"/healthz", "/readyz"})
 
 
-class Passage:
-    """ASGI middleware. An id that comes in is kept when it is safe to log, else a new one is made."""
+class RequestMiddleware:
+    """ASGI middleware; a request keeps its own id when that is safe to log, else it gets a new one."""
 
     def __init__(self, app: ASGIApp, identity: Identity, toggles: Toggles | None = None) -> None:
         self._app, self._identity, self._toggles = app, identity, toggles
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let one request pass; an exception becomes a logged answer 500."""
+        """Answer one request; an exception becomes a logged answer 500."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        before = self._enter(Headers(scope=scope))
+        tokens = self._enter(Headers(scope=scope))
         status, started = 0, time.perf_counter()
 
-        async def send_marked(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._mark(message)
+                self._add_headers(message)
             await send(message)
 
         try:
-            await self._answer(scope, receive, send_marked)
+            await self._answer(scope, receive, send_with_headers)
         except Exception:
-            LOG.exception("the request broke this service")
+            LOG.exception("the request raised an exception in this service")
             if status:
-                raise
-            await JSONResponse({"error": "this service broke; its log has the request id"}, 500)(
-                scope, receive, send_marked
+                raise  # the answer has begun, so that no other can be sent
+            await JSONResponse({"error": "this service failed; its log has the request id"}, 500)(
+                scope, receive, send_with_headers
             )
         finally:
             if scope["path"] not in PROBES:
                 _log(scope, status, time.perf_counter() - started)
-            for variable, token in before:
+            for variable, token in tokens:
                 variable.reset(token)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._pin()
-        except Unavailable as fault:
-            await JSONResponse({"error": str(fault)}, 503)(scope, receive, send)
+            await self._read_toggles()
+        except Unavailable as error:
+            await JSONResponse({"error": str(error)}, 503)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     def _enter(self, headers: Headers) -> list[tuple[ContextVar[Any], Token[Any]]]:
-        """Note what belongs to this request alone; return how to forget it."""
+        """Set the variables of this request alone; return the tokens that reset them."""
         given, baggage = headers.get("x-request-id", ""), headers.get("baggage", "")
-        noted: list[tuple[ContextVar[Any], object]] = [
+        variables: list[tuple[ContextVar[Any], object]] = [
             (REQUEST_ID, given if ACCEPTED_ID.fullmatch(given) else uuid4().hex[:16]),
-            (BAGGAGE, baggage if len(baggage) <= MOST_BYTES else ""),
-            (ASKED, None),
+            (BAGGAGE, baggage if len(baggage) <= BAGGAGE_BYTES else ""),
+            (REQUEST_TOGGLES, None),
         ]
-        return [(variable, variable.set(value)) for variable, value in noted]
+        return [(variable, variable.set(value)) for variable, value in variables]
 
-    async def _pin(self) -> None:
-        """Stamp the request with the toggles' revision, unless it comes with one."""
+    async def _read_toggles(self) -> None:
+        """Set the request's toggles, and give the request a revision header unless it came with one."""
         if self._toggles is None:
             return
-        pinned = await self._toggles.pin(BAGGAGE.get())
-        ASKED.set(Asked(self._toggles.names, pinned))
-        if pinned:
-            BAGGAGE.set(stamped(BAGGAGE.get(), pinned.revision))
+        snapshot = await self._toggles.snapshot_for(BAGGAGE.get())
+        REQUEST_TOGGLES.set(RequestToggles(self._toggles.names, snapshot))
+        if snapshot:
+            BAGGAGE.set(with_revision(BAGGAGE.get(), snapshot.revision))
 
-    def _mark(self, message: Message) -> None:
+    def _add_headers(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)
         headers["x-request-id"] = REQUEST_ID.get()
         headers["x-labkit-version"] = self._identity.version

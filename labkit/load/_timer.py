@@ -14,8 +14,8 @@ _READ = 1
 _NS_PER_S = 10**9
 
 
-class Alarm:
-    """Wakes one greenlet; on Linux by a timerfd, since epoll and so gevent.sleep round up to a millisecond.
+class Timer:
+    """Wakes one greenlet; on Linux by a timerfd, since gevent.sleep (epoll) rounds up to a millisecond.
 
     See timerfd_create(2); Python has it as os.timerfd_create from 3.13 on.
     """

@@ -1,4 +1,4 @@
-"""The toggles as they were at one revision of the store, evaluated by flagd's own evaluator."""
+"""The flags as they were at one revision of the store, evaluated by flagd's own evaluator."""
 
 import json
 from collections.abc import Mapping
@@ -11,26 +11,26 @@ from openfeature.exception import FlagNotFoundError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 
 
-class Pinned:
-    """All toggles at a revision; it does not change. flags maps a toggle to its definition as JSON."""
+class FlagSnapshot:
+    """All flags at a revision; a snapshot does not change. flags maps a name to its definition as JSON."""
 
     def __init__(self, revision: int, flags: Mapping[str, str]) -> None:
         self.revision, self._flags = revision, dict(flags)
 
     @cached_property
-    def _state(self) -> FlagdCore:
-        """The evaluator, made when the first request needs it: most revisions are news and no more."""
-        state = FlagdCore()
-        state.set_flags({"flags": {name: json.loads(text) for name, text in self._flags.items()}})
-        return state
+    def _evaluator(self) -> FlagdCore:
+        """The evaluator, made when the first request needs it: no request asks for most revisions."""
+        evaluator = FlagdCore()
+        evaluator.set_flags({"flags": {name: json.loads(text) for name, text in self._flags.items()}})
+        return evaluator
 
     def enabled(self, name: str, *, key: str = "", default: bool = False) -> bool:
-        """Tell whether a toggle is on for a key; default is for a toggle that is not there."""
+        """Return whether a toggle is on for a key; default is for a toggle that is not set."""
         return bool(self.evaluate("resolve_boolean_value", name, default, key).value)
 
     def evaluate(self, kind: str, name: str, default: Any, key: str) -> Any:  # noqa: ANN401 - flagd's own
         """Return OpenFeature's details of an evaluation; kind is the method of flagd's evaluator."""
         try:
-            return getattr(self._state, kind)(name, default, EvaluationContext(targeting_key=key))
+            return getattr(self._evaluator, kind)(name, default, EvaluationContext(targeting_key=key))
         except FlagNotFoundError:
             return FlagResolutionDetails(default, reason=Reason.DEFAULT)

@@ -13,34 +13,38 @@ from collections.abc import Collection
 from contextlib import suppress
 from threading import Lock, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from labkit.errors import LabError
-from labkit.load._define import Load, Request
+from labkit.load._define import Load
 from labkit.load._histogram import Histogram
 from labkit.load._measurement import Failure, Key, Measurement, Recent, Tally
+from labkit.load._request import Request
+from labkit.load._schedule import Schedule
 from labkit.load._session import Session
 
-if TYPE_CHECKING:
-    from labkit.load._replay import Replay
-
-_LAST_WORDS_BYTES = 2000
+_LAST_OUTPUT_BYTES = 2000
 _GRACE_S = 5.0  # beyond the requests' own time-out
 
 
-def apply(load: Load, url: str, *, hosts: Collection[str] = ()) -> "Running":
+def apply(load: Load, url: str, *, hosts: Collection[str] = ()) -> "RunningLoad":
     """Start to send a load to the server at a URL ("http://127.0.0.1:8080") and return at once.
 
-    Only this machine may be the target, and hosts that the caller names, the container engine's for one: a
-    slip in a URL must not put load on somebody else's server. Raises LabError for any other target.
+    The target has to be on this machine, or on one of hosts, such as the container engine's host. A wrong URL
+    must not put load on somebody else's server.
+
+    :raises LabError: for any other target.
     """
     check_target(url, hosts)
-    return Running(load, url)
+    return RunningLoad(load, url)
 
 
 def check_target(url: str, hosts: Collection[str]) -> None:
-    """Raise LabError unless a URL is a server's on this machine or on a host that the caller names."""
+    """Check that a URL names a server on this machine or on one of hosts.
+
+    :raises LabError: when it does not.
+    """
     parts = urlsplit(url)
     try:
         port, host = parts.port, parts.hostname or ""
@@ -69,21 +73,21 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-class Running:
-    """A load under way. Leaving its `with` block stops it; an exception there kills it at once.
+class RunningLoad:
+    """A load that is being applied. The end of its `with` block stops it, an exception there kills it.
 
-    A daemon thread reads the child's feed, so snapshots are new also while the caller waits, and after its
-    cell ended. The child leads its own process group and kills that when this process ends in any way.
+    A daemon thread reads the child's feed. So a snapshot is up to date also while the caller waits, and after
+    its cell ended. The child leads a process group, and kills the group when this process ends in any way.
     """
 
-    def __init__(self, load: "Load | Replay", url: str) -> None:
-        self.load, self.url = load, url
+    def __init__(self, schedule: Schedule, url: str) -> None:
+        self.schedule, self.url = schedule, url
         self._measurement, self._done, self._killed = Measurement(), False, False
         self._lock = Lock()
         self._socket, theirs = socket.socketpair()
         # A file, not a pipe: nobody has to read it for the child to go on.
-        self._last_words: list[str] = []
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        self._last_output: list[str] = []
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "labkit.load._child", str(theirs.fileno())],
@@ -91,16 +95,16 @@ class Running:
                 process_group=0,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=self._words,
+                stderr=self._output,
                 env=_environment(),
             )
-        with suppress(OSError):  # a child that is already gone is told by the reader
-            self._socket.sendall(json.dumps(_order(load, url)).encode() + b"\n")
+        with suppress(OSError):  # the reader finds out that the child is gone
+            self._socket.sendall(json.dumps(_command(schedule, url)).encode() + b"\n")
         self._reader = Thread(target=self._read, name=f"load on {url}", daemon=True)
         self._reader.start()
 
     def snapshot(self) -> Measurement:
-        """Return what was measured so far; at most half a second old."""
+        """Return the measurement so far; it is at most half a second old."""
         with self._lock:
             return self._measurement
 
@@ -112,35 +116,43 @@ class Running:
     def wait(self, timeout_s: float | None = None) -> Measurement:
         """Wait until the load has ended and every answer is in, and return the measurement.
 
-        Raises TimeoutError after timeout_s (None: never), and LabError when the child ended before its load.
+        timeout_s limits the wait in seconds; None waits for ever.
+
+        :raises TimeoutError: when the load still runs after timeout_s.
+        :raises LabError: when the child process ended before its load.
         """
         self._reader.join(timeout_s)
         if self._reader.is_alive():
             message = f"the load still runs after {timeout_s} s"
             raise TimeoutError(message)
         if not self._done and not self._killed:
-            seen = f"it ended by itself (exit code {self._process.returncode}) {''.join(self._last_words)}"
-            raise LabError(expected="a load that runs to its end", seen=seen, next_step="apply it again")
+            seen = f"it ended by itself (exit code {self._process.returncode}) {''.join(self._last_output)}"
+            raise LabError(
+                expected="a load that runs to its end", seen=seen, next_step="apply the load again"
+            )
         return self.snapshot()
 
     def stop(self) -> Measurement:
-        """Send nothing more, wait for the answers under way, and return the measurement; again: the same."""
+        """Send nothing more, wait for the requests in flight, and return the measurement.
+
+        A second call returns the same measurement.
+        """
         with suppress(OSError):
             self._socket.sendall(b"stop\n")
         try:
-            return self.wait(max(map(self._lasts_s, self.load.requests)) + _GRACE_S)
+            return self.wait(max(map(self._longest_s, self.schedule.requests)) + _GRACE_S)
         except TimeoutError:
             self.kill()
             return self.snapshot()
 
-    def _lasts_s(self, asked: Request | Session) -> float:
-        """Return the seconds after which a request is answered, or a session over, at the latest."""
-        if isinstance(asked, Request):
-            return self.load.timeout_s
-        return len(asked.requests) * (asked.pause_s + self.load.timeout_s)
+    def _longest_s(self, entry: Request | Session) -> float:
+        """Return the seconds after which a request is answered, or a session is over, at the latest."""
+        if isinstance(entry, Request):
+            return self.schedule.timeout_s
+        return len(entry.requests) * (entry.pause_s + self.schedule.timeout_s)
 
     def kill(self) -> None:
-        """End the child at once; answers under way are lost."""
+        """End the child at once; the answers to requests in flight are lost."""
         self._killed = True
         with suppress(ProcessLookupError):
             if self._process.poll() is None:
@@ -154,7 +166,7 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self.stop()  # also when it has ended: a child that broke off must not pass for a quiet server
+            self.stop()  # also when it has ended: a crash of the child must not look like an idle server
         else:
             self.kill()
 
@@ -162,7 +174,7 @@ class Running:
         return f"{'running' if self.is_running else 'ended'}: {self.snapshot()!r}"
 
     def _read(self) -> None:
-        """Merge every message of the feed until the child is gone, then reap it."""
+        """Merge every message of the feed until the child is gone, then wait for its exit code."""
         with self._socket, suppress(OSError), self._socket.makefile("rb") as feed:
             for line in feed:
                 if not line.endswith(b"\n"):
@@ -173,33 +185,38 @@ class Running:
                 with self._lock:
                     self._measurement = merged
         self._process.wait()
-        with self._words as words:
-            words.seek(max(0, words.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
-            self._last_words = words.read().decode(errors="replace").strip().splitlines()[-1:]
+        with self._output as output:
+            output.seek(max(0, output.seek(0, os.SEEK_END) - _LAST_OUTPUT_BYTES))
+            self._last_output = output.read().decode(errors="replace").strip().splitlines()[-1:]
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's environment without what would change how locust is loaded."""
+    """Return this process's environment variables without those that configure locust."""
     return {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
 
 
-def _order(load: "Load | Replay", url: str) -> dict[str, Any]:
-    asked = [it if isinstance(it, Session) else Session((it,)) for it in load.requests]
-    sessions = [{**vars(it), "requests": [_entry(request) for request in it.requests]} for it in asked]
-    return {"url": url, "sessions": sessions, **load.told()}
+def _command(schedule: Schedule, url: str) -> dict[str, Any]:
+    """Return the first message to the child: what it has to send, and where."""
+    sessions = [entry if isinstance(entry, Session) else Session((entry,)) for entry in schedule.requests]
+    return {"url": url, "sessions": list(map(_session_json, sessions)), **schedule.to_json()}
 
 
-def _entry(request: Request) -> dict[str, Any]:
+def _session_json(session: Session) -> dict[str, Any]:
+    return {**vars(session), "requests": list(map(_request_json, session.requests))}
+
+
+def _request_json(request: Request) -> dict[str, Any]:
     body = request.body if isinstance(request.body, bytes) else b""
     parts = {"method": request.method, "path": request.path, "headers": dict(request.headers)}
     return {**parts, "body": body.hex()}
 
 
 def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:
-    cells = dict(before.cells)
-    for second, version, request, requests, failed, latency in message["cells"]:
+    """Return a measurement with what the child recorded since its last message."""
+    tallies = dict(before.tallies)
+    for second, version, request, requests, failed, latency in message["tallies"]:
         key = Key(second, version, request)
-        cells[key] = cells.get(key, Tally()) + Tally(requests, failed, Histogram(map(tuple, latency)))
+        tallies[key] = tallies.get(key, Tally()) + Tally(requests, failed, Histogram(map(tuple, latency)))
     errors = dict(before.errors)
     for cause, count in message["errors"].items():
         errors[cause] = errors.get(cause, 0) + count
@@ -210,9 +227,9 @@ def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:
         sent=message["sent"],
         errors=errors,
         examples=before.examples + tuple(Failure(**example) for example in message["examples"]),
-        late=before.late + Histogram(map(tuple, message["late"])),
-        cells=cells,
+        scheduling_lag=before.scheduling_lag + Histogram(map(tuple, message["scheduling_lag"])),
+        tallies=tallies,
         outcomes=outcomes,
         last_failure=message["last_failure"],
-        recent=tuple(Recent(*it) for it in message["recent"]),
+        recent=tuple(Recent(*answer) for answer in message["recent"]),
     )
