@@ -3,6 +3,7 @@
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def eventually(true: Callable[[], bool]) -> bool:
 
 def seen(environment: Environment) -> dict[tuple[str, str], tuple[int, int]]:
     """Return by caller and called how many requests there were, and how many of them failed."""
-    return {(it.caller, it.called): (it.requests, it.failed) for it in environment.calls()}
+    return {(call.caller, call.called): (call.requests, call.failed) for call in environment.calls()}
 
 
 @pytest.mark.engine
@@ -78,8 +79,12 @@ def test_a_service_without_an_instance_is_called_and_fails(environment: Environm
 
 def test_who_calls_from_outside_and_lines_of_no_request() -> None:
     """A line without caller is the clients'; a line that tells of no answer is none."""
-    line = {"service": "cart", "version": "v1", "status": 500, "ms": 3.0, "caller": ""}
-    lines = [line, line | {"ms": 1.0, "status": 404}, {"service": "cart", "message": "started"}]
+    line: dict[str, Any] = {"service": "cart", "version": "v1", "status": 500, "ms": 3.0, "caller": ""}
+    lines: list[dict[str, Any]] = [
+        line,
+        line | {"ms": 1.0, "status": 404},
+        {"service": "cart", "message": "started"},
+    ]
     assert calls_of(lines) == [Call("clients", "cart/v1", 2, 1, 2.0)]
 
 
@@ -100,8 +105,8 @@ def test_the_picture_stands_callers_left_of_whom_they_call() -> None:
     assert "storefront/v1 calls cart/v2 5 times, 2 failed" in (svg.get("aria-label") or "")
 
 
-def test_a_circle_of_calls_and_no_call_are_drawn_too() -> None:
+def test_a_cycle_of_calls_and_no_call_are_drawn_too() -> None:
     """Neither is an error."""
-    circle = [Call("a/1", "b/1", 1, 0, 1.0), Call("b/1", "a/1", 1, 0, 1.0), Call("a/1", "a/1", 1, 0, 1.0)]
-    assert "version 1" in draw("calls", circle)
+    cycle = [Call("a/1", "b/1", 1, 0, 1.0), Call("b/1", "a/1", 1, 0, 1.0), Call("a/1", "a/1", 1, 0, 1.0)]
+    assert "version 1" in draw("calls", cycle)
     assert "nobody" in draw("nobody", [])

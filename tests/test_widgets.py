@@ -1,4 +1,4 @@
-"""Pictures with their twins: what they say, that they can be read, that they follow what happens."""
+"""Pictures and their text alternatives: what they say, that they can be read, that they follow changes."""
 
 import re
 import threading
@@ -19,7 +19,7 @@ from labkit.errors import LabError
 from labkit.widgets._drawing import FILLS
 from labkit.widgets._picture import FILL, INK, TROUBLE
 from labkit.widgets._request import draw as draw_request
-from labkit.widgets._request import steps_of
+from labkit.widgets._request import spans_of
 from labkit.workspace import Workspace
 
 STAGES = ["development", "integration", "staging", "production"]
@@ -93,9 +93,9 @@ def eventually(true: Callable[[], bool]) -> bool:
 
 def svg(view: Any) -> ET.Element:
     """Return the picture of a widget; a picture that is no XML fails here."""
-    found = re.search(r"<svg.*</svg>", view.children[0].children[0].value, re.DOTALL)
-    assert found
-    return ET.fromstring(found[0])  # noqa: S314 - our own picture
+    match = re.search(r"<svg.*</svg>", view.children[0].children[0].value, re.DOTALL)
+    assert match
+    return ET.fromstring(match[0])  # noqa: S314 - our own picture
 
 
 def words(view: Any) -> list[str]:
@@ -131,7 +131,9 @@ def test_a_gate_asked_several_times_is_one_box_with_its_worst_answer(
     assert "✗ unit ×3: fail" in words(board)
 
 
-def test_a_picture_has_a_name_and_its_twins(workspace: Workspace, board: widgets.PipelineBoard) -> None:
+def test_a_picture_has_a_name_and_text_alternatives(
+    workspace: Workspace, board: widgets.PipelineBoard
+) -> None:
     """A screen reader gets the picture's facts in its name; the table and the code are a tab away."""
     begin(workspace)
     gate(workspace, "pass")
@@ -162,14 +164,14 @@ def test_a_board_of_one_run_ends_with_the_run(workspace: Workspace) -> None:
     board = widgets.board(workspace, "r1")
     end(workspace)
     assert eventually(board._ended.is_set)
-    assert eventually(lambda: all(it.name != "labkit-board" for it in threading.enumerate()))
+    assert eventually(lambda: all(it.name != "labkit-widget" for it in threading.enumerate()))
 
 
 def test_a_closed_board_follows_no_more(workspace: Workspace) -> None:
     """Closing the widget ends its thread."""
     board = widgets.board(workspace)
     board.close()
-    assert eventually(lambda: all(it.name != "labkit-board" for it in threading.enumerate()))
+    assert eventually(lambda: all(it.name != "labkit-widget" for it in threading.enumerate()))
 
 
 def luminance(colour: str) -> float:
@@ -208,21 +210,21 @@ def test_the_run_button_starts_once_at_a_time_and_says_what_failed() -> None:
         raise LabError("a commit", "<nothing>", "commit")
 
     form = widgets.run_button("Run", "run()", start)
-    button, said = form.children
+    button, message = form.children
     button.click()
     assert button.disabled
     go.set()
-    assert eventually(lambda: "&lt;nothing&gt;" in said.value)
+    assert eventually(lambda: "&lt;nothing&gt;" in message.value)
     assert eventually(lambda: not button.disabled)
 
 
 def test_running_the_pipeline_by_button_is_the_same_as_by_code(workspace: Workspace) -> None:
     """A dirty working tree is refused beside the button, in the words of `pipeline.run`."""
     (workspace.shop / "cart" / "service.py").write_text("changed = True\n")
-    button, said = widgets.run(workspace).children
-    assert "pipeline.run(workspace)" in said.value
+    button, message = widgets.run(workspace).children
+    assert "pipeline.run(workspace)" in message.value
     button.click()
-    assert eventually(lambda: "expected:" in said.value)
+    assert eventually(lambda: "expected:" in message.value)
 
 
 def test_a_number_is_recorded_as_it_is_written() -> None:
@@ -299,16 +301,16 @@ def test_a_request_that_no_log_knows_says_so() -> None:
     assert "no log knows it" in draw_request("abd", [])
 
 
-def test_steps_stand_in_the_order_in_which_they_were_begun() -> None:
+def test_spans_stand_in_the_order_in_which_they_were_begun() -> None:
     """A line is written at the end of the work; what took longer began earlier, to the millisecond."""
     line = {"method": "GET", "path": "/a", "status": 200}
-    lines = [
+    lines: list[dict[str, Any]] = [
         {**line, "instance": "inner", "time": "2026-01-01T00:00:01.090Z", "ms": 50},
         {**line, "instance": "outer", "time": "2026-01-01T00:00:01.100123456Z", "ms": 100},
         {"instance": "talks", "time": "2026-01-01T00:00:01.100Z", "message": "by the way"},
     ]
-    found = [(it.instance, round(it.start_ms), it.ms) for it in steps_of(lines)]
-    assert found == [("outer", 0, 100), ("inner", 40, 50)]
+    spans = [(span.instance, round(span.start_ms), span.ms) for span in spans_of(lines)]
+    assert spans == [("outer", 0, 100), ("inner", 40, 50)]
 
 
 def test_a_link_opens_a_tab_of_its_own_and_tells_its_address_as_text() -> None:

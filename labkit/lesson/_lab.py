@@ -80,8 +80,8 @@ class Lab:
         return Check(name, self._checked)
 
     def hint(self, *steps: str) -> None:
-        """Show hints folded one into the other, from a nudge to nearly the answer."""
-        widgets.show(widgets.folded(steps))
+        """Show collapsible hints, each inside the one before, from a nudge to nearly the answer."""
+        widgets.show(widgets.collapsible(steps))
 
     def reflect(self, name: str, question: str) -> None:
         """Ask a discussion question and record the answer; unattended, "(unattended)" is recorded."""

@@ -22,11 +22,11 @@ from labkit.pipeline._trip import Stopped, Trip, tool, why
 
 FIRST_CUSTOMER_S = 30.0  # a busy machine starts the load's process slowly
 POLL_S = 0.1
-KEPT = deployment.Outcome.KEPT
+KEPT = deployment.WatchOutcome.KEPT
 ANSWERS = {
     KEPT: Outcome.PASS,
-    deployment.Outcome.BROKEN: Outcome.FAIL,
-    deployment.Outcome.NO_EVIDENCE: Outcome.NOT_RUN,
+    deployment.WatchOutcome.BROKEN: Outcome.FAIL,
+    deployment.WatchOutcome.NO_EVIDENCE: Outcome.NOT_RUN,
 }
 
 
@@ -142,7 +142,7 @@ def _watch(trip: Trip, environment: Environment, load: Running) -> Iterator[Answ
     """Watch all services at once for the window; a request that failed during the upgrade counts too."""
     started, limits = time.monotonic(), trip.pipeline.watch
     upgrade = load.snapshot()
-    kept = deployment.Limits(limits.error_share, limits.p99_ms)
+    kept = deployment.WatchLimits(limits.error_share, limits.p99_ms)
     fleets = [Fleet(environment, name) for name in trip.images]
     with ThreadPoolExecutor(len(fleets), thread_name_prefix="labkit-watch") as pool:
         watches = list(

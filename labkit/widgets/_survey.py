@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from labkit.widgets._drawing import FILLS, arrow, box, cut, picture, text
-from labkit.widgets._faces import Faces
 from labkit.widgets._table import Table
+from labkit.widgets._views import Views
 
 if TYPE_CHECKING:  # testdata loads polars, which a notebook without test data need not wait for
     from labkit.testdata import Survey, Surveyed
@@ -30,9 +30,9 @@ print(found.policy())"""
 Place = tuple[float, float]
 
 
-def survey(found: Survey) -> Faces:
+def survey(found: Survey) -> Views:
     """Return the picture of a survey, its tables, and the call that makes a first policy of it."""
-    view = Faces("survey of a database", CODE)
+    view = Views("survey of a database", CODE)
     view.update(draw(found), *tables(found))
     return view
 
