@@ -91,7 +91,7 @@ def _for(span: TraceSpan) -> str:
 def draw(request_id: str, spans: Sequence[TraceSpan]) -> str:
     """Return the spans as SVG: a bar for each, from its begin to its end."""
     whole = max((span.start_ms + span.ms for span in spans), default=0) or 1
-    title = f"request {request_id}: {whole:.0f} ms" if spans else f"request {request_id}: no log knows span"
+    title = f"request {request_id}: {whole:.0f} ms" if spans else f"request {request_id}: no log knows it"
     shapes = [text(10, 22, title, bold=True)]
     for row, span in enumerate(spans):
         sign, fill, _ = FILLS["failed" if span.status >= BROKEN else "passed"]
