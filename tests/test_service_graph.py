@@ -99,7 +99,7 @@ def test_the_picture_stands_callers_left_of_whom_they_call() -> None:
         Call("cart/v2", "catalog/v1", 5, 0, 1.0),
     ]
     svg = ET.fromstring(draw("calls", calls))  # noqa: S314 - our own picture
-    words = {it.text: float(it.get("x", 0)) for it in svg.iter("text")}
+    words = {element.text: float(element.get("x", 0)) for element in svg.iter("text")}
     assert words["clients"] < words["storefront"] < words["cart"] < words["catalog"]
     assert {"version v2", "5×, ✗ 2 failed"} <= set(words)
     assert "storefront/v1 calls cart/v2 5 times, 2 failed" in (svg.get("aria-label") or "")

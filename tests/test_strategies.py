@@ -373,7 +373,7 @@ def test_only_a_chosen_group_meets_the_canary(
 
 
 def test_a_share_of_the_users_stays_with_the_canary(fleet: Fleet, new: str) -> None:
-    """Each user is in or out at every request, about as many as said are in, and another draw is another."""
+    """A user is always in or always out, about the given share is in, and another canary chooses others."""
     drawn: list[set[str]] = []
 
     def health() -> str:

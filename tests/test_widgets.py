@@ -91,6 +91,11 @@ def eventually(true: Callable[[], bool]) -> bool:
     return true()
 
 
+def followers() -> set[threading.Thread]:
+    """Return the threads that follow something for a live widget."""
+    return {thread for thread in threading.enumerate() if thread.name == "labkit-widget"}
+
+
 def svg(view: Any) -> ET.Element:
     """Return the picture of a widget; a picture that is no XML fails here."""
     match = re.search(r"<svg.*</svg>", view.children[0].children[0].value, re.DOTALL)
@@ -100,7 +105,7 @@ def svg(view: Any) -> ET.Element:
 
 def words(view: Any) -> list[str]:
     """Return the words of a picture."""
-    return [it.text or "" for it in svg(view).iter("text")]
+    return [element.text or "" for element in svg(view).iter("text")]
 
 
 def test_without_a_run_the_board_says_what_to_do(board: widgets.PipelineBoard) -> None:
@@ -115,7 +120,7 @@ def test_the_board_follows_a_run(workspace: Workspace, board: widgets.PipelineBo
     assert words(board).count("○ not started") == 3
     gate(workspace, "fail")
     end(workspace)
-    assert eventually(lambda: any(it.startswith("stopped because: development") for it in words(board)))
+    assert eventually(lambda: any(line.startswith("stopped because: development") for line in words(board)))
     assert "✗ unit: fail" in words(board)
     assert "✗ failed 2 s" in words(board)
 
@@ -155,37 +160,42 @@ def test_what_a_learner_wrote_is_text_and_not_markup(
     """A commit message with tags in it is shown as it was written."""
     begin(workspace)
     board.refresh()
-    assert any("Sell <b>at most</b> 12 & no more" in it for it in words(board))
+    assert any("Sell <b>at most</b> 12 & no more" in line for line in words(board))
 
 
 def test_a_board_of_one_run_ends_with_the_run(workspace: Workspace) -> None:
     """No thread stays behind a run that is over."""
+    before = followers()
     begin(workspace)
     board = widgets.board(workspace, "r1")
     end(workspace)
     assert eventually(board._ended.is_set)
-    assert eventually(lambda: all(it.name != "labkit-widget" for it in threading.enumerate()))
+    assert eventually(lambda: followers() <= before)
 
 
 def test_a_closed_board_follows_no_more(workspace: Workspace) -> None:
     """Closing the widget ends its thread."""
+    before = followers()
     board = widgets.board(workspace)
+    assert followers() > before
     board.close()
-    assert eventually(lambda: all(it.name != "labkit-widget" for it in threading.enumerate()))
+    assert eventually(lambda: followers() <= before)
 
 
 def luminance(colour: str) -> float:
     """Return the relative luminance of #rrggbb (WCAG 2.2)."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (it / 12.92 if it <= 0.04045 else ((it + 0.055) / 1.055) ** 2.4 for it in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize(
     ("fill", "ink"),
-    {(it[1], it[2]) for it in FILLS.values()}
-    | {(it, INK) for it in FILL.values()}
-    | {(it[1], it[2]) for it in TROUBLE.values()},
+    {(fill, ink) for _, fill, ink in FILLS.values()}
+    | {(fill, INK) for fill in FILL.values()}
+    | {(fill, ink) for _, fill, ink in TROUBLE.values()},
 )
 def test_words_can_be_read_on_their_box(fill: str, ink: str) -> None:
     """Every pair of colours has the contrast that text needs."""
@@ -197,7 +207,8 @@ def test_each_state_has_a_sign_of_its_own_kind() -> None:
     """Good, bad, running and waiting are told apart without colour."""
     signs = {state: sign for state, (sign, _, _) in FILLS.items()}
     assert (
-        len({signs[it] for it in ("passed", "failed", "running", "waiting", "not run", "not started")}) == 6
+        len({signs[state] for state in ("passed", "failed", "running", "waiting", "not run", "not started")})
+        == 6
     )
 
 
@@ -261,6 +272,7 @@ def test_the_environment_view_shows_what_is_there(workspace: Workspace) -> None:
 @pytest.mark.engine
 def test_the_environment_view_follows_what_happens_until_the_clean_up(workspace: Workspace) -> None:
     """Faults show by themselves, with a word and a sign; so does an element that is missing, and the end."""
+    before = followers()
     with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
         view = widgets.environment(environment)
         (cart,) = environment.instances("cart")
@@ -268,13 +280,13 @@ def test_the_environment_view_follows_what_happens_until_the_clean_up(workspace:
         assert eventually(lambda: "UP, +300 ms, 0 req." in words(view))
         assert "…" in words(view)
         cart.disconnect()
-        assert eventually(lambda: any(it.endswith(", disconnected") for it in words(view)))
+        assert eventually(lambda: any(line.endswith(", disconnected") for line in words(view)))
         assert "✗" in words(view)
         environment.element("database").remove()
         assert eventually(lambda: "PostgreSQL, missing" in words(view))
         assert "missing" in repr(view)
     assert eventually(lambda: words(view)[0].endswith(": 0 containers"))
-    assert eventually(lambda: all(it.name != "labkit-widget" for it in threading.enumerate()))
+    assert eventually(lambda: followers() <= before)
 
 
 @pytest.mark.engine

@@ -37,6 +37,11 @@ def soon(condition: Callable[[], object]) -> bool:
     return False
 
 
+def serving(fleet: Fleet) -> set[str]:
+    """Return the versions that take requests."""
+    return {instance.version for instance in fleet.instances if instance.state == "UP"}
+
+
 def is_shown(view: widgets.DeploymentBoard, words: str) -> bool:
     """Return whether the board shows these words."""
     return words in repr(view)
@@ -67,7 +72,7 @@ def state() -> BoardState:
 def test_the_picture_says_in_words_and_signs_what_it_says_in_colours(state: BoardState) -> None:
     """It is sound XML with a name; failed answers are crossed, and the table tells the same."""
     svg = draw(state)
-    words = " ".join(it.text or "" for it in ET.fromstring(svg).iter())  # noqa: S314 - our own
+    words = " ".join(element.text or "" for element in ET.fromstring(svg).iter())  # noqa: S314 - our own
     for expected in (
         "cart-2",
         "b: v2, DRAIN",
@@ -113,7 +118,7 @@ def shown_board(fleet: Fleet, images: dict[str, str]) -> Iterator[tuple[widgets.
 @pytest.mark.timeout(300)
 def test_the_controls_do_what_their_code_says(fleet: Fleet, old: str, new: str) -> None:
     """Deploy, pause, resume; a version that is made to fail is rolled back on evidence; a stall is woken."""
-    both = {version(it): it for it in (old, new)}
+    both = {version(image): image for image in (old, new)}
     with shown_board(fleet, both) as (board, load):
         board.controls.version.value = version(new)
         assert f'rolling(fleet, images["{version(new)}"], surge=1' in board.controls.code.value.replace(
@@ -153,7 +158,7 @@ def test_the_controls_do_what_their_code_says(fleet: Fleet, old: str, new: str) 
 @pytest.mark.timeout(300)
 def test_hands_promote_and_roll_back(fleet: Fleet, old: str, new: str) -> None:
     """A promotion ends the watch of a canary, blue/green goes back by hand; each press is shown as code."""
-    both = {version(it): it for it in (old, new)}
+    both = {version(image): image for image in (old, new)}
     with shown_board(fleet, both) as (board, load):
         board.controls.version.value, board.controls.strategy.value = version(new), "canary"
         board.controls.buttons["Deploy"].click()
@@ -164,10 +169,10 @@ def test_hands_promote_and_roll_back(fleet: Fleet, old: str, new: str) -> None:
 
         board.controls.version.value, board.controls.strategy.value = version(old), "blue/green"
         board.controls.buttons["Deploy"].click()
-        assert soon(lambda: {it.version for it in fleet.instances if it.state == "UP"} == {version(old)})
+        assert soon(lambda: serving(fleet) == {version(old)})
         assert soon(lambda: board.controls.events[-1].split()[2:] == ["deployed"])
         board.controls.buttons["Roll back"].click()
-        assert soon(lambda: {it.version for it in fleet.instances if it.state == "UP"} == {version(new)})
+        assert soon(lambda: serving(fleet) == {version(new)})
         for code in ("control.promote()", "deployment.blue_green(fleet", "deployment.roll_back(fleet)"):
             assert soon(partial(is_shown, board, f"you: {code}"))
         assert soon(lambda: is_whole(fleet, {version(new): N}))
