@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ class Uninterruptible(Generic[T, E]):
         self._events: SimpleQueue[E | None] = SimpleQueue()
         self._results: list[T] = []
         self._error: BaseException | None = None
+        self._taken = Lock()
 
     def emit(self, event: E) -> None:
         """Hand an event to the thread that waits; the work calls this."""
@@ -40,7 +41,7 @@ class Uninterruptible(Generic[T, E]):
         and is raised when the work has come to its end, never before: a second Ctrl-C changes nothing. When
         the work succeeded all the same, undo takes its result back; None leaves it.
         """
-        interrupt = self._wait(Thread(target=self._run, name="labkit-uninterruptible"), listen)
+        interrupt = self._wait(listen)
         if interrupt is None and self._error is None:
             return self._results[0]
         if undo is not None and self._results:
@@ -48,25 +49,30 @@ class Uninterruptible(Generic[T, E]):
             uninterruptible(lambda _: undo(result))
         raise interrupt or self._error or AssertionError
 
-    def _wait(self, thread: Thread, listen: Callable[[E], object]) -> BaseException | None:
+    def _wait(self, listen: Callable[[E], object]) -> BaseException | None:
         """Start the thread and hear it to its end; return the first exception that came meanwhile."""
         interrupt: BaseException | None = None
+        started = False
         event: E | None
         while True:
             try:
-                if thread.ident is None:
-                    thread.start()
+                if not started:
+                    # Ctrl-C in here leaves open whether the thread began; a second one finds the work taken.
+                    Thread(target=self._run, name="labkit-uninterruptible").start()
+                    started = True
                 if (event := self._events.get()) is None:
                     return interrupt
                 if interrupt is None:
                     listen(event)
             except BaseException as raised:  # noqa: BLE001 - Ctrl-C, or what else a signal handler raises
-                if thread.ident is None and not isinstance(raised, KeyboardInterrupt):
+                if not started and not isinstance(raised, KeyboardInterrupt):
                     return raised
                 interrupt = interrupt or raised
                 self.stop.set()
 
     def _run(self) -> None:
+        if not self._taken.acquire(blocking=False):
+            return
         try:
             self._results.append(self._work(self.stop))
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits

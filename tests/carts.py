@@ -1,13 +1,13 @@
-"""Carts to be deployed in tests: what is asked of them, their versions, and bad ones."""
+"""Carts to be deployed in tests: the requests to them, their versions, and bad ones."""
 
 from labkit.deployment import Fleet
-from labkit.load import Request
+from labkit.load import Request, Session
 
 CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
-TOTALS = {Request("POST", "/totals", {"cart": CART}): 1}
+TOTALS: dict[Request | Session | str, float] = {Request("POST", "/totals", {"cart": CART}): 1}
 NAME = "labkit/test-deployment-cart"
 N = 3
-SLOWER = r"\nimport time\nsoon = total_cents\ndef total_cents(*it): time.sleep(0.4); return soon(*it)\n"
+SLOWER = r"\nimport time\nsoon = total_cents\ndef total_cents(*args): time.sleep(0.4); return soon(*args)\n"
 BAD = {
     "ends": 'FROM labkit/python:1\nCMD ["false"]',
     "silent": 'FROM labkit/python:1\nCMD ["sleep", "600"]',
@@ -23,7 +23,7 @@ def version(image: str) -> str:
 
 
 def is_whole(fleet: Fleet, versions: dict[str, int]) -> bool:
-    """Tell whether these versions serve, and nothing else is there, in the engine or in the balancer."""
+    """Return whether these versions serve, and nothing else is left in the engine or in the balancer."""
     servers = fleet.environment.balancer.servers("cart")
     return (
         fleet.versions == versions

@@ -1,19 +1,19 @@
-"""Fixtures: a fleet of carts behind a real load balancer, for tests of what deployments do to it."""
+"""Fixtures: a fleet of carts behind a real load balancer, for tests of deployments."""
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 from carts import BAD, NAME, N, is_whole
 
 from labkit import Environment, Workspace
+from labkit._git import git
 from labkit.deployment import Fleet, rolling
 from labkit.engine import Engine, Label, build_service_image
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Make a workspace of its own; nothing of it is left in the engine."""
+    """Make a workspace for one module of tests; nothing of it is left in the engine."""
     made = Workspace.create(tmp_path_factory.mktemp("deployment") / "workspace")
     yield made
     Engine.find().remove({Label.WORKSPACE: made.id})
@@ -21,11 +21,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 @pytest.fixture(scope="module")
 def images(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Build both versions of the cart, and bad ones: each is named for what it does."""
+    """Build both versions of the cart, and bad ones, each named by what it does."""
     engine, made = Engine.find(), {}
     for tag in ("v1", "v2"):
-        command = ["git", "-C", str(workspace.shop), "archive", f"{tag}:cart"]
-        source = subprocess.run(command, capture_output=True, check=True).stdout
+        source = git(workspace.shop, "archive", f"{tag}:cart").stdout
         made[tag] = build_service_image(engine, source, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
     for tag, recipe in BAD.items():
         folder = tmp_path_factory.mktemp(tag)

@@ -121,7 +121,7 @@ def test_a_container_that_cannot_join_is_refused_and_leaves_nothing(environment:
     with pytest.raises(LabError, match="a name that no element"):
         environment.add(server(), "database")
     started = server()
-    started._container = object()  # type: ignore[assignment]  # as start() would, without a container to clean up
+    started._container = object()  # as start() would, without a container to clean up
     with pytest.raises(LabError, match="not started"):
         environment.add(started, "pages")
     silent = LogMessageWaitStrategy("never said").with_startup_timeout(1)
@@ -169,15 +169,22 @@ def ask_database(environment: Environment) -> object:
     return environment.database.fingerprint()
 
 
-DEAD = {
+def ask_coordinator(environment: Environment) -> object:
+    """Ask the coordinator."""
+    assert environment.coordinator is not None
+    return environment.coordinator.get("/key")
+
+
+DEAD: dict[str, Callable[[Environment], object]] = {
     "database": ask_database,
     "stub": lambda environment: environment.stub("payments").calls(),
+    "coordinator": ask_coordinator,
     "balancer": lambda environment: environment.url,
 }
-FAULTS = {
-    "paused": lambda element: element.pause(),
-    "exited": lambda element: element.kill(),
-    "gone": lambda element: element.remove(),
+FAULTS: dict[str, Callable[[Element], None]] = {
+    "paused": Element.pause,
+    "exited": Element.kill,
+    "gone": Element.remove,
 }
 
 
@@ -185,9 +192,7 @@ FAULTS = {
 def test_an_element_that_does_not_answer_says_so_in_three_parts(workspace: Workspace, fault: str) -> None:
     """Paused, killed or removed: the error names the element, its state, and what can be typed."""
     with Environment.create(workspace.system, "staging", workspace=workspace) as made:
-        assert made.coordinator is not None
-        asked = {**DEAD, "coordinator": lambda environment: environment.coordinator.get("/key")}
-        for name, ask in asked.items():
+        for name, ask in DEAD.items():
             ask(made)
             FAULTS[fault](made.element(name))
             if (name, fault) == (

@@ -7,27 +7,37 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from threading import Event, Timer
+from pathlib import Path
+from threading import Timer
 from urllib.parse import urlsplit
 
 import pytest
 from carts import NAME, TOTALS, N, is_whole, version
 
-from labkit import LabError
+from labkit import LabError, Workspace
+from labkit._git import git, git_text
 from labkit.artifacts import Kind
-from labkit.deployment import Fleet, Limits, Outcome, State, Step, rolling, watch
-from labkit.deployment._background import Background
+from labkit.deployment import (
+    Fleet,
+    Step,
+    StepState,
+    WatchLimits,
+    WatchOutcome,
+    image_of,
+    rolling,
+    watch,
+)
 from labkit.deployment._watch import _broken
 from labkit.engine import Engine
-from labkit.load import Histogram, Load, Measurement, Request, apply
+from labkit.load import Histogram, Load, Measurement, Request, Session, apply
 from labkit.load._histogram import lower_edge
 from labkit.load._measurement import Key, Tally
 
 pytest_plugins = ["fleets"]
 
 
-def at(steps: list[Step], state: State) -> list[float]:
-    """Return when a state was reached."""
+def at(steps: list[Step], state: StepState) -> list[float]:
+    """Return when instances reached a state, in seconds since the deployment began."""
     return [step.at_s for step in steps if step.state == state]
 
 
@@ -63,7 +73,7 @@ def test_an_instance_is_ready_before_an_old_one_is_drained(fleet: Fleet, new: st
     heard: list[Step] = []
     deployment = rolling(fleet, new, on_event=heard.append)
     assert heard == list(deployment.steps)
-    one = [State.STARTING, State.READY, State.IN_BALANCER, State.DRAINING, State.REMOVED]
+    one = [StepState.STARTING, StepState.READY, StepState.IN_BALANCER, StepState.DRAINING, StepState.REMOVED]
     assert [step.state for step in heard] == one * N
     assert [step.at_s for step in heard] == sorted(step.at_s for step in heard)
 
@@ -72,7 +82,7 @@ def test_an_instance_is_ready_before_an_old_one_is_drained(fleet: Fleet, new: st
 def test_a_surge_replaces_several_at_a_time(fleet: Fleet, new: str) -> None:
     """With a surge of N every new instance serves before the first old one is drained."""
     steps = list(rolling(fleet, new, surge=N).steps)
-    assert max(at(steps, State.IN_BALANCER)) <= min(at(steps, State.DRAINING))
+    assert max(at(steps, StepState.IN_BALANCER)) <= min(at(steps, StepState.DRAINING))
     assert is_whole(fleet, {version(new): N})
 
 
@@ -127,7 +137,7 @@ def test_a_missing_image_changes_nothing(fleet: Fleet) -> None:
 
 
 @pytest.mark.engine
-def test_a_failure_in_mid_upgrade_puts_back_what_was_replaced(
+def test_a_failure_in_mid_upgrade_restores_what_was_replaced(
     fleet: Fleet, images: dict[str, str], old: str, new: str
 ) -> None:
     """When the second new instance fails, the first gives way to the old version; no request fails."""
@@ -135,7 +145,7 @@ def test_a_failure_in_mid_upgrade_puts_back_what_was_replaced(
     client.images.get(new).tag(flaky)
 
     def spoil(step: Step) -> None:
-        if step.state == State.IN_BALANCER and step.image == flaky:
+        if step.state == StepState.IN_BALANCER and step.image == flaky:
             client.images.get(images["ends"]).tag(flaky)
 
     try:
@@ -155,10 +165,10 @@ def test_a_second_upgrade_of_the_same_service_at_once_is_refused(fleet: Fleet, o
     refused: list[LabError] = []
 
     def try_another(step: Step) -> None:
-        if step.state == State.READY:
-            with pytest.raises(LabError) as told:
+        if step.state == StepState.READY:
+            with pytest.raises(LabError) as refusal:
                 rolling(Fleet(fleet.environment, "cart"), old)
-            refused.append(told.value)
+            refused.append(refusal.value)
 
     rolling(fleet, new, on_event=try_another)
     assert len(refused) == N
@@ -166,8 +176,8 @@ def test_a_second_upgrade_of_the_same_service_at_once_is_refused(fleet: Fleet, o
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("state", [State.STARTING, State.READY, State.DRAINING])
-def test_ctrl_c_loses_no_instance(fleet: Fleet, state: State, old: str, new: str) -> None:
+@pytest.mark.parametrize("state", [StepState.STARTING, StepState.READY, StepState.DRAINING])
+def test_ctrl_c_loses_no_instance(fleet: Fleet, state: StepState, old: str, new: str) -> None:
     """After Ctrl-C, pressed twice, N instances serve, nothing else is left, and the upgrade can go on."""
 
     def press(step: Step) -> None:
@@ -193,13 +203,13 @@ from labkit import Environment, Workspace
 from labkit.deployment import Fleet, rolling
 root, name, image, state = sys.argv[1:]
 fleet = Fleet(Environment.attach(name, Workspace.open(root)), "cart")
-rolling(fleet, image, on_event=lambda it: it.state == state and os.kill(os.getpid(), signal.SIGKILL))
+rolling(fleet, image, on_event=lambda step: step.state == state and os.kill(os.getpid(), signal.SIGKILL))
 """
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("state", [State.READY, State.DRAINING])
-def test_what_a_killed_upgrade_left_is_tidied_by_the_next(fleet: Fleet, state: State, new: str) -> None:
+@pytest.mark.parametrize("state", [StepState.READY, StepState.DRAINING])
+def test_the_next_upgrade_cleans_up_what_a_killed_one_left(fleet: Fleet, state: StepState, new: str) -> None:
     """A deployment whose process dies holds no lock, and the next one leaves exactly what it should."""
     arguments = [str(fleet.workspace.root), fleet.environment.name, new, state]
     died = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
@@ -210,7 +220,7 @@ def test_what_a_killed_upgrade_left_is_tidied_by_the_next(fleet: Fleet, state: S
 
 
 @pytest.mark.engine
-def test_a_request_that_outlasts_the_drain_is_told_of(fleet: Fleet, new: str) -> None:
+def test_a_request_that_outlasts_the_drain_is_reported(fleet: Fleet, new: str) -> None:
     """A drain waits no longer than its seconds, and the step says that requests were cut off."""
     target = urlsplit(fleet.environment.urls["cart"])
     with socket.create_connection((target.hostname, target.port)) as slow:
@@ -221,7 +231,7 @@ def test_a_request_that_outlasts_the_drain_is_told_of(fleet: Fleet, new: str) ->
         while not sum(server.sessions for server in servers("cart").values()):
             time.sleep(0.05)
         steps = rolling(fleet, new, drain_s=0.2).steps
-    assert len(at(list(steps), State.CUT_OFF)) == 1
+    assert len(at(list(steps), StepState.CUT_OFF)) == 1
     assert is_whole(fleet, {version(new): N})
 
 
@@ -233,9 +243,9 @@ def test_a_watch_of_a_sound_fleet_keeps_its_limits(fleet: Fleet) -> None:
         while not load.snapshot().requests:
             time.sleep(0.1)
         before = load.snapshot().requests
-        verdict = watch(fleet, load, 2, limits=Limits(0.01, 60_000), on_sample=samples.append)
+        verdict = watch(fleet, load, 2, limits=WatchLimits(0.01, 60_000), on_sample=samples.append)
         after = load.stop().requests
-    assert (verdict.outcome, verdict.measurement.failed) == (Outcome.KEPT, 0)
+    assert (verdict.outcome, verdict.measurement.failed) == (WatchOutcome.KEPT, 0)
     assert 0 < verdict.measurement.requests <= after - before
     assert samples[-1] == verdict.measurement
     assert verdict.to_json()["outcome"] == "kept"
@@ -244,10 +254,10 @@ def test_a_watch_of_a_sound_fleet_keeps_its_limits(fleet: Fleet) -> None:
 @pytest.mark.engine
 def test_a_watch_ends_when_too_many_requests_fail(fleet: Fleet) -> None:
     """A quarter of failed requests ends a long window early, with the cause in the reason."""
-    mix = {**TOTALS, Request("GET", "/no-such-page"): 1 / 3}
+    mix: dict[Request | Session | str, float] = {**TOTALS, Request("GET", "/no-such-page"): 1 / 3}
     with apply(Load(mix, 40, None), fleet.environment.urls["cart"]) as load:
-        verdict = watch(fleet, load, 90, limits=Limits(0.01, 60_000))
-    assert verdict.outcome == Outcome.BROKEN
+        verdict = watch(fleet, load, 90, limits=WatchLimits(0.01, 60_000))
+    assert verdict.outcome == WatchOutcome.BROKEN
     assert "status 404" in verdict.reason
     assert verdict.seconds < 90
 
@@ -260,7 +270,7 @@ def test_a_watch_without_requests_is_no_evidence(fleet: Fleet) -> None:
         def snapshot(self) -> Measurement:
             return Measurement()
 
-    assert watch(fleet, Nobody(), 0.2).outcome == Outcome.NO_EVIDENCE
+    assert watch(fleet, Nobody(), 0.2).outcome == WatchOutcome.NO_EVIDENCE
 
 
 @pytest.mark.engine
@@ -272,10 +282,10 @@ def test_a_watch_ends_when_an_instance_dies(fleet: Fleet, old: str) -> None:
     Engine.find().client.containers.get(extra.container).kill()
     try:
         with apply(Load(TOTALS, 20, None), environment.urls["cart"]) as load:
-            verdict = watch(fleet, load, 60, limits=Limits(1, 60_000))
+            verdict = watch(fleet, load, 60, limits=WatchLimits(1, 60_000))
     finally:
         environment.remove_instance(extra)
-    assert verdict.outcome == Outcome.BROKEN
+    assert verdict.outcome == WatchOutcome.BROKEN
     assert extra.name in verdict.reason
 
 
@@ -288,6 +298,22 @@ def test_wrong_arguments_are_refused(fleet: Fleet, new: str) -> None:
         watch(fleet, apply(Load(TOTALS, 1, 0.1), fleet.environment.urls["cart"]), 0)
     with pytest.raises(LabError, match="checkout"):
         Fleet(fleet.environment, "checkout")
+
+
+def test_an_unknown_version_is_refused_with_the_tags_of_the_learners_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the tags, or says that there are none, whichever repository a git hook works in."""
+    workspace = Workspace.create(tmp_path / "workspace")
+    other = Workspace.create(tmp_path / "other")
+    git(other.shop, "tag", "of-the-hook")
+    monkeypatch.setenv("GIT_DIR", str(other.shop / ".git"))
+    with pytest.raises(LabError, match=r"one of the tags .*v1, v2") as refusal:
+        image_of(workspace, "cart", "of-the-hook")
+    assert "of-the-hook" not in refusal.value.expected
+    git(workspace.shop, "tag", "--delete", *git_text(workspace.shop, "tag").split())
+    with pytest.raises(LabError, match="has no tags"):
+        image_of(workspace, "cart", "v1")
 
 
 def measured(requests: int, *, failed: int = 0, slow: int = 0, waiting: int = 0) -> Measurement:
@@ -317,32 +343,4 @@ def test_limits_are_broken_as_soon_as_the_window_cannot_keep_them(
     seen: Measurement, share: float, *, is_broken: bool
 ) -> None:
     """Failed, slow and overdue requests count against the whole window, of which a share has passed."""
-    assert bool(_broken(seen, Limits(0.01, 1000), share, replace(seen))) == is_broken
-
-
-def test_an_error_of_the_listener_comes_after_the_work_has_ended() -> None:
-    """Work is told to stop and comes to its own end before the error goes on."""
-    ended = Event()
-
-    def work(stop: Event) -> None:
-        background.tell("begun")
-        assert stop.wait(10)
-        ended.set()
-
-    def listen(_: str) -> None:
-        raise KeyError
-
-    background: Background[None, str] = Background(work)
-    with pytest.raises(KeyError):
-        background.run(listen)
-    assert ended.is_set()
-
-
-def test_an_error_of_the_work_reaches_the_caller() -> None:
-    """What the work raises is raised by `run`."""
-
-    def work(_: Event) -> None:
-        raise LabError(expected="this", seen="that", next_step="nothing")
-
-    with pytest.raises(LabError, match="that"):
-        Background[None, str](work).run(lambda _: None)
+    assert bool(_broken(seen, WatchLimits(0.01, 1000), share, replace(seen))) == is_broken

@@ -269,7 +269,7 @@ def test_a_fingerprint_does_not_depend_on_where_rows_lie(environment: Environmen
 def test_commands_run_beside_the_services(engine: Engine, environment: Environment, tmp_path: Path) -> None:
     """Files come into a folder of the run's own; exit code and output come back; a deadline ends it."""
     (tmp_path / "told.txt").write_text("from a folder")
-    files = {"data": tmp_path, "said.txt": b"from bytes"}
+    files: dict[str, bytes | Path] = {"data": tmp_path, "said.txt": b"from bytes"}
     done = environment.run("cat data/told.txt said.txt; echo wrong >&2; exit 3", files=files)
     assert (done.exit_code, done.errors) == (3, "wrong\n")
     assert "from a folder" in done.output

@@ -144,7 +144,8 @@ def test_a_rollback_says_that_somebody_committed(database: Database) -> None:
 @pytest.mark.parametrize("strategy", Database.strategies)
 def test_nothing_of_a_way_is_left(environment: Environment, database: Database, strategy: str) -> None:
     """Databases, files, images and threads that a way took are given back, also after an error."""
-    engine, mine = Engine.find(), {Label.ENVIRONMENT: environment.name}
+    mine: dict[str, str | None] = {Label.ENVIRONMENT: environment.name}
+    engine = Engine.find()
 
     def there() -> tuple[set[str], str, list[str]]:
         files = in_container(environment, "ls /var/lib/postgresql")
@@ -290,7 +291,7 @@ def test_an_image_goes_with_a_process_that_is_killed(workspace: Workspace) -> No
         assert child.stdout is not None
         name = child.stdout.readline().strip()
         engine = Engine.find()
-        mine = {Label.ENVIRONMENT: name}
+        mine: dict[str, str | None] = {Label.ENVIRONMENT: name}
         assert "image" in {thing.kind for thing in engine.owned(mine)}
         child.kill()
     end = time.monotonic() + 60

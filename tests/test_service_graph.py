@@ -3,6 +3,7 @@
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def eventually(true: Callable[[], bool]) -> bool:
 
 def seen(environment: Environment) -> dict[tuple[str, str], tuple[int, int]]:
     """Return by caller and called how many requests there were, and how many of them failed."""
-    return {(it.caller, it.called): (it.requests, it.failed) for it in environment.calls()}
+    return {(call.caller, call.called): (call.requests, call.failed) for call in environment.calls()}
 
 
 @pytest.mark.engine
@@ -78,8 +79,12 @@ def test_a_service_without_an_instance_is_called_and_fails(environment: Environm
 
 def test_who_calls_from_outside_and_lines_of_no_request() -> None:
     """A line without caller is the clients'; a line that tells of no answer is none."""
-    line = {"service": "cart", "version": "v1", "status": 500, "ms": 3.0, "caller": ""}
-    lines = [line, line | {"ms": 1.0, "status": 404}, {"service": "cart", "message": "started"}]
+    line: dict[str, Any] = {"service": "cart", "version": "v1", "status": 500, "ms": 3.0, "caller": ""}
+    lines: list[dict[str, Any]] = [
+        line,
+        line | {"ms": 1.0, "status": 404},
+        {"service": "cart", "message": "started"},
+    ]
     assert calls_of(lines) == [Call("clients", "cart/v1", 2, 1, 2.0)]
 
 
@@ -94,14 +99,14 @@ def test_the_picture_stands_callers_left_of_whom_they_call() -> None:
         Call("cart/v2", "catalog/v1", 5, 0, 1.0),
     ]
     svg = ET.fromstring(draw("calls", calls))  # noqa: S314 - our own picture
-    words = {it.text: float(it.get("x", 0)) for it in svg.iter("text")}
+    words = {element.text: float(element.get("x", 0)) for element in svg.iter("text")}
     assert words["clients"] < words["storefront"] < words["cart"] < words["catalog"]
     assert {"version v2", "5×, ✗ 2 failed"} <= set(words)
     assert "storefront/v1 calls cart/v2 5 times, 2 failed" in (svg.get("aria-label") or "")
 
 
-def test_a_circle_of_calls_and_no_call_are_drawn_too() -> None:
+def test_a_cycle_of_calls_and_no_call_are_drawn_too() -> None:
     """Neither is an error."""
-    circle = [Call("a/1", "b/1", 1, 0, 1.0), Call("b/1", "a/1", 1, 0, 1.0), Call("a/1", "a/1", 1, 0, 1.0)]
-    assert "version 1" in draw("calls", circle)
+    cycle = [Call("a/1", "b/1", 1, 0, 1.0), Call("b/1", "a/1", 1, 0, 1.0), Call("a/1", "a/1", 1, 0, 1.0)]
+    assert "version 1" in draw("calls", cycle)
     assert "nobody" in draw("nobody", [])

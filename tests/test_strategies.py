@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 
 import httpx
@@ -17,9 +18,9 @@ from labkit.deployment import (
     Fleet,
     Group,
     Result,
-    State,
     Status,
     Step,
+    StepState,
     blue_green,
     canary,
     discovery,
@@ -28,13 +29,13 @@ from labkit.deployment import (
     idle_first,
     image_of,
     instance_seconds,
+    lifetimes,
     newest_first,
     roll_back,
     roll_forward,
     rolling,
     scale,
     share,
-    spans,
     status,
     users,
 )
@@ -73,7 +74,7 @@ def test_blue_green_lets_all_requests_change_over_without_a_failed_one(
         def count(step: Step) -> None:
             nonlocal most, early
             most = max(most, len(fleet.instances))
-            if step.state == State.READY:
+            if step.state == StepState.READY:
                 early += load.snapshot().by_version[version(new)].requests if step_seen(load, new) else 0
 
         deployment = blue_green(fleet, new, on_event=count)
@@ -86,7 +87,7 @@ def test_blue_green_lets_all_requests_change_over_without_a_failed_one(
 
 
 def step_seen(load: RunningLoad, image: str) -> bool:
-    """Tell whether a version has answered anybody yet."""
+    """Return whether a version has answered anybody yet."""
     return version(image) in load.snapshot().by_version
 
 
@@ -95,13 +96,13 @@ def test_what_was_kept_takes_over_again_at_a_roll_back(fleet: Fleet, old: str, n
     before = set(fleet.states)
     with customers(fleet) as load:
         blue_green(fleet, new, keep=True)
-        assert {it.name for it in fleet.instances if it.state == "DRAIN"} == before
+        assert {instance.name for instance in fleet.instances if instance.state == "DRAIN"} == before
         assert status(fleet) == Status.HEALTHY
         back = roll_back(fleet)
         more(load)
         result = load.stop()
     assert (result.failed, set(fleet.states)) == (0, before)
-    assert State.STARTING not in {step.state for step in back.steps}
+    assert StepState.STARTING not in {step.state for step in back.steps}
     assert is_whole(fleet, {version(old): N})
 
 
@@ -139,7 +140,7 @@ def test_a_pause_holds_before_the_switch_and_an_abort_leaves_nothing_behind(
     control.pause()
     while status(fleet) != Status.PAUSED:
         time.sleep(0.05)
-    assert [it.state for it in fleet.instances if it.image == new] == ["DRAIN"] * N
+    assert [instance.state for instance in fleet.instances if instance.image == new] == ["DRAIN"] * N
     control.abort()
     thread.join()
     assert (done[0].result, done[0].reason) == (Result.ROLLED_BACK, "aborted")
@@ -162,27 +163,28 @@ def test_unavailable_takes_old_ones_away_before_new_ones_start(fleet: Fleet, new
         rolling(fleet, new, surge=0)
 
 
-def test_spans_tell_what_a_deployment_costs(fleet: Fleet, new: str, old: str) -> None:
+def test_lifetimes_tell_what_a_deployment_costs(fleet: Fleet, new: str, old: str) -> None:
     """Blue/green keeps 2N instances for as long as starting takes, a rolling upgrade N + 1 at a time."""
     both = blue_green(fleet, new)
-    found = spans(both)
-    assert [it.image for it in found].count(new) == N
-    assert len(found) == 2 * N
-    serving = [it for it in found if it.image == new]
-    assert all(it.begins_s < (it.serves_s or 0) <= (it.leaves_s or 0) <= it.ends_s for it in serving)
-    assert {it.leaves_s for it in serving} == {both.seconds}
+    instances = lifetimes(both)
+    assert [lifetime.image for lifetime in instances].count(new) == N
+    assert len(instances) == 2 * N
+    serving = [lifetime for lifetime in instances if lifetime.image == new]
+    for lifetime in serving:
+        assert lifetime.begins_s < (lifetime.serves_s or 0) <= (lifetime.leaves_s or 0) <= lifetime.ends_s
+    assert {lifetime.leaves_s for lifetime in serving} == {both.seconds}
     one = rolling(fleet, old)
     assert 0 < instance_seconds(one) / one.seconds < 1.5 < instance_seconds(both) / both.seconds < N
     shown = rollout(both)
     assert "deployed" in repr(shown)
-    assert all(it.instance in repr(shown) for it in found)
+    assert all(lifetime.instance in repr(shown) for lifetime in instances)
     held = rolling(fleet, new, health=lambda: "wrong prices")
-    assert "wrong prices" in draw("", held, spans(held), None)
+    assert "wrong prices" in draw("", held, lifetimes(held), None)
 
 
-@pytest.mark.parametrize("moment", [State.READY, State.REMOVED])
+@pytest.mark.parametrize("moment", [StepState.READY, StepState.REMOVED])
 def test_a_balancer_that_is_restarted_in_mid_upgrade_gets_its_instances_back(
-    fleet: Fleet, old: str, new: str, moment: State
+    fleet: Fleet, old: str, new: str, moment: StepState
 ) -> None:
     """The upgrade goes on, is put back, or says that it stopped; the next one brings it to its end."""
     restarted = False
@@ -205,7 +207,7 @@ def test_a_balancer_that_is_restarted_in_mid_upgrade_gets_its_instances_back(
 def test_a_balancer_that_is_restarted_between_deployments_is_told_of_the_fleet(
     fleet: Fleet, old: str, new: str
 ) -> None:
-    """Nobody is served until the next deployment begins, which introduces the instances again."""
+    """Nobody is served until the next deployment begins, which attaches the instances again."""
     Engine.find().client.containers.get(f"{fleet.environment.name}.balancer").restart(timeout=1)
     assert old
     rolling(fleet, new)
@@ -213,7 +215,7 @@ def test_a_balancer_that_is_restarted_between_deployments_is_told_of_the_fleet(
 
 
 def test_a_fleet_is_scaled_without_a_failed_request(fleet: Fleet, old: str) -> None:
-    """Two more, then as before; what most instances run is started, and the newest go."""
+    """Two more, then as before: new ones run the image that most run, and the newest are removed."""
     before = set(fleet.states)
     with customers(fleet) as load:
         scale(fleet, N + 2)
@@ -222,7 +224,7 @@ def test_a_fleet_is_scaled_without_a_failed_request(fleet: Fleet, old: str) -> N
         result = load.stop()
     assert (result.failed, set(fleet.states)) == (0, before)
     Engine.find().client.containers.get(f"{fleet.environment.name}.balancer").restart(timeout=1)
-    scale(fleet, N)  # a balancer that has forgotten them is told of them, and nobody is added
+    scale(fleet, N)  # a balancer that has forgotten them gets them again, and none is added
     assert set(fleet.states) == before
     assert is_whole(fleet, {version(old): N})
     with pytest.raises(LabError, match="1 instance"):
@@ -230,7 +232,7 @@ def test_a_fleet_is_scaled_without_a_failed_request(fleet: Fleet, old: str) -> N
 
 
 def test_scaling_counts_the_instances_that_serve(fleet: Fleet, old: str, new: str) -> None:
-    """Those that blue/green kept are older, and stand by: they are neither counted nor removed."""
+    """The older ones that blue/green kept are on standby: they are not counted and not removed."""
     kept = set(fleet.states)
     blue_green(fleet, new, keep=True)
     scale(fleet, N - 1)
@@ -245,7 +247,7 @@ def test_scaling_counts_the_instances_that_serve(fleet: Fleet, old: str, new: st
 
 def test_the_order_is_a_named_rule(fleet: Fleet, new: str) -> None:
     """newest_first drains the last instance first; idle_first spares the one that is at work."""
-    names = [it.name for it in fleet.instances]
+    names = [instance.name for instance in fleet.instances]
     gone = [
         step.instance for step in rolling(fleet, new, order=newest_first).steps if step.state == "removed"
     ]
@@ -308,7 +310,7 @@ def test_a_version_that_is_slow_is_withdrawn_on_evidence(
 
 
 def test_a_switch_that_breaks_is_undone_at_once(fleet: Fleet, images: dict[str, str], old: str) -> None:
-    """The old instances stand by until health was asked, and themselves serve again."""
+    """The old instances are on standby until health was asked, and then serve again themselves."""
     before = set(fleet.states)
     with customers(fleet) as load:
 
@@ -330,7 +332,7 @@ def test_a_sound_canary_takes_over_and_can_be_promoted_early(fleet: Fleet, new: 
         evidence = Evidence(load, version(new))
 
         def promote(step: Step) -> None:
-            if step.state == State.IN_BALANCER:
+            if step.state == StepState.IN_BALANCER:
                 control.promote()
 
         done = canary(fleet, new, evidence, watch_s=600, control=control, on_event=promote)
@@ -354,7 +356,7 @@ def test_a_sound_canary_takes_over_and_can_be_promoted_early(fleet: Fleet, new: 
 def test_only_a_chosen_group_meets_the_canary(
     fleet: Fleet, old: str, new: str, to: Group, headers: dict[str, str], reached: int
 ) -> None:
-    """By its header, its users, the name it asked for or by lot; once the canary is aborted, nobody does."""
+    """By header, user, requested name or at random; once the canary is aborted, nobody does."""
     control, met = Control(), list[str]()
 
     def health() -> str:
@@ -371,7 +373,7 @@ def test_only_a_chosen_group_meets_the_canary(
 
 
 def test_a_share_of_the_users_stays_with_the_canary(fleet: Fleet, new: str) -> None:
-    """Each user is in or out at every request, about as many as said are in, and another draw is another."""
+    """A user is always in or always out, about the given share is in, and another canary chooses others."""
     drawn: list[set[str]] = []
 
     def health() -> str:
@@ -423,7 +425,7 @@ def test_who_is_in_a_share_stays_in_when_it_grows(fleet: Fleet, new: str) -> Non
         return ""
 
     canary(fleet, new, health, to=share(0.2, 0.8), watch_s=0.1)
-    few, many = met[0], max((it for it in met if len(it) < 40), key=len)
+    few, many = met[0], max((users for users in met if len(users) < 40), key=len)
     assert few < many
 
 
@@ -433,7 +435,9 @@ def test_a_group_promotes_or_withdraws_its_canary(fleet: Fleet, old: str, new: s
     assert (done.result, done.reason) == (Result.ROLLED_BACK, "Ada sees wrong prices")
 
     def kill() -> str:
-        canaries = [it for it in fleet.instances if it.image == new and it.state == "DRAIN"]
+        canaries = [
+            instance for instance in fleet.instances if instance.image == new and instance.state == "DRAIN"
+        ]
         if canaries:
             canaries[0].kill()
         return ""
@@ -477,8 +481,11 @@ def test_a_session_stays_with_the_instance_it_began_with(fleet: Fleet) -> None:
     assert [len(met({"X-Session": f"session-{number}"})) for number in range(4)] == [1] * 4
 
 
-def test_an_image_of_a_version_is_built_from_the_learners_repository(workspace: Workspace) -> None:
-    """Each version is another image; what is not there is told with what is."""
+def test_an_image_of_a_version_is_built_from_the_learners_repository(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each version is another image, also inside a git hook; a version that is not there is refused."""
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "no-repository"))
     built = [image_of(workspace, "cart", tag) for tag in ("v1", "v2")]
     try:
         assert len({Engine.find().image(name).digest for name in built}) == 2

@@ -1,4 +1,4 @@
-"""Pictures with their twins: what they say, that they can be read, that they follow what happens."""
+"""Pictures and their text alternatives: what they say, that they can be read, that they follow changes."""
 
 import re
 import threading
@@ -19,7 +19,7 @@ from labkit.errors import LabError
 from labkit.widgets._drawing import FILLS
 from labkit.widgets._picture import FILL, INK, TROUBLE
 from labkit.widgets._request import draw as draw_request
-from labkit.widgets._request import steps_of
+from labkit.widgets._request import spans_of
 from labkit.workspace import Workspace
 
 STAGES = ["development", "integration", "staging", "production"]
@@ -91,16 +91,21 @@ def eventually(true: Callable[[], bool]) -> bool:
     return true()
 
 
+def followers() -> set[threading.Thread]:
+    """Return the threads that follow something for a live widget."""
+    return {thread for thread in threading.enumerate() if thread.name == "labkit-widget"}
+
+
 def svg(view: Any) -> ET.Element:
     """Return the picture of a widget; a picture that is no XML fails here."""
-    found = re.search(r"<svg.*</svg>", view.children[0].children[0].value, re.DOTALL)
-    assert found
-    return ET.fromstring(found[0])  # noqa: S314 - our own picture
+    match = re.search(r"<svg.*</svg>", view.children[0].children[0].value, re.DOTALL)
+    assert match
+    return ET.fromstring(match[0])  # noqa: S314 - our own picture
 
 
 def words(view: Any) -> list[str]:
     """Return the words of a picture."""
-    return [it.text or "" for it in svg(view).iter("text")]
+    return [element.text or "" for element in svg(view).iter("text")]
 
 
 def test_without_a_run_the_board_says_what_to_do(board: widgets.PipelineBoard) -> None:
@@ -115,7 +120,7 @@ def test_the_board_follows_a_run(workspace: Workspace, board: widgets.PipelineBo
     assert words(board).count("○ not started") == 3
     gate(workspace, "fail")
     end(workspace)
-    assert eventually(lambda: any(it.startswith("stopped because: development") for it in words(board)))
+    assert eventually(lambda: any(line.startswith("stopped because: development") for line in words(board)))
     assert "✗ unit: fail" in words(board)
     assert "✗ failed 2 s" in words(board)
 
@@ -131,7 +136,9 @@ def test_a_gate_asked_several_times_is_one_box_with_its_worst_answer(
     assert "✗ unit ×3: fail" in words(board)
 
 
-def test_a_picture_has_a_name_and_its_twins(workspace: Workspace, board: widgets.PipelineBoard) -> None:
+def test_a_picture_has_a_name_and_text_alternatives(
+    workspace: Workspace, board: widgets.PipelineBoard
+) -> None:
     """A screen reader gets the picture's facts in its name; the table and the code are a tab away."""
     begin(workspace)
     gate(workspace, "pass")
@@ -153,37 +160,42 @@ def test_what_a_learner_wrote_is_text_and_not_markup(
     """A commit message with tags in it is shown as it was written."""
     begin(workspace)
     board.refresh()
-    assert any("Sell <b>at most</b> 12 & no more" in it for it in words(board))
+    assert any("Sell <b>at most</b> 12 & no more" in line for line in words(board))
 
 
 def test_a_board_of_one_run_ends_with_the_run(workspace: Workspace) -> None:
     """No thread stays behind a run that is over."""
+    before = followers()
     begin(workspace)
     board = widgets.board(workspace, "r1")
     end(workspace)
     assert eventually(board._ended.is_set)
-    assert eventually(lambda: all(it.name != "labkit-board" for it in threading.enumerate()))
+    assert eventually(lambda: followers() <= before)
 
 
 def test_a_closed_board_follows_no_more(workspace: Workspace) -> None:
     """Closing the widget ends its thread."""
+    before = followers()
     board = widgets.board(workspace)
+    assert followers() > before
     board.close()
-    assert eventually(lambda: all(it.name != "labkit-board" for it in threading.enumerate()))
+    assert eventually(lambda: followers() <= before)
 
 
 def luminance(colour: str) -> float:
     """Return the relative luminance of #rrggbb (WCAG 2.2)."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (it / 12.92 if it <= 0.04045 else ((it + 0.055) / 1.055) ** 2.4 for it in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize(
     ("fill", "ink"),
-    {(it[1], it[2]) for it in FILLS.values()}
-    | {(it, INK) for it in FILL.values()}
-    | {(it[1], it[2]) for it in TROUBLE.values()},
+    {(fill, ink) for _, fill, ink in FILLS.values()}
+    | {(fill, INK) for fill in FILL.values()}
+    | {(fill, ink) for _, fill, ink in TROUBLE.values()},
 )
 def test_words_can_be_read_on_their_box(fill: str, ink: str) -> None:
     """Every pair of colours has the contrast that text needs."""
@@ -195,7 +207,8 @@ def test_each_state_has_a_sign_of_its_own_kind() -> None:
     """Good, bad, running and waiting are told apart without colour."""
     signs = {state: sign for state, (sign, _, _) in FILLS.items()}
     assert (
-        len({signs[it] for it in ("passed", "failed", "running", "waiting", "not run", "not started")}) == 6
+        len({signs[state] for state in ("passed", "failed", "running", "waiting", "not run", "not started")})
+        == 6
     )
 
 
@@ -208,21 +221,21 @@ def test_the_run_button_starts_once_at_a_time_and_says_what_failed() -> None:
         raise LabError("a commit", "<nothing>", "commit")
 
     form = widgets.run_button("Run", "run()", start)
-    button, said = form.children
+    button, message = form.children
     button.click()
     assert button.disabled
     go.set()
-    assert eventually(lambda: "&lt;nothing&gt;" in said.value)
+    assert eventually(lambda: "&lt;nothing&gt;" in message.value)
     assert eventually(lambda: not button.disabled)
 
 
 def test_running_the_pipeline_by_button_is_the_same_as_by_code(workspace: Workspace) -> None:
     """A dirty working tree is refused beside the button, in the words of `pipeline.run`."""
     (workspace.shop / "cart" / "service.py").write_text("changed = True\n")
-    button, said = widgets.run(workspace).children
-    assert "pipeline.run(workspace)" in said.value
+    button, message = widgets.run(workspace).children
+    assert "pipeline.run(workspace)" in message.value
     button.click()
-    assert eventually(lambda: "expected:" in said.value)
+    assert eventually(lambda: "expected:" in message.value)
 
 
 def test_a_number_is_recorded_as_it_is_written() -> None:
@@ -259,6 +272,7 @@ def test_the_environment_view_shows_what_is_there(workspace: Workspace) -> None:
 @pytest.mark.engine
 def test_the_environment_view_follows_what_happens_until_the_clean_up(workspace: Workspace) -> None:
     """Faults show by themselves, with a word and a sign; so does an element that is missing, and the end."""
+    before = followers()
     with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
         view = widgets.environment(environment)
         (cart,) = environment.instances("cart")
@@ -266,13 +280,13 @@ def test_the_environment_view_follows_what_happens_until_the_clean_up(workspace:
         assert eventually(lambda: "UP, +300 ms, 0 req." in words(view))
         assert "…" in words(view)
         cart.disconnect()
-        assert eventually(lambda: any(it.endswith(", disconnected") for it in words(view)))
+        assert eventually(lambda: any(line.endswith(", disconnected") for line in words(view)))
         assert "✗" in words(view)
         environment.element("database").remove()
         assert eventually(lambda: "PostgreSQL, missing" in words(view))
         assert "missing" in repr(view)
     assert eventually(lambda: words(view)[0].endswith(": 0 containers"))
-    assert eventually(lambda: all(it.name != "labkit-widget" for it in threading.enumerate()))
+    assert eventually(lambda: followers() <= before)
 
 
 @pytest.mark.engine
@@ -299,16 +313,16 @@ def test_a_request_that_no_log_knows_says_so() -> None:
     assert "no log knows it" in draw_request("abd", [])
 
 
-def test_steps_stand_in_the_order_in_which_they_were_begun() -> None:
+def test_spans_stand_in_the_order_in_which_they_were_begun() -> None:
     """A line is written at the end of the work; what took longer began earlier, to the millisecond."""
     line = {"method": "GET", "path": "/a", "status": 200}
-    lines = [
+    lines: list[dict[str, Any]] = [
         {**line, "instance": "inner", "time": "2026-01-01T00:00:01.090Z", "ms": 50},
         {**line, "instance": "outer", "time": "2026-01-01T00:00:01.100123456Z", "ms": 100},
         {"instance": "talks", "time": "2026-01-01T00:00:01.100Z", "message": "by the way"},
     ]
-    found = [(it.instance, round(it.start_ms), it.ms) for it in steps_of(lines)]
-    assert found == [("outer", 0, 100), ("inner", 40, 50)]
+    spans = [(span.instance, round(span.start_ms), span.ms) for span in spans_of(lines)]
+    assert spans == [("outer", 0, 100), ("inner", 40, 50)]
 
 
 def test_a_link_opens_a_tab_of_its_own_and_tells_its_address_as_text() -> None:

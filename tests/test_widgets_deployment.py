@@ -1,13 +1,14 @@
 """The deployment board: what it shows and what its controls do, on real carts and in a real browser."""
 
+import json
 import os
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-import nbformat
 import pytest
 from browser import TOKEN, browser
 from carts import TOTALS, N, is_whole, version
@@ -19,26 +20,40 @@ from labkit.deployment import Fleet
 from labkit.load import Histogram, Load, Measurement, RunningLoad, Tally, apply
 from labkit.load._measurement import Key, Recent
 from labkit.toggles import ToggleStore
-from labkit.widgets._deployment_drawing import Cell, Shown, draw, tables
+from labkit.widgets._deployment_drawing import draw, tables
+from labkit.widgets._deployment_state import BoardState, InstanceReading
 
 pytest_plugins = ["fleets"]
 PATIENCE_S = 60.0
 
 
-def soon(told: Callable[[], object]) -> bool:
-    """Wait until something is so; tell whether it came to be."""
+def soon(condition: Callable[[], object]) -> bool:
+    """Wait until a condition holds; return whether it came to hold."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        if told():
+        if condition():
             return True
         time.sleep(0.05)
     return False
 
 
+def serving(fleet: Fleet) -> set[str]:
+    """Return the versions that take requests."""
+    return {instance.version for instance in fleet.instances if instance.state == "UP"}
+
+
+def is_shown(view: widgets.DeploymentBoard, words: str) -> bool:
+    """Return whether the board shows these words."""
+    return words in repr(view)
+
+
 @pytest.fixture
-def shown() -> Shown:
-    """Return a moment in which all there is is shown."""
-    cells = [Cell("cart-1", "v1", "UP", 3), Cell("cart-2", "v2", "DRAIN", 0, "10% fail")]
+def state() -> BoardState:
+    """Return a state in which there is something of everything."""
+    instances = [
+        InstanceReading("cart-1", "v1", "UP", 3),
+        InstanceReading("cart-2", "v2", "DRAIN", 0, failing=0.1, slowed_ms=30),
+    ]
     answers = {
         Key(0, "v1", "POST /totals"): Tally(90, 0, Histogram({1000: 90})),
         Key(0, "v2", "POST /totals"): Tally(10, 2, Histogram({9000: 10})),
@@ -49,43 +64,43 @@ def shown() -> Shown:
     ]
     measured = Measurement(tallies=answers, recent=tuple(recent))
     toggles = {"basket_discount": "off, 1/2 ready"}
-    return Shown(
-        "carts – progressing", cells, measured, 0.01, toggles, (30.0, 100.0), ("1.0 s cart-2 ready",)
+    return BoardState(
+        "carts – progressing", instances, measured, 0.01, toggles, (30.0, 100.0), ("1.0 s cart-2 ready",)
     )
 
 
-def test_the_picture_says_in_words_and_signs_what_it_says_in_colours(shown: Shown) -> None:
+def test_the_picture_says_in_words_and_signs_what_it_says_in_colours(state: BoardState) -> None:
     """It is sound XML with a name; failed answers are crossed, and the table tells the same."""
-    svg = draw(shown)
-    words = " ".join(it.text or "" for it in ET.fromstring(svg).iter())  # noqa: S314 - our own
-    for said in (
+    svg = draw(state)
+    words = " ".join(element.text or "" for element in ET.fromstring(svg).iter())  # noqa: S314 - our own
+    for expected in (
         "cart-2",
         "b: v2, DRAIN",
-        "10% fail",
+        "10% fail, +30 ms",
         "v2: 20.0% failed, ✗ over the objective",
         "v1: 0.0% failed, ✓ within",
         "evidence against the new version: 30.0; it is rolled back at 100",
         "toggle basket_discount: off, 1/2 ready",
         "1.0 s cart-2 ready",
     ):
-        assert said in words
+        assert expected in words
     assert (words.count("✗"), words.count("≠")) == (3, 2)
-    told = "\n".join(map(repr, tables(shown)))
-    for said in (
+    texts = "\n".join(map(repr, tables(state)))
+    for expected in (
         "cart-2",
-        "10% fail",
+        "10% fail, +30 ms",
         "90%",
         "30.0 of 100",
         "off, 1/2 ready",
         "cart-2 ready",
         "v2       mixed",
     ):
-        assert said in told
+        assert expected in texts
 
 
 def test_nothing_measured_is_shown_as_nothing() -> None:
     """Without a load, toggles or evidence, the board is the instances alone."""
-    svg = draw(Shown("carts", [Cell("cart-1", "v1", "paused")], Measurement(), 0.01))
+    svg = draw(BoardState("carts", [InstanceReading("cart-1", "v1", "paused")], Measurement(), 0.01))
     assert "paused" in svg
     assert "evidence" not in svg
 
@@ -105,86 +120,92 @@ def shown_board(
 @pytest.mark.timeout(300)
 def test_the_controls_do_what_their_code_says(fleet: Fleet, old: str, new: str) -> None:
     """Deploy, pause, resume; a version that is made to fail is rolled back on evidence; a stall is woken."""
-    both = {version(it): it for it in (old, new)}
+    both = {version(image): image for image in (old, new)}
     with shown_board(fleet, both) as (board, load):
-        board._version.value = version(new)
-        assert f'rolling(fleet, images["{version(new)}"], surge=1' in board._code.value.replace("&quot;", '"')
-        board._buttons["Deploy"].click()
+        board.controls.version.value = version(new)
+        assert f'rolling(fleet, images["{version(new)}"], surge=1' in board.controls.code.value.replace(
+            "&quot;", '"'
+        )
+        board.controls.buttons["Deploy"].click()
         assert soon(lambda: version(new) in fleet.versions)
-        board._buttons["Pause"].click()
+        board.controls.buttons["Pause"].click()
         assert soon(lambda: "paused" in repr(board))
-        assert board._buttons["Pause"].description == "Resume"
-        board._buttons["Pause"].click()
+        assert board.controls.buttons["Pause"].description == "Resume"
+        board.controls.buttons["Pause"].click()
         assert soon(lambda: is_whole(fleet, {version(new): N}))
         assert soon(lambda: "deployed" in repr(board))
 
-        board._version.value, board._strategy.value, board._errors.value = version(old), "canary", 0.5
+        board.controls.version.value, board.controls.strategy.value, board.controls.errors.value = (
+            version(old),
+            "canary",
+            0.5,
+        )
         time.sleep(4 * board.PAUSE_S)
         assert not fleet.environment.balancer.failing()  # what serves is not the version that is chosen
-        assert "fail(0.5)" in board._code.value
-        board._buttons["Deploy"].click()
+        assert "fail(0.5)" in board.controls.code.value
+        board.controls.buttons["Deploy"].click()
         assert soon(lambda: "rolled back" in repr(board))
         assert soon(lambda: is_whole(fleet, {version(new): N}))
         assert load.snapshot().failed
 
-        board._version.value, board._errors.value = version(new), 0.0
-        board._buttons["Stall an instance"].click()
+        board.controls.version.value, board.controls.errors.value = version(new), 0.0
+        board.controls.buttons["Stall an instance"].click()
         assert soon(lambda: "paused" in fleet.states.values())
-        assert soon(lambda: board._buttons["Stall an instance"].description.startswith("Wake"))
-        board._buttons["Stall an instance"].click()
+        assert soon(lambda: board.controls.buttons["Stall an instance"].description.startswith("Wake"))
+        board.controls.buttons["Stall an instance"].click()
         assert soon(lambda: set(fleet.states.values()) == {"UP"})
 
 
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 def test_hands_promote_and_roll_back(fleet: Fleet, old: str, new: str) -> None:
-    """A promoted canary is not watched to its end; blue/green goes back by hand, and each press is told."""
-    both = {version(it): it for it in (old, new)}
+    """A promotion ends the watch of a canary, blue/green goes back by hand; each press is shown as code."""
+    both = {version(image): image for image in (old, new)}
     with shown_board(fleet, both) as (board, load):
-        board._version.value, board._strategy.value = version(new), "canary"
-        board._buttons["Deploy"].click()
+        board.controls.version.value, board.controls.strategy.value = version(new), "canary"
+        board.controls.buttons["Deploy"].click()
         assert soon(lambda: version(new) in fleet.versions)
-        board._buttons["Promote"].click()
+        board.controls.buttons["Promote"].click()
         assert soon(lambda: "deployed" in repr(board))
         assert is_whole(fleet, {version(new): N})
 
-        board._version.value, board._strategy.value = version(old), "blue/green"
-        board._buttons["Deploy"].click()
-        assert soon(lambda: {it.version for it in fleet.instances if it.state == "UP"} == {version(old)})
-        assert soon(lambda: board._events[-1].split()[2:] == ["deployed"])
-        board._buttons["Roll back"].click()
-        assert soon(lambda: {it.version for it in fleet.instances if it.state == "UP"} == {version(new)})
+        board.controls.version.value, board.controls.strategy.value = version(old), "blue/green"
+        board.controls.buttons["Deploy"].click()
+        assert soon(lambda: serving(fleet) == {version(old)})
+        assert soon(lambda: board.controls.events[-1].split()[2:] == ["deployed"])
+        board.controls.buttons["Roll back"].click()
+        assert soon(lambda: serving(fleet) == {version(new)})
         for code in ("control.promote()", "deployment.blue_green(fleet", "deployment.roll_back(fleet)"):
-            assert soon(lambda code=code: f"you: {code}" in repr(board))
+            assert soon(partial(is_shown, board, f"you: {code}"))
         assert soon(lambda: is_whole(fleet, {version(new): N}))
         assert not load.snapshot().failed
 
 
 @pytest.mark.engine
-def test_a_frozen_store_is_told_and_can_be_woken(workspace: Workspace, images: dict[str, str]) -> None:
-    """Stop etcd freezes the real coordinator; the board says that it does not answer, until it does."""
+def test_a_stopped_store_is_shown_and_can_be_started_again(
+    workspace: Workspace, images: dict[str, str]
+) -> None:
+    """Stop etcd pauses the real coordinator; the board says that it does not answer, until it does again."""
     with Environment.create(workspace.system, "staging", workspace=workspace) as staging:
         store = ToggleStore(staging.coordinator)
         store.set("basket_discount", on=False)
         board = widgets.deployment_board(Fleet(staging, "cart"), images, store=store)
         assert soon(lambda: "toggle basket_discount" in repr(board))
-        board._buttons["Stop etcd"].click()
+        board.controls.buttons["Stop etcd"].click()
         assert soon(lambda: "does not answer" in repr(board))
-        assert board._buttons["Stop etcd"].description == "Start etcd"
-        board._buttons["Stop etcd"].click()
+        assert board.controls.buttons["Stop etcd"].description == "Start etcd"
+        board.controls.buttons["Stop etcd"].click()
         assert soon(lambda: "does not answer" not in repr(board))
         board.close()
 
 
 @pytest.mark.engine
-def test_what_cannot_be_done_is_said_below_the_controls(
-    fleet: Fleet, images: dict[str, str], old: str
-) -> None:
-    """A refusal is shown where the learner looks, with its next step."""
+def test_a_refusal_is_shown_below_the_controls(fleet: Fleet, images: dict[str, str], old: str) -> None:
+    """The learner reads it where they look, with its next step."""
     board = widgets.deployment_board(fleet, images)
-    board._version.value, board._surge.value = version(old), 0
-    board._buttons["Deploy"].click()
-    assert soon(lambda: "surge" in board._words.value)
+    board.controls.version.value, board.controls.surge.value = version(old), 0
+    board.controls.buttons["Deploy"].click()
+    assert soon(lambda: "surge" in board.controls.message.value)
     board.close()
 
 
@@ -210,10 +231,12 @@ widgets.deployment_board(fleet, images, load=running, store=store)
 def test_a_learner_deploys_by_mouse_and_keyboard(tmp_path: Path) -> None:
     """Choose version 2 by keyboard, press Deploy, and read in the picture that all instances run it."""
     with jupyter(tmp_path / "workspace", tmp_path) as url, browser() as chromium:
-        cells = [nbformat.v4.new_markdown_cell("# Board"), nbformat.v4.new_code_cell(NOTEBOOK.strip())]
+        title = {"cell_type": "markdown", "id": "title", "metadata": {}, "source": "# Board"}
+        code = {"cell_type": "code", "id": "code", "metadata": {}, "source": NOTEBOOK.strip()}
+        cells = [title, {**code, "execution_count": None, "outputs": []}]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
-        nbformat.write(notebook, tmp_path / "workspace" / "board.ipynb")
+        notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+        (tmp_path / "workspace" / "board.ipynb").write_text(json.dumps(notebook))
         page = chromium.new_page(viewport={"width": 1300, "height": 1300})
         learner = Learner(page)
         learner.open(f"{url}/lab/tree/board.ipynb?token={TOKEN}", "Board")

@@ -1,4 +1,4 @@
-"""Deployment: N instances behind the load balancer, and the ways to replace them under way."""
+"""Deployment: N instances behind the load balancer, and the strategies that replace them while they serve."""
 
 from labkit.deployment._blue_green import blue_green, roll_back
 from labkit.deployment._canary import canary
@@ -7,13 +7,13 @@ from labkit.deployment._evidence import Evidence
 from labkit.deployment._fleet import Fleet
 from labkit.deployment._groups import Group, discovery, everybody, group, share, users
 from labkit.deployment._image import image_of
-from labkit.deployment._order import Order, idle_first, newest_first, oldest_first
+from labkit.deployment._lifetimes import InstanceLifetime, instance_seconds, lifetimes
+from labkit.deployment._order import ReplacementOrder, idle_first, newest_first, oldest_first
 from labkit.deployment._record import status
 from labkit.deployment._rolling import roll_forward, rolling
 from labkit.deployment._scale import scale
-from labkit.deployment._spans import Span, instance_seconds, spans
-from labkit.deployment._steps import Deployment, Result, State, Status, Step
-from labkit.deployment._watch import Limits, Outcome, Watch, watch
+from labkit.deployment._steps import Deployment, Result, Status, Step, StepState
+from labkit.deployment._watch import WatchLimits, WatchOutcome, WatchResult, watch
 
 __all__ = [
     "Control",
@@ -21,15 +21,15 @@ __all__ = [
     "Evidence",
     "Fleet",
     "Group",
-    "Limits",
-    "Order",
-    "Outcome",
+    "InstanceLifetime",
+    "ReplacementOrder",
     "Result",
-    "Span",
-    "State",
     "Status",
     "Step",
-    "Watch",
+    "StepState",
+    "WatchLimits",
+    "WatchOutcome",
+    "WatchResult",
     "blue_green",
     "canary",
     "discovery",
@@ -38,6 +38,7 @@ __all__ = [
     "idle_first",
     "image_of",
     "instance_seconds",
+    "lifetimes",
     "newest_first",
     "oldest_first",
     "roll_back",
@@ -45,7 +46,6 @@ __all__ = [
     "rolling",
     "scale",
     "share",
-    "spans",
     "status",
     "users",
     "watch",

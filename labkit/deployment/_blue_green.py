@@ -1,4 +1,4 @@
-"""Blue/green: N new instances stand beside the N old ones, and all requests change over at one moment."""
+"""Blue/green: N new instances start beside the N old ones, and all requests move to them at one moment."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -7,7 +7,7 @@ from labkit.deployment._fleet import Fleet
 from labkit.deployment._record import image_before
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
-from labkit.deployment._strategy import Health, Job
+from labkit.deployment._strategy import DeploymentRun, Health
 from labkit.environment import Instance
 
 
@@ -22,33 +22,40 @@ def blue_green(
     control: Control | None = None,
     on_event: Callable[[Step], object] | None = None,
 ) -> Deployment:
-    """Start as many instances of an image as serve now, let them take over in one go, remove the old ones.
+    """Start as many instances of an image as serve now, switch all requests to them, remove the old ones.
 
-    The new ones have ready_s seconds to get ready, and nobody reaches them before the switch. Then the old
-    ones have drain_s seconds to answer what they have. keep leaves them running without requests until the
-    next deployment, so that `roll_back` is a switch back. Before the switch `control` can hold the
-    deployment; right after it, `health` is asked, and the switch undone when it does not say "".
+    The new instances have ready_s seconds to get ready, and get no requests before the switch. Then the old
+    ones have drain_s seconds to answer their open requests. keep leaves the old ones running on standby until
+    the next deployment, so that `roll_back` is only a switch back.
 
-    :raises LabError: as rolling does. Ctrl-C before the switch removes the new instances, after it the old.
+    Before the switch `control` can pause or abort the deployment; None means that nobody does. Right after
+    the switch `health` is asked, and the switch is undone when it does not return "". on_event gets each
+    `Step` in the caller's thread; None means nobody.
+
+    Ctrl-C before the switch removes the new instances, after it the old ones.
+
+    :raises LabError: as rolling does.
     """
 
     def strategy(replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
         yield
-        new = replacement.stand_by(image, len(outdated))
+        new = replacement.standby(image, len(outdated))
         yield
         replacement.switch(new, outdated)
+        # The old instances stay on standby until health was asked: undoing the switch starts nothing.
         yield
         if not keep:
-            replacement.retire(outdated)
+            replacement.drain_and_remove(outdated)
 
-    job = Job(fleet, image, strategy, health, control or Control(), reuse=True)
-    return job.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
+    run = DeploymentRun(fleet, image, strategy, health, control or Control(), reuse=True)
+    return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
 
 
 def roll_back(fleet: Fleet, *, on_event: Callable[[Step], object] | None = None) -> Deployment:
-    """Let the image serve again that served before the last deployment, by blue_green.
+    """Deploy the image that served before the last deployment, by blue_green.
 
-    Instances that this one kept take over at once; else they are started anew.
+    Instances that the last deployment kept take over at once; else new ones are started. on_event gets each
+    `Step` in the caller's thread; None means nobody.
 
     :raises LabError: when no deployment of this service is on record, or as blue_green does.
     """

@@ -1,4 +1,4 @@
-"""The canary: a few instances of the new version serve first, watched, before the others are replaced."""
+"""The canary: a few instances of the new version serve first and are watched, then replace the others."""
 
 import time
 from collections import deque
@@ -10,11 +10,11 @@ from labkit.deployment._fleet import Fleet
 from labkit.deployment._groups import Group, everybody
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
-from labkit.deployment._strategy import Health, Job, Withdrawn
+from labkit.deployment._strategy import DeploymentRun, Health, Withdrawn
 from labkit.environment import Instance
 from labkit.errors import LabError
 
-LOOK_S = 0.1
+PAUSE_S = 0.1
 
 
 def canary(
@@ -29,26 +29,28 @@ def canary(
     control: Control | None = None,
     on_event: Callable[[Step], object] | None = None,
 ) -> Deployment:
-    """Let some clients be served by an image before the N old instances are replaced by it.
+    """Serve some clients by an image first, and replace the N old instances when nothing speaks against it.
 
-    `to` says whom: a `group`, `users`, a `share`, those who came by `discovery`, or None, which is
-    `everybody` by chance; share and everybody may grow in steps. For watch_s seconds a step, or until
-    `control.promote` ends all of them, health is asked ten times a second, best an `Evidence`; whatever it
-    says but "" withdraws the canary at once. Then the old instances are replaced one by one, with health
-    asked further.
+    `to` says which clients: a `group`, `users`, a `share`, or those who come by `discovery`; None is
+    `everybody`. A share and everybody may grow in steps. Each step is watched for watch_s seconds, or until
+    `control.promote` ends all of them. Meanwhile health is asked ten times a second: a function that returns
+    "" or the reason to withdraw the canary at once, best an `Evidence`. Then the old instances are replaced
+    one by one, and health is still asked.
 
-    :raises LabError: as rolling does.
+    ready_s, drain_s, control and on_event are as in `rolling`.
+
+    :raises LabError: when watch_s is not above 0, and as rolling does.
     """
     if not watch_s > 0:
         raise LabError("a canary that is watched for a while", f"watch_s = {watch_s}", "give watch_s=20")
-    made = _Canary(fleet, image, health, to or everybody(), watch_s, control or Control())
-    job = Job(fleet, image, made.strategy, health, made.control)
-    return job.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
+    steps = _Canary(fleet, image, health, to or everybody(), watch_s, control or Control())
+    run = DeploymentRun(fleet, image, steps.strategy, health, steps.control)
+    return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
 
 
 @dataclass(frozen=True)
 class _Canary:
-    """One canary deployment; its methods are generators that yield where it may wait or end."""
+    """The steps of one canary deployment; its generators yield where it may wait or end."""
 
     fleet: Fleet
     image: str
@@ -58,7 +60,7 @@ class _Canary:
     control: Control
 
     def strategy(self, replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
-        """Bring up the canary, watch it through all its steps, then replace what is left of the old ones."""
+        """Start the canary, watch it through all its steps, then replace the old instances that are left."""
         yield
         old, first = deque(outdated), min(self.to.instances[0], len(outdated))
         if self.to.is_chosen:
@@ -69,39 +71,46 @@ class _Canary:
                 yield from self._replace(replacement, old, max(first, len(outdated) + first - canaries))
                 yield from self._watch()
         yield from self._replace(replacement, old, first)
-        for instance in old:  # the first canaries take the place of the last ones
+        for instance in old:  # the first canaries, started beside the old instances, take the place of these
             yield
-            replacement.retire([instance])
+            replacement.drain_and_remove([instance])
 
     def _send(self, replacement: Replacement) -> Iterator[None]:
-        """Send those who were chosen to one canary, step by step, and in the end everybody."""
-        canaries = replacement.stand_by(self.image, 1)
+        """Send the chosen clients to one canary, step by step, and in the end everybody."""
+        canaries = replacement.standby(self.image, 1)
         for part in self.to.shares:
-            self.fleet.environment.balancer.direct(canaries[0], self.to.keys, part)
+            self.fleet.environment.balancer.route(canaries[0], self.to.keys, part, salt=canaries[0].container)
             yield from self._watch(canaries)
         replacement.switch(canaries, ())
 
     def _replace(self, replacement: Replacement, old: deque[Instance], left: int) -> Iterator[None]:
-        """Replace the old instances one by one, until so many are left."""
+        """Replace old instances one by one, until only `left` of them are left."""
         while len(old) > left:
             yield
             replacement.replace([old.popleft()], self.image)
 
-    def _watch(self, directed: Sequence[Instance] = ()) -> Iterator[None]:
-        """Wait and look; canaries to whom somebody is directed are examined here, others by the job."""
+    def _watch(self, chosen: Sequence[Instance] = ()) -> Iterator[None]:
+        """Wait and examine; chosen are canaries for chosen clients, else the deployment run examines them."""
         ends = time.monotonic() + self.watch_s
         while time.monotonic() < ends and not self.control.promoted:
-            self._examine(directed)
+            self._examine(chosen)
             yield
-            time.sleep(LOOK_S)
+            time.sleep(PAUSE_S)
 
-    def _examine(self, directed: Sequence[Instance]) -> None:
-        """Withdraw canaries of a group when the balancer has given one up, or health says why."""
-        if not directed:
+    def _examine(self, chosen: Sequence[Instance]) -> None:
+        """Examine the canaries of chosen clients.
+
+        To the balancer they stay drained, so the deployment run, which wants them UP, cannot examine them.
+
+        :raises Withdrawn: when the balancer has given one up, or health returns a reason.
+        """
+        if not chosen:
             return
         states = self.fleet.states
         down = [
-            f"{it.name} is {states.get(it.name, 'gone')}" for it in directed if states.get(it.name) != "DRAIN"
+            f"{canary.name} is {states.get(canary.name, 'gone')}"
+            for canary in chosen
+            if states.get(canary.name) != "DRAIN"
         ]
         if reason := ", ".join(down) or self.health():
             raise Withdrawn(reason)

@@ -1,4 +1,4 @@
-"""What a human, or a widget, may do with a deployment that is under way."""
+"""How a human, or a widget, controls a deployment that is in progress."""
 
 from collections.abc import Callable
 from threading import Event
@@ -7,55 +7,56 @@ POLL_S = 0.05
 
 
 class Aborted(Exception):
-    """The deployment is to end now, and what it did to be undone."""
+    """The deployment is to end now, and its changes are to be undone."""
 
 
 class Control:
-    """Given to a strategy, told from another thread; each takes effect between two steps.
+    """Given to a strategy and called from another thread; a call takes effect between two steps.
 
-    A blue/green deployment can be held before it starts anything, before the switch, with both sides up, and
-    before the old side goes.
+    A blue/green deployment can be paused at three points: before it starts anything, before the switch while
+    both sides are up, and before it removes the old side.
     """
 
     def __init__(self) -> None:
-        self._go, self._abort, self._promote = Event(), Event(), Event()
-        self._go.set()
+        self._resumed, self._aborted, self._promoted = Event(), Event(), Event()
+        self._resumed.set()
 
     @property
     def paused(self) -> bool:
-        """Tell whether the deployment waits, or will with its next step."""
-        return not self._go.is_set()
+        """Whether the deployment waits, or will wait before its next step."""
+        return not self._resumed.is_set()
 
     def pause(self) -> None:
         """Take no further step until resume or abort."""
-        self._go.clear()
+        self._resumed.clear()
 
     def resume(self) -> None:
-        """Go on."""
-        self._go.set()
+        """Take the next steps again."""
+        self._resumed.set()
 
     def promote(self) -> None:
-        """Let a canary that is being watched be enough of a proof now."""
-        self._promote.set()
+        """End the watching of a canary now, and deploy its version to all."""
+        self._promoted.set()
 
     @property
     def promoted(self) -> bool:
-        """Tell whether somebody called promote."""
-        return self._promote.is_set()
+        """Whether promote was called."""
+        return self._promoted.is_set()
 
     def abort(self) -> None:
-        """End the deployment and bring back what ran before it."""
-        self._abort.set()
+        """End the deployment and restore what ran before it."""
+        self._aborted.set()
 
-    def wait(self, stop: Event, tell: Callable[[str], object]) -> None:
-        """Return when the next step may be taken or stop is set; tell hears "paused" and "resumed".
+    def wait(self, stop: Event, notify: Callable[[str], object]) -> None:
+        """Return when the next step may be taken or stop is set; notify gets "paused" and "resumed".
 
-        :raises Aborted: when the deployment is to end.
+        :raises Aborted: when abort was called.
         """
-        if self.paused and not self._abort.is_set():
-            tell("paused")
-            while not (self._go.wait(POLL_S) or self._abort.is_set() or stop.is_set()):
+        if self.paused and not self._aborted.is_set():
+            notify("paused")
+            # One Event can be waited for, three can end the pause: so the other two are polled.
+            while not (self._resumed.wait(POLL_S) or self._aborted.is_set() or stop.is_set()):
                 pass
-            tell("resumed")
-        if self._abort.is_set():
+            notify("resumed")
+        if self._aborted.is_set():
             raise Aborted("aborted")

@@ -1,21 +1,21 @@
-"""The judge of a new version: evidence that it fails, or is slow, more often than the others."""
+"""Evidence that a new version fails, or is slow, more often than the others."""
 
-from labkit.deployment._watch import Source
+from labkit.deployment._watch import MeasurementSource
 from labkit.experiment import Counts, SequentialTest
 from labkit.load import Measurement, Tally
 
 
 class Evidence:
-    """Asked again and again, says why a version is to be withdrawn, "" while nothing speaks against it.
+    """Called again and again, returns why a version is to be withdrawn; "" while nothing speaks against it.
 
-    Of versions that are equal it withdraws one with a probability of at most alpha, however often and however
-    long it is asked: see `labkit.experiment.SequentialTest`. It counts from the first time on, from what
-    clients measured while both versions served; version is as the instances name it. Counted are the requests
-    that failed, or with slow_ms those that took longer than this, failed or not.
+    It withdraws one of two equal versions with a probability of at most alpha, however often and however long
+    it is called: see `labkit.experiment.SequentialTest`. It counts from its first call on what the clients
+    measured while both versions served. version is the name that the instances give. It counts the requests
+    that failed; with slow_ms, in milliseconds, those that took longer instead, whether they failed or not.
     """
 
     def __init__(
-        self, source: Source, version: str, *, slow_ms: float | None = None, alpha: float = 0.01
+        self, source: MeasurementSource, version: str, *, slow_ms: float | None = None, alpha: float = 0.01
     ) -> None:
         self._source, self._version, self._slow_ms = source, version, slow_ms
         self._test = SequentialTest(alpha)
@@ -23,7 +23,7 @@ class Evidence:
 
     @property
     def e_value(self) -> float:
-        """The evidence so far: 1 is none."""
+        """The evidence so far, as an e-value: 1 is none."""
         return self._test.e_value
 
     @property
@@ -32,7 +32,7 @@ class Evidence:
         return self._test.threshold
 
     def __call__(self) -> str:
-        """Look once more."""
+        """Count once more and return the reason, or ""."""
         old, new = self._counts(self._source.snapshot())
         if self._start is None:
             self._start = (old, new)
@@ -48,13 +48,14 @@ class Evidence:
         )
 
     def _counts(self, measured: Measurement) -> tuple[Counts, Counts]:
-        found = {
+        """Return the counts of all other versions, and those of the new one."""
+        counts = {
             version: Counts(tally.requests, self._hits(tally))
             for version, tally in measured.by_version.items()
         }
-        new = found.pop(self._version, Counts(0, 0))
-        others = found.values()
-        return Counts(sum(it.trials for it in others), sum(it.hits for it in others)), new
+        new = counts.pop(self._version, Counts(0, 0))
+        others = counts.values()
+        return Counts(sum(count.trials for count in others), sum(count.hits for count in others)), new
 
     def _hits(self, tally: Tally) -> int:
         return tally.failed if self._slow_ms is None else tally.latency.count_above(self._slow_ms)

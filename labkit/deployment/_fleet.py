@@ -12,21 +12,24 @@ UP = "UP"
 
 
 class Fleet:
-    """The instances of one service in an environment; it holds no state: every answer is the engine's."""
+    """The instances of one service in an environment; it keeps no state: every answer is the engine's."""
 
     def __init__(self, environment: Environment, service: str) -> None:
-        """Raise LabError when the environment has no instance of the service."""
+        """Check that the environment runs the service.
+
+        :raises LabError: when it has no instance of the service.
+        """
         self.environment, self.service = environment, service
         if not self.instances:
             raise LabError(
                 expected=f"a service that runs in {environment.name}",
                 seen=f"no instance of {service!r}",
-                next_step="take one of " + ", ".join(environment.urls),
+                next_step="name one of " + ", ".join(environment.urls),
             )
 
     @property
     def instances(self) -> list[Instance]:
-        """The instances now, serving or not."""
+        """The instances now, whether they serve or not."""
         return self.environment.instances(self.service)
 
     @property
@@ -45,9 +48,14 @@ class Fleet:
         return self.environment.workspace
 
     def claim(self) -> AbstractContextManager[None]:
-        """Hold the fleet for one deployment; raise LabError when another one is under way, in any process."""
+        """Hold the fleet for one deployment.
+
+        :raises LabError: when another deployment is in progress, in this process or in another one.
+        """
         return self.workspace.lock(f"deployment-{self.environment.name}-{self.service}")
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{count} of version {version}" for version, count in sorted(self.versions.items()))
-        return f"{self.service} in {self.environment.name}: {told}"
+        counts = ", ".join(
+            f"{count} of version {version}" for version, count in sorted(self.versions.items())
+        )
+        return f"{self.service} in {self.environment.name}: {counts}"

@@ -1,4 +1,4 @@
-"""Who gets the canary, as long as it is one."""
+"""Which clients get the canary while it is one."""
 
 import math
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from labkit.errors import LabError
 class Group:
     """Some of the clients.
 
-    keys are those that the load balancer knows them by, a share (0 to 1) is drawn by lot; with neither,
-    chance leads everybody now and then to one of the canaries, as to any other instance. Of several shares,
-    or numbers of instances, each is a step, watched before the next, larger one.
+    keys name clients as the load balancer knows them. shares are parts (0 to 1) of the clients, chosen at
+    random. With neither, the canary gets its part of all requests, as any other instance does. Of several
+    shares, or numbers of instances, each is a step, and is watched before the next, larger one.
     """
 
     keys: tuple[str, ...] = ()
@@ -20,7 +20,10 @@ class Group:
     instances: tuple[int, ...] = (1,)
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the numbers.
+
+        :raises LabError: when the steps do not grow, or a number is out of its range.
+        """
         for steps, least, most in ((self.instances, 1, math.inf), (self.shares, 0, 1)):
             if not steps or sorted(set(steps)) != [*steps] or not least <= steps[0] <= steps[-1] <= most:
                 expected = "growing steps, each of 1 instance or more, or a share from 0 to 1"
@@ -28,21 +31,21 @@ class Group:
 
     @property
     def is_chosen(self) -> bool:
-        """Tell whether somebody is sent to the canary, rather than everybody by chance."""
+        """Whether certain clients are sent to the canary; else any request may come to it."""
         return bool(self.keys or any(self.shares))
 
 
 def everybody(*instances: int) -> Group:
-    """Return all clients: each request meets one of the canaries by chance.
+    """Return all clients: any of their requests may come to a canary.
 
-    instances, 1 by default, is their number, first beside the N old ones; at each further number canaries
-    take the place of old ones, until there are so many.
+    instances are the numbers of canaries, one for each step, 1 by default. The first canaries are added to
+    the N old instances; at each further step canaries replace old instances.
     """
     return Group(instances=instances or (1,))
 
 
 def group(name: str) -> Group:
-    """Return the clients that say that they belong to a group, by the header X-Group."""
+    """Return the clients that name this group in the header X-Group."""
     return Group((f"group/{name}",))
 
 
@@ -52,10 +55,10 @@ def users(*names: str) -> Group:
 
 
 def share(*parts: float) -> Group:
-    """Return this part (0 to 1) of the requests; of the users, where X-User names them: each stays in or out.
+    """Return this part (0 to 1) of the requests, or of the users where the header X-User names them.
 
-    Of several parts, each is a step, and who was in stays in. One instance serves them all. Another canary
-    draws other users: no user is always the first.
+    A user stays in or out for the whole deployment. Of several parts, each is a step, and users who are in
+    stay in. One instance serves them all. Each deployment chooses anew, so no user is always the first.
     """
     return Group(shares=parts)
 

@@ -5,23 +5,28 @@ from collections.abc import Callable, Sequence
 from labkit.deployment._fleet import Fleet
 from labkit.environment import Instance
 
-Order = Callable[[Fleet, Sequence[Instance]], list[Instance]]
-"""Takes the fleet and those of its instances that are still to be replaced; returns these, the next first."""
+ReplacementOrder = Callable[[Fleet, Sequence[Instance]], list[Instance]]
+"""Takes the fleet and its instances that are still to be replaced; returns these, the next one first."""
 
 
 def oldest_first(fleet: Fleet, waiting: Sequence[Instance]) -> list[Instance]:
-    """Replace them in the order in which they were started."""
+    """Replace the instances in the order in which they were started."""
     del fleet
     return list(waiting)
 
 
 def newest_first(fleet: Fleet, waiting: Sequence[Instance]) -> list[Instance]:
-    """Replace the one that was started last first: the others have proven themselves for longer."""
+    """Replace the instance that was started last first: the others have served for longer."""
     del fleet
     return list(waiting)[::-1]
 
 
 def idle_first(fleet: Fleet, waiting: Sequence[Instance]) -> list[Instance]:
-    """Replace the one first that works on the fewest requests at the moment: it is drained soonest."""
-    known = fleet.environment.balancer.servers(fleet.service)
-    return sorted(waiting, key=lambda it: known[it.name].sessions if it.name in known else 0)
+    """Replace the instance with the fewest requests in progress first: it is drained soonest."""
+    servers = fleet.environment.balancer.servers(fleet.service)
+
+    def sessions(instance: Instance) -> int:
+        # The balancer may have forgotten an instance; such an instance has no requests.
+        return servers[instance.name].sessions if instance.name in servers else 0
+
+    return sorted(waiting, key=sessions)

@@ -1,7 +1,6 @@
-"""Writes deployments down as facts, so that one whose process was killed is known for unfinished."""
+"""Writes deployments down as facts, so that a deployment whose process was killed is known as unfinished."""
 
 from collections import Counter
-from hashlib import sha256
 
 from labkit.artifacts import Fact, Kind, Reference, Subject
 from labkit.deployment._fleet import UP, Fleet
@@ -10,32 +9,39 @@ from labkit.engine import Engine, Owner
 from labkit.errors import LabError
 
 _BEGAN = "began"
-_UNDER_WAY = {_BEGAN, "paused", "resumed"}
+_IN_PROGRESS = {_BEGAN, "paused", "resumed"}
 
 
 def began(fleet: Fleet, image: str) -> None:
-    """Record that a deployment begins, and which instances there are; ImageMissing without the image."""
-    _used(fleet, image, _BEGAN, "")
+    """Record that a deployment begins, and which instances there are.
+
+    :raises ImageMissing: when the engine does not have the image.
+    """
+    _record_use(fleet, image, _BEGAN, "")
 
 
 def ended(fleet: Fleet, image: str, state: str, reason: str) -> None:
-    """Record how a deployment ended early, or that it waits or goes on, and which instances there are now."""
-    _used(fleet, image, state, reason)
+    """Record that a deployment ended early, pauses or resumes, and which instances there are now."""
+    _record_use(fleet, image, state, reason)
 
 
 def unfinished(fleet: Fleet) -> int | None:
-    """Return how many instances there were before a deployment that never ended; None without one."""
-    own = _own(fleet)
-    if not own or own[-1].predicate.get("deployment") not in _UNDER_WAY:
+    """Return how many instances there were before a deployment that never ended; None when all ended."""
+    facts = _facts(fleet)
+    if not facts or facts[-1].predicate.get("deployment") not in _IN_PROGRESS:
         return None
-    first = next(fact for fact in reversed(own) if fact.predicate.get("deployment") == _BEGAN)
+    first = next(fact for fact in reversed(facts) if fact.predicate.get("deployment") == _BEGAN)
     return len(first.predicate["instances"])
 
 
 def image_before(fleet: Fleet) -> str:
-    """Return the image that served before the last deployment that changed it; LabError without one."""
-    changes = [fact.predicate for fact in _own(fleet) if fact.kind == Kind.SERVICE_UPGRADED]
-    image = next((told["from_image"] for told in reversed(changes) if told["from_image"]), None)
+    """Return the image that served before the last deployment that changed it.
+
+    :raises LabError: when no such deployment is on record.
+    """
+    upgrades = [fact.predicate for fact in _facts(fleet) if fact.kind == Kind.SERVICE_UPGRADED]
+    # A deployment that replaced no instance has no from_image: it changed nothing, so it is passed over.
+    image = next((fields["from_image"] for fields in reversed(upgrades) if fields["from_image"]), None)
     if image is None:
         raise LabError(
             f"a deployment of {fleet.service} in {fleet.environment.name} to roll back from",
@@ -46,29 +52,31 @@ def image_before(fleet: Fleet) -> str:
 
 
 def withdrawn(fleet: Fleet, image: str) -> str:
-    """Return why a deployment of just this image was rolled back, "" when none was."""
+    """Return why a deployment of exactly this image was rolled back last; "" when none was."""
     digest = Engine.find().image(image).digest
-    told = [
+    reasons = [
         fact.predicate["reason"]
-        for fact in _own(fleet)
+        for fact in _facts(fleet)
         if fact.predicate.get("deployment") == "rolled back" and fact.subject.digest == digest
     ]
-    return str(told[-1]) if told else ""
+    return str(reasons[-1]) if reasons else ""
 
 
 def status(fleet: Fleet) -> Status:
-    """Return how a fleet is, by the artifact database and the balancer, whichever process deploys."""
-    own = _own(fleet)
-    last = own[-1].predicate.get("deployment", "") if own else ""
-    if last in _UNDER_WAY and Owner.parse(own[-1].predicate["deployer"]).alive():
+    """Return the status of a fleet by artifact database and balancer, whichever process deploys to it."""
+    facts = _facts(fleet)
+    last = facts[-1].predicate.get("deployment", "") if facts else ""
+    if last in _IN_PROGRESS and Owner.parse(facts[-1].predicate["deployer"]).alive():
         return Status.PAUSED if last == "paused" else Status.PROGRESSING
-    states = [it.state for it in fleet.instances if it.state != "DRAIN"]
-    if last in {*_UNDER_WAY, "interrupted"} or set(states) != {UP}:
+    # Instances on standby are drained on purpose, so they say nothing about the fleet's health.
+    states = [instance.state for instance in fleet.instances if instance.state != "DRAIN"]
+    if last in {*_IN_PROGRESS, "interrupted"} or set(states) != {UP}:
         return Status.DEGRADED
     return Status.ROLLED_BACK if last in {"failed", "rolled back"} else Status.HEALTHY
 
 
-def _own(fleet: Fleet) -> list[Fact]:
+def _facts(fleet: Fleet) -> list[Fact]:
+    """Return the facts about deployments of the fleet, the oldest first."""
     facts = fleet.workspace.artifacts.history(environment=fleet.environment.name)
     return [
         fact
@@ -87,14 +95,17 @@ def upgraded(fleet: Fleet, deployment: Deployment) -> None:
         stage=environment.stage,
         service=fleet.service,
         environment=environment.name,
-        references=[Reference("image", deployment.to_image, image.digest), *_configuration(fleet)],
+        references=[
+            Reference("image", deployment.to_image, image.digest),
+            *Reference.configuration(environment.configuration),
+        ],
         **{name: value for name, value in deployment.to_json().items() if name != "service"},
         instances=list(fleet.states),
     )
 
 
-def _used(fleet: Fleet, image: str, state: str, reason: str) -> None:
-    environment, found = fleet.environment, fleet.instances
+def _record_use(fleet: Fleet, image: str, state: str, reason: str) -> None:
+    environment, instances = fleet.environment, fleet.instances
     fleet.workspace.artifacts.record(
         Kind.ENVIRONMENT_USED,
         Subject(fleet.service, Engine.find().image(image).digest),
@@ -105,14 +116,6 @@ def _used(fleet: Fleet, image: str, state: str, reason: str) -> None:
         deployer=str(Owner.process()),
         reason=reason,
         to_image=image,
-        instances=[it.name for it in found],
-        versions=Counter(it.version for it in found),
+        instances=[instance.name for instance in instances],
+        versions=Counter(instance.version for instance in instances),
     )
-
-
-def _configuration(fleet: Fleet) -> list[Reference]:
-    pairs = sorted(fleet.environment.configuration.items())
-    return [
-        Reference("config", f"{name}={value}", f"sha256:{sha256(value.encode()).hexdigest()}")
-        for name, value in pairs
-    ]

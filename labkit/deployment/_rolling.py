@@ -1,14 +1,14 @@
-"""The rolling upgrade: new instances take over some at a time."""
+"""The rolling upgrade: new instances replace the old ones, some at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 from labkit.deployment._control import Control
 from labkit.deployment._fleet import Fleet
-from labkit.deployment._order import Order, oldest_first
+from labkit.deployment._order import ReplacementOrder, oldest_first
 from labkit.deployment._record import withdrawn
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
-from labkit.deployment._strategy import Health, Job
+from labkit.deployment._strategy import DeploymentRun, Health
 from labkit.environment import Instance
 from labkit.errors import LabError
 
@@ -19,7 +19,7 @@ def rolling(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
     *,
     surge: int = 1,
     unavailable: int = 0,
-    order: Order = oldest_first,
+    order: ReplacementOrder = oldest_first,
     ready_s: float = 30.0,
     drain_s: float = 10.0,
     health: Health = lambda: "",
@@ -28,35 +28,36 @@ def rolling(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
 ) -> Deployment:
     """Replace the instances that do not run an image yet by ones that do, and return what was done.
 
-    surge + unavailable instances are replaced at a time, so that of N at most N + surge run, and at least
-    N - unavailable serve. Of the old ones that `order` names next, the unavailable are taken away first; then
-    the new ones start, have ready_s seconds to get ready, and the balancer takes them in; then the other old
-    ones are taken away. Who is taken away gets no new requests and has drain_s seconds to answer those it
-    has.
+    surge + unavailable instances are replaced at a time. Of N instances, at most N + surge run, and at least
+    N - unavailable serve. `order` says which old instances are next. Of these, `unavailable` are removed
+    before the new ones start, and the others after the balancer has attached the new ones. A new instance has
+    ready_s seconds to get ready. An instance that is removed gets no new requests, and has drain_s seconds to
+    answer its open ones.
 
-    Between two such batches, and at the end, every new instance must serve and `health` say "", else the
-    fleet is put back, and the deployment's reason says why; control can hold or end it there too. on_event
-    hears each `Step` in the caller's thread.
+    Between two batches, and at the end, every new instance must serve and `health` must return "". Else the
+    fleet is restored, and the deployment's reason says why. At the same points control can pause or abort it;
+    None means that nobody does. on_event gets each `Step` in the caller's thread; None means nobody.
 
-    :raises LabError: when a new instance does not get ready, and the fleet then runs what it ran before; also
-        when another deployment of the same service is under way. Ctrl-C lets the instances in hand come to
-        their end and stops: as many as before serve, perhaps of both versions; calling it again goes on, also
-        after the process was killed.
+    Ctrl-C finishes the batch in hand and stops. As many instances as before serve then, perhaps of both
+    versions. The next call continues from there, also after the process was killed.
+
+    :raises LabError: when another deployment of the service is in progress, or a new instance does not get
+        ready; the fleet then runs what it ran before.
     """
     if min(surge, unavailable) < 0 or surge + unavailable < 1:
-        seen, mend = f"surge = {surge}, unavailable = {unavailable}", "give surge=1"
-        raise LabError("surge and unavailable from 0 on, one of them 1 or more", seen, mend)
+        seen, next_step = f"surge = {surge}, unavailable = {unavailable}", "give surge=1"
+        raise LabError("surge and unavailable of 0 or more, and one of them 1 or more", seen, next_step)
 
     def strategy(replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
         waiting = list(outdated)
         while waiting:
             yield
             batch = order(fleet, waiting)[: surge + unavailable]
-            waiting = [it for it in waiting if it not in batch]
+            waiting = [instance for instance in waiting if instance not in batch]
             replacement.replace(batch, image, unavailable)
 
-    job = Job(fleet, image, strategy, health, control or Control())
-    return job.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
+    run = DeploymentRun(fleet, image, strategy, health, control or Control())
+    return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
 
 
 def roll_forward(
@@ -66,11 +67,15 @@ def roll_forward(
     health: Health = lambda: "",
     on_event: Callable[[Step], object] | None = None,
 ) -> Deployment:
-    """Deploy a corrected version, as rolling does; one that was rolled back here is none, and is refused.
+    """Deploy a corrected version by `rolling`; an image that was rolled back here before is refused.
 
-    :raises LabError: when a deployment of just this image was rolled back before, and as rolling does.
+    on_event gets each `Step` in the caller's thread; None means nobody.
+
+    :raises LabError: when a deployment of exactly this image was rolled back before, and as rolling does.
     """
     if reason := withdrawn(fleet, image):
         seen = f"{image} was rolled back: {reason}"
-        raise LabError("a corrected version", seen, "build an image that mends it, and roll forward to that")
+        raise LabError(
+            "a corrected version", seen, "build an image in which this is corrected, and roll forward to it"
+        )
     return rolling(fleet, image, health=health, on_event=on_event)

@@ -1,4 +1,4 @@
-"""More instances, or fewer, of what serves."""
+"""More or fewer instances of the image that serves."""
 
 from labkit.deployment._fleet import UP, Fleet
 from labkit.deployment._replacement import Replacement
@@ -6,19 +6,20 @@ from labkit.errors import LabError
 
 
 def scale(fleet: Fleet, count: int, *, ready_s: float = 30.0, drain_s: float = 10.0) -> None:
-    """Have so many instances serve: further ones run what most run; the newest are drained and go first.
+    """Let count instances serve. New ones run the image that most run; the newest are removed first.
 
-    Those that stand by, as blue/green keeps them, are neither counted nor removed.
+    A new instance has ready_s seconds to get ready, a removed one drain_s seconds to answer its requests.
+    Standby instances, as blue/green keeps them, are not counted and not removed.
 
-    :raises LabError: for fewer than 1, and while a deployment is under way. :raises NotReady: when a new one
-    is not ready within ready_s seconds; there are as many as before by then.
+    :raises LabError: when count is less than 1, or a deployment is in progress.
+    :raises NotReady: when a new instance is not ready in time; there are then as many as before.
     """
     if count < 1:
         raise LabError("1 instance or more", f"{count}", "clean the environment up to have none")
     with fleet.claim():
         replacement = Replacement(fleet, ready_s=ready_s, drain_s=drain_s)
-        replacement.recover()
-        serving = [it for it in fleet.instances if it.state == UP]
-        images = [it.image for it in serving or fleet.instances]
+        replacement.reconcile()
+        serving = [instance for instance in fleet.instances if instance.state == UP]
+        images = [instance.image for instance in serving or fleet.instances]
         replacement.add(max(images, key=images.count), count - len(serving))
-        replacement.retire(serving[count:])
+        replacement.drain_and_remove(serving[count:])

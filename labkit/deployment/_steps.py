@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import Any
 
 
-class State(StrEnum):
-    """What becomes of an instance during a deployment."""
+class StepState(StrEnum):
+    """The states that an instance goes through during a deployment."""
 
     STARTING = "starting"
     READY = "ready"
@@ -15,20 +15,20 @@ class State(StrEnum):
     REMOVED = "removed"
     FAILED = "failed"
     CUT_OFF = "requests cut off"
-    STANDING_BY = "standing by"
+    STANDBY = "standby"
 
 
 @dataclass(frozen=True)
 class Step:
     """One instance reached a state, at_s seconds after the deployment began.
 
-    instance is "" while an instance has no name yet: when it is starting, or never got ready.
+    instance is "" while it has no name yet: when it is starting, or never gets ready.
     """
 
     at_s: float
     instance: str
     image: str
-    state: State
+    state: StepState
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as plain data."""
@@ -41,7 +41,7 @@ class Step:
 
 
 class Status(StrEnum):
-    """How a fleet is: degraded when instances do not serve, or a deployment was left in its middle."""
+    """How a fleet is; degraded when instances do not serve, or a deployment did not come to its end."""
 
     HEALTHY = "healthy"
     PROGRESSING = "progressing"
@@ -62,8 +62,8 @@ class Result(StrEnum):
 class Deployment:
     """A finished deployment: the images before and after, how long it took, and its steps in order.
 
-    from_image is the image that most replaced instances ran; None when every instance ran to_image already.
-    reason is why it was rolled back, else "".
+    from_image is the image that most of the replaced instances ran; None when all ran to_image already.
+    reason says why the deployment was rolled back, else it is "".
     """
 
     service: str

@@ -1,6 +1,6 @@
-"""What all strategies have in common: one deployment at a time, told, recorded, watched, and undone.
+"""What all strategies have in common: one deployment at a time, recorded, judged at each step, and undone.
 
-A strategy is a generator over a `Replacement` that yields before each step after which it may wait or end.
+A strategy is a generator over a `Replacement`. It yields before each step at which it may wait or end.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
 
-from labkit.deployment._background import Background
+from labkit._uninterruptible import Uninterruptible
 from labkit.deployment._control import Aborted, Control
 from labkit.deployment._fleet import UP, Fleet
 from labkit.deployment._record import began, ended, unfinished, upgraded
@@ -19,7 +19,7 @@ from labkit.errors import LabError
 
 Strategy = Callable[[Replacement, Sequence[Instance]], Iterator[None]]
 Health = Callable[[], str]
-"""Returns why the new version is to be withdrawn, "" when it is not."""
+"""Returns why the new version is to be withdrawn; "" means that it may go on."""
 
 
 class Withdrawn(Exception):
@@ -27,8 +27,11 @@ class Withdrawn(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
-    """One deployment: where, what, how, and who has a say in it; reuse is as in Replacement.tidy."""
+class DeploymentRun:
+    """One run of a strategy that brings an image to a fleet.
+
+    health and control can end it. reuse is as in Replacement.clean_up_leftovers.
+    """
 
     fleet: Fleet
     image: str
@@ -38,44 +41,51 @@ class Job:
     reuse: bool = False
 
     def run(self, replacement: Replacement, on_event: Callable[[Step], object] | None) -> Deployment:
-        """Do it beside the caller's thread, which hears each step; see the strategies for the errors."""
+        """Deploy in a thread of its own; on_event gets each step in the caller's thread, None is nobody.
+
+        :raises LabError: when another deployment of the service is in progress; see the strategies for more.
+        """
         with self.fleet.claim():
-            work: Background[Deployment, Step] = Background(partial(self._deploy, replacement))
-            replacement.tell = work.tell
-            return work.run(on_event or (lambda _: None))
+            block: Uninterruptible[Deployment, Step] = Uninterruptible(partial(self._deploy, replacement))
+            replacement.emit = block.emit
+            return block.run(on_event or (lambda _: None))
 
     def _deploy(self, replacement: Replacement, stop: Event) -> Deployment:
-        left = unfinished(self.fleet)
-        replacement.tidy(self.image, left, reuse=self.reuse)
+        count_before = unfinished(self.fleet)
+        replacement.clean_up_leftovers(self.image, count_before, reuse=self.reuse)
         outdated = [instance for instance in replacement.before if instance.image != self.image]
-        if not outdated and left is None:
-            return self._told(replacement, outdated)
+        # An unfinished deployment goes on even when nothing is outdated: its end must be recorded.
+        if not outdated and count_before is None:
+            return self._deployment(replacement, outdated)
         began(self.fleet, self.image)
         try:
-            return self._steps(replacement, outdated, stop)
+            return self._take_steps(replacement, outdated, stop)
         except (Aborted, Withdrawn) as reason:
-            _put_back(replacement, self.image, "rolled back", reason)
-            return self._told(replacement, outdated, Result.ROLLED_BACK, str(reason))
+            _restore(replacement, self.image, "rolled back", reason)
+            return self._deployment(replacement, outdated, Result.ROLLED_BACK, str(reason))
         except Exception as failure:
-            _put_back(replacement, self.image, "failed", failure)
+            _restore(replacement, self.image, "failed", failure)
             raise
 
-    def _steps(self, replacement: Replacement, outdated: list[Instance], stop: Event) -> Deployment:
+    def _take_steps(self, replacement: Replacement, outdated: list[Instance], stop: Event) -> Deployment:
         for _ in self.strategy(replacement, outdated):
-            self._look(replacement)
+            self._examine(replacement)
             self.control.wait(stop, partial(ended, self.fleet, self.image, reason=""))
             if stop.is_set():
-                replacement.sweep()
+                replacement.remove_idle()
                 ended(self.fleet, self.image, "interrupted", "")
-                return self._told(replacement, outdated, Result.INTERRUPTED)
-        self._look(replacement)
-        deployment = self._told(replacement, outdated)
+                return self._deployment(replacement, outdated, Result.INTERRUPTED)
+        self._examine(replacement)
+        deployment = self._deployment(replacement, outdated)
         upgraded(self.fleet, deployment)
         return deployment
 
-    def _look(self, replacement: Replacement) -> None:
-        """Raise Withdrawn when a new instance that was taken in does not serve, or health says so."""
-        replacement.recover()
+    def _examine(self, replacement: Replacement) -> None:
+        """Examine the new instances that take requests.
+
+        :raises Withdrawn: when one of them does not serve, or health returns a reason.
+        """
+        replacement.reconcile()
         if not replacement.made:
             return
         states = self.fleet.states
@@ -85,7 +95,7 @@ class Job:
         if reason := ", ".join(down) or self.health():
             raise Withdrawn(reason)
 
-    def _told(
+    def _deployment(
         self,
         replacement: Replacement,
         outdated: Sequence[Instance],
@@ -104,15 +114,19 @@ class Job:
         )
 
 
-def _put_back(replacement: Replacement, image: str, state: str, failure: Exception) -> None:
+def _restore(replacement: Replacement, image: str, state: str, failure: Exception) -> None:
+    """Restore the fleet after a failure and record the state that this leaves.
+
+    :raises LabError: when the fleet cannot be restored; the next deployment finds it "interrupted".
+    """
     fleet = replacement.fleet
     try:
-        replacement.put_back()
+        replacement.restore()
     except Exception as second:
-        ended(fleet, image, "interrupted", f"{failure}; putting back failed: {second}")
+        ended(fleet, image, "interrupted", f"{failure}; restoring failed: {second}")
         raise LabError(
             expected=f"{fleet.service} as it was before the deployment {state}",
-            seen=f"{fleet!r}, because: {failure}\nand putting back failed: {second}",
-            next_step="mend the cause and deploy again; what serves now goes on serving",
+            seen=f"{fleet!r}, because: {failure}\nand restoring it failed: {second}",
+            next_step="fix the cause and deploy again; the instances that serve now go on serving",
         ) from second
     ended(fleet, image, state, str(failure))

@@ -1,4 +1,4 @@
-"""The window after a deployment: watched with numbers that end it."""
+"""Post-deployment verification: a window after a deployment, in which what clients measure is watched."""
 
 import math
 import time
@@ -14,15 +14,15 @@ from labkit.load import Measurement
 _TAIL = 0.01  # the share of requests beyond the 99th percentile
 
 
-class Source(Protocol):
-    """Where measurements come from: a running load, for one."""
+class MeasurementSource(Protocol):
+    """Where measurements come from, for example a running load."""
 
     def snapshot(self) -> Measurement:
-        """Return what was measured so far."""
+        """Return what was measured from the beginning until now."""
 
 
-class Outcome(StrEnum):
-    """The verdict of a watch."""
+class WatchOutcome(StrEnum):
+    """Whether the limits were kept."""
 
     KEPT = "kept"
     BROKEN = "broken"
@@ -30,45 +30,48 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What the clients may see at most: share of failed requests (0 to 1) and 99th percentile in ms."""
+class WatchLimits:
+    """The most that clients may measure: share of failed requests (0 to 1) and 99th percentile in ms."""
 
     error_share: float = 0.01
     p99_ms: float = 1000.0
 
 
 @dataclass(frozen=True)
-class Watch:
-    """A verdict with its numbers; seconds is how long was watched until it was clear."""
+class WatchResult:
+    """The outcome of a watch with its numbers; seconds is how long the watch took."""
 
-    outcome: Outcome
+    outcome: WatchOutcome
     reason: str
     seconds: float
-    limits: Limits
+    limits: WatchLimits
     measurement: Measurement
 
     def to_json(self) -> dict[str, Any]:
-        """Return the verdict as plain data."""
+        """Return the result as plain data."""
         figures = self.measurement.tally.to_json()
         limits = {"error_share": self.limits.error_share, "p99_ms": self.limits.p99_ms}
-        told = {"outcome": str(self.outcome), "reason": self.reason, "seconds": round(self.seconds, 3)}
-        return {**told, "limits": limits, **figures, "errors": dict(self.measurement.errors)}
+        fields = {"outcome": str(self.outcome), "reason": self.reason, "seconds": round(self.seconds, 3)}
+        return {**fields, "limits": limits, **figures, "errors": dict(self.measurement.errors)}
 
 
 def watch(
     fleet: Fleet,
-    source: Source,
+    source: MeasurementSource,
     seconds: float,
     *,
-    limits: Limits | None = None,
+    limits: WatchLimits | None = None,
     interval_s: float = 0.5,
     on_sample: Callable[[Measurement], None] | None = None,
-) -> Watch:
-    """Watch a fleet for some seconds through what its clients measure, and say whether the limits were kept.
+) -> WatchResult:
+    """Watch a fleet for some seconds through what its clients measure, and return whether limits were kept.
 
-    The watch ends early when an instance does not take requests, or when so many requests failed or were
-    slow that the limits are broken for the whole window, whatever follows at this rate. on_sample gets what
-    was measured since the start, every interval_s seconds. A window without requests is no evidence.
+    The watch ends early when an instance does not take requests. It also ends early when so many requests
+    failed or were slow that the whole window breaks the limits if the rate stays the same. limits None means
+    `WatchLimits()`. on_sample gets what was measured since the start, every interval_s seconds; None means
+    nobody. A window without requests is no evidence.
+
+    :raises LabError: when seconds is not above 0.
     """
     if not seconds > 0:
         raise LabError(
@@ -76,7 +79,7 @@ def watch(
             seen=f"seconds = {seconds}",
             next_step="give the seconds to watch",
         )
-    limits = limits or Limits()
+    limits = limits or WatchLimits()
     before, began = source.snapshot(), time.monotonic()
     while True:
         time.sleep(min(interval_s, seconds))
@@ -89,21 +92,21 @@ def watch(
         share = 1.0 if ended else watched_s / seconds
         reason = _not_up(fleet) or _broken(measurement, limits, share, now)
         if reason or ended:
-            return _verdict(reason, watched_s, limits, measurement)
+            return _result(reason, watched_s, limits, measurement)
 
 
-def _verdict(reason: str, watched_s: float, limits: Limits, measurement: Measurement) -> Watch:
+def _result(reason: str, watched_s: float, limits: WatchLimits, measurement: Measurement) -> WatchResult:
     if reason:
-        return Watch(Outcome.BROKEN, reason, watched_s, limits, measurement)
+        return WatchResult(WatchOutcome.BROKEN, reason, watched_s, limits, measurement)
     if not measurement.requests:
-        return Watch(
-            Outcome.NO_EVIDENCE, "no request was answered in the window", watched_s, limits, measurement
+        return WatchResult(
+            WatchOutcome.NO_EVIDENCE, "no request was answered in the window", watched_s, limits, measurement
         )
     kept = (
         f"{measurement.failed} of {measurement.requests} requests failed "
         f"(limit {limits.error_share:.2%}), p99 {measurement.p99_ms:.1f} ms (limit {limits.p99_ms:g} ms)"
     )
-    return Watch(Outcome.KEPT, kept, watched_s, limits, measurement)
+    return WatchResult(WatchOutcome.KEPT, kept, watched_s, limits, measurement)
 
 
 def _not_up(fleet: Fleet) -> str:
@@ -111,8 +114,11 @@ def _not_up(fleet: Fleet) -> str:
     return ", ".join(down)
 
 
-def _broken(measurement: Measurement, limits: Limits, share: float, now: Measurement) -> str:
-    """Return why the limits cannot be kept any more, given the share of the window that has passed, or ""."""
+def _broken(measurement: Measurement, limits: WatchLimits, share: float, now: Measurement) -> str:
+    """Return why the limits cannot be kept any more; "" while they can.
+
+    share (0 to 1) is the part of the window that has passed.
+    """
     expected = measurement.requests / share
     if measurement.failed > limits.error_share * expected:
         causes = ", ".join(f"{cause} ({count})" for cause, count in measurement.errors.items())
@@ -123,11 +129,12 @@ def _broken(measurement: Measurement, limits: Limits, share: float, now: Measure
     return ""
 
 
-def _overdue(now: Measurement, limits: Limits) -> int:
-    """Return how many unanswered requests are surely slow: a server that hangs looks calm.
+def _overdue(now: Measurement, limits: WatchLimits) -> int:
+    """Return how many unanswered requests are certainly slow.
 
-    Those that left within the last p99_ms are not late yet, and chance is granted four standard deviations of
-    Poisson arrivals.
+    A server that hangs answers nothing, so its slow requests show in no latency. Requests that left within
+    the last p99_ms are not late yet. Arrivals are a Poisson process, whose variance is its mean; four
+    standard deviations are allowed for chance.
     """
     if not now.seconds:
         return 0

@@ -90,7 +90,7 @@ class Lab:
 
     def hint(self, *steps: str) -> None:
         """Show hints that open one by one, each inside the one before, from a nudge to nearly the answer."""
-        widgets.show(widgets.folded(steps))
+        widgets.show(widgets.collapsible(steps))
 
     def reflect(self, name: str, question: str) -> None:
         """Ask a discussion question and record the answer. Unattended, "(unattended)" is recorded."""

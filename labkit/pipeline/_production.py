@@ -23,11 +23,11 @@ from labkit.pipeline._provenance import await_images
 
 FIRST_CUSTOMER_S = 30.0  # a busy machine starts the load's process slowly
 POLL_S = 0.1
-KEPT = deployment.Outcome.KEPT
+KEPT = deployment.WatchOutcome.KEPT
 ANSWERS = {
     KEPT: CheckOutcome.PASS,
-    deployment.Outcome.BROKEN: CheckOutcome.FAIL,
-    deployment.Outcome.NO_EVIDENCE: CheckOutcome.NOT_RUN,
+    deployment.WatchOutcome.BROKEN: CheckOutcome.FAIL,
+    deployment.WatchOutcome.NO_EVIDENCE: CheckOutcome.NOT_RUN,
 }
 
 
@@ -161,7 +161,7 @@ def _watch(context: RunContext, environment: Environment, load: RunningLoad) -> 
     """Verify all services at once after the upgrade; a request that failed during the upgrade counts too."""
     check, window = CheckRun("watch", tool="locust"), context.pipeline.watch
     upgrade = load.snapshot()  # all requests since the first customer's: the whole upgrade
-    limits = deployment.Limits(window.error_share, window.p99_ms)
+    limits = deployment.WatchLimits(window.error_share, window.p99_ms)
     fleets = [Fleet(environment, name) for name in context.images]
     with ThreadPoolExecutor(len(fleets), thread_name_prefix="labkit-watch") as pool:
         watches = list(

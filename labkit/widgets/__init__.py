@@ -1,7 +1,7 @@
-"""Live pictures and controls. Each has three faces: the picture, the same facts as a table, and the code.
+"""Live pictures and controls. Each has three views: the picture, the same facts as a table, and the code.
 
-The one room that knows ipywidgets and IPython's display. What a widget shows is read from the artifact
-database or the engine, so a reopened notebook shows the truth.
+This is the only room that imports ipywidgets and IPython's display. A widget reads what it shows from the
+artifact database or the engine, so a reopened notebook shows the truth.
 """
 
 from labkit.widgets._audit import audit
@@ -14,7 +14,7 @@ from labkit.widgets._request import request
 from labkit.widgets._rollout import rollout
 from labkit.widgets._run import run, run_button
 from labkit.widgets._survey import survey
-from labkit.widgets._table import Table, folded, link, note
+from labkit.widgets._table import Table, collapsible, link, note
 
 __all__ = [
     "DeploymentBoard",
@@ -25,9 +25,9 @@ __all__ = [
     "audit",
     "board",
     "choice_form",
+    "collapsible",
     "deployment_board",
     "environment",
-    "folded",
     "link",
     "note",
     "number_form",

@@ -1,22 +1,22 @@
-"""The pipeline board: one run, stage by stage and gate by gate, live from the artifact database."""
+"""The pipeline board: one run with its stages and gates, live from the artifact database."""
 
 from labkit.pipeline import Run, StageRun, runs
 from labkit.widgets._drawing import FILLS, arrow, box, cut, picture, text
-from labkit.widgets._faces import Following
 from labkit.widgets._table import Table
+from labkit.widgets._views import LiveViews
 from labkit.workspace import Workspace
 
 COLUMN, GAP, GATE_HEIGHT, TOP = 214, 26, 30, 92
 OUTCOMES = {"pass": "passed", "accepted": "accepted", "not run": "not run", "fail": "failed"}
-"""Answer of a gate → its look, from best to worst."""
+"""Outcome of a gate → its look, from best to worst."""
 CODE = "pipeline.run(workspace)      # one run\npipeline.runs(workspace.artifacts)[0]   # the newest one"
 
 
-class PipelineBoard(Following):
+class PipelineBoard(LiveViews):
     """The newest run of a workspace, or a given one.
 
-    It follows the artifact database until it is closed, or until the given run is over; at most ten updates a
-    second reach the browser.
+    It follows the artifact database until it is closed, or until the given run has ended. The browser gets at
+    most ten updates a second.
     """
 
     PAUSE_S = 0.1
@@ -56,12 +56,15 @@ class PipelineBoard(Following):
 
 
 def board(workspace: Workspace | None = None, run: str | None = None) -> PipelineBoard:
-    """Return the board of a run by its id; None is the newest run, whichever that is at the moment."""
+    """Return the board of a run by its id; None is always the newest run.
+
+    workspace None is the one around the working folder.
+    """
     return PipelineBoard(workspace or Workspace.open(), run)
 
 
 def draw(run: Run) -> str:
-    """Return a run as SVG: a column a stage, a box a gate, arrows for what triggers what."""
+    """Return a run as SVG: a column for each stage, a box for each gate, arrows for the triggers."""
     most = max((len(_gates(stage)) for stage in run.stages), default=0)
     height = TOP + 40 + max(most, 1) * (GATE_HEIGHT + 6) + 34
     width = 20 + len(run.stages) * (COLUMN + GAP)
@@ -101,11 +104,12 @@ def _stage(x: float, stage: StageRun) -> list[str]:
 
 
 def _gates(stage: StageRun) -> list[tuple[str, str, int]]:
-    """Return each gate of a stage once: its name, its worst answer, how often it was asked."""
-    answers: dict[str, list[str]] = {}
+    """Return each gate of a stage once: its name, its worst outcome, and how often it ran."""
+    by_gate: dict[str, list[str]] = {}
     for report in stage.reports:
-        answers.setdefault(report.check, []).append(str(report.outcome))
-    return [(check, max(found, key=list(OUTCOMES).index), len(found)) for check, found in answers.items()]
+        by_gate.setdefault(report.check, []).append(str(report.outcome))
+    worst = list(OUTCOMES).index
+    return [(check, max(outcomes, key=worst), len(outcomes)) for check, outcomes in by_gate.items()]
 
 
 def _empty() -> str:

@@ -1,7 +1,7 @@
 """The few shapes that the pictures are made of, as SVG text.
 
-State is told by a word and a sign besides the colour; fills carry their own dark text (contrast above 7:1),
-so that a picture reads the same in a light and in a dark theme.
+A word and a sign tell the state besides the colour. Each fill has its own dark text (contrast above 7:1), so
+that a picture reads the same in a light and in a dark theme.
 """
 
 from html import escape
@@ -24,7 +24,7 @@ THEME_TEXT = "var(--jp-ui-font-color1,#222)"
 
 
 def picture(width: int, height: int, label: str, *shapes: str) -> str:
-    """Return a whole SVG with a name for screen readers."""
+    """Return a whole SVG, in pixels; label is its name for screen readers."""
     return (
         f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" {FONT} style="max-width:100%;height:auto"><title>{escape(label)}</title>'
@@ -45,7 +45,7 @@ def box(
 def text(
     x: float, y: float, words: str, colour: str = THEME_TEXT, *, bold: bool = False, anchor: str = "start"
 ) -> str:
-    """Return one line of text; x is where it starts, ends or has its middle, as anchor says."""
+    """Return one line of text; anchor says whether x is its start, middle or end."""
     weight = ' font-weight="600"' if bold else ""
     return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
 
@@ -61,5 +61,5 @@ def arrow(x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def cut(words: str, most: int) -> str:
-    """Return words that fit, with … where they were cut."""
+    """Return words of at most `most` characters, with … where they were cut."""
     return words if len(words) <= most else words[: most - 1] + "…"

@@ -1,4 +1,4 @@
-"""Forms that ask a learner: choose, give a number or write, then press Record."""
+"""Forms that ask a learner to choose, to give a number or to write, and to press Record."""
 
 from collections.abc import Callable, Sequence
 from html import escape
@@ -19,7 +19,7 @@ def show(*things: object) -> None:
 def choice_form(
     question: str, options: Sequence[str], recorded: str | None, on_record: OnRecord
 ) -> ipywidgets.VBox:
-    """Return a question with radio buttons and Record; recorded None means not yet answered."""
+    """Return a question with radio buttons and Record; recorded None means that it is not answered yet."""
     choice = ipywidgets.RadioButtons(
         options=list(options), value=recorded, tooltip=question, layout={"width": "auto"}
     )
@@ -27,7 +27,7 @@ def choice_form(
 
 
 def number_form(question: str, recorded: str | None, on_record: OnRecord) -> ipywidgets.VBox:
-    """Return a question with a field for a number, zero or more, and Record."""
+    """Return a question with a field for a number of zero or more, and Record; recorded as in choice_form."""
     field = ipywidgets.BoundedFloatText(
         value=float(recorded or 0), min=0, max=1e9, step=1, tooltip=question, layout={"width": "160px"}
     )
@@ -35,7 +35,7 @@ def number_form(question: str, recorded: str | None, on_record: OnRecord) -> ipy
 
 
 def text_form(question: str, recorded: str | None, on_record: OnRecord) -> ipywidgets.VBox:
-    """Return a question with some lines to write in and Record."""
+    """Return a question with some lines to write in, and Record; recorded as in choice_form."""
     layout = {"width": "min(100%, 640px)"}
     field = ipywidgets.Textarea(value=recorded or "", rows=LINES, tooltip=question, layout=layout)
     return _form(question, field, recorded, on_record)
@@ -51,7 +51,7 @@ def _form(
     state = ipywidgets.HTML(layout={"margin": "0 0 0 8px"})
 
     def close() -> None:
-        """Take no other answer. The button stays enabled: disabled, it would lose the keyboard's focus."""
+        """Take no other answer. The button stays enabled: if disabled, it would lose the keyboard's focus."""
         field.disabled, button.description, button.button_style = True, "Answered", ""
         state.value = "✓ recorded"
 

@@ -1,27 +1,27 @@
-"""The service graph: who calls whom in an environment, drawn from the traffic of the last seconds."""
+"""The service graph: which service calls which in an environment, by the traffic of the last seconds."""
 
 from collections.abc import Iterable, Sequence
 
 from labkit.environment import Call, Environment
 from labkit.errors import LabError
 from labkit.widgets._drawing import FILLS, THEME_TEXT, box, cut, picture, text
-from labkit.widgets._faces import Following
 from labkit.widgets._table import Table
+from labkit.widgets._views import LiveViews
 
 WIDTH, HEIGHT, PITCH, GAP, TOP = 150, 46, 84, 130, 44
 INK = "#1f2328"
 VERSIONS = ("#d3f1dc", "#d9e8ff", "#ffefc2")
-"""Fills by version: the first, second and third of a service; the version is written in the box too."""
+"""Fills of the first, second and third version of a service; the box names the version too."""
 OUTSIDE, EXTERNAL = "#ffffff", "#f3e3f7"
 LINE, TROUBLE = "var(--jp-ui-font-color2,#555)", "var(--jp-error-color1,#b3261e)"
 
 Point = tuple[float, float]
 Place = str | tuple[int, Call]
-"""What has a place in a column: who calls or is called, or a call that passes by on its way to another."""
+"""What has a place in a column: a caller or called service, or a call that passes the column."""
 
 
-class ServiceGraph(Following):
-    """The calls of the last seconds; it follows the traffic, and keeps showing the last that there was."""
+class ServiceGraph(LiveViews):
+    """The calls of the last seconds. It follows the traffic; when there is none, the last calls stay."""
 
     PAUSE_S = 1.0
 
@@ -33,16 +33,16 @@ class ServiceGraph(Following):
         self.follow()
 
     def look(self) -> None:
-        """Look again; an environment that is gone, or its engine, ends that."""
+        """Show the newest calls; end when the environment, or its engine, is gone."""
         try:
-            found = self._environment.calls(self._last_s)
-            if not found and not any(it.container for it in self._environment.elements()):
+            calls = self._environment.calls(self._last_s)
+            if not calls and not any(element.container for element in self._environment.elements()):
                 self.end()
         except LabError:
             self.end()
             return
-        if found:
-            self._show(found)
+        if calls:
+            self._show(calls)
 
     def _show(self, calls: Sequence[Call]) -> None:
         title = f"calls of {self._last_s:g} s" if calls else "nobody has called anybody yet"
@@ -50,18 +50,18 @@ class ServiceGraph(Following):
 
 
 def service_graph(environment: Environment, last_s: float = 5.0) -> ServiceGraph:
-    """Return the view of who calls whom, as the logs of the last seconds tell."""
+    """Return the live picture of the calls between services, by the logs of the last last_s seconds."""
     return ServiceGraph(environment, last_s)
 
 
 def call_table(title: str, calls: Iterable[Call]) -> Table:
     """Return the calls as a table, times in milliseconds."""
-    rows = [(it.caller, it.called, it.requests, it.failed, f"{it.p50_ms:.1f}") for it in calls]
+    rows = [(call.caller, call.called, call.requests, call.failed, f"{call.p50_ms:.1f}") for call in calls]
     return Table(("who calls", "whom", "requests", "failed", "median ms"), rows, title)
 
 
 def draw(title: str, calls: Sequence[Call]) -> str:
-    """Return the calls as SVG: from the clients on the left to those that call nobody on the right."""
+    """Return the calls as SVG: from the clients on the left to the services that call nobody on the right."""
     columns = _columns(calls)
     most = max(map(len, columns))
     places = {
@@ -69,21 +69,21 @@ def draw(title: str, calls: Sequence[Call]) -> str:
         for at, column in enumerate(columns)
         for row, name in enumerate(column)
     }
-    lines = [_line(call, [places[name] for name in _way(call, columns)]) for call in calls]
+    lines = [_line(call, [places[name] for name in _path(call, columns)]) for call in calls]
     shapes = [text(10, 22, title, bold=True), *(line for line, _ in lines), *(words for _, words in lines)]
     boxes = [_node(name, place, calls) for name, place in places.items() if isinstance(name, str)]
     label = f"{title}: " + ", ".join(
-        f"{it.caller} calls {it.called} {it.requests} times, {it.failed} failed" for it in calls
+        f"{call.caller} calls {call.called} {call.requests} times, {call.failed} failed" for call in calls
     )
     size = len(columns) * (WIDTH + GAP) - GAP + 20, TOP + most * PITCH - (PITCH - HEIGHT) + 10
     return picture(*size, label, *shapes, *(shape for node in boxes for shape in node))
 
 
 def _columns(calls: Sequence[Call]) -> list[list[Place]]:
-    """Return who stands in which column: each service to the right of all that call it."""
+    """Return the columns: each service stands to the right of all its callers."""
     names = sorted({name for call in calls for name in (call.caller, call.called)})
     depth = {_service(name): 0 for name in names}
-    for _ in names:  # the longest way is no longer than this; a circle ends here too
+    for _ in names:  # no path is longer than the number of services, and a cycle ends here too
         for call in calls:
             caller, called = _service(call.caller), _service(call.called)
             if caller != called and depth[caller] < len(names):
@@ -101,8 +101,8 @@ def _service(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _way(call: Call, columns: Sequence[Sequence[Place]]) -> list[Place]:
-    """Return the places that the line of a call goes through."""
+def _path(call: Call, columns: Sequence[Sequence[Place]]) -> list[Place]:
+    """Return the places that the line of a call passes."""
     passed = [
         place for column in columns for place in column if isinstance(place, tuple) and place[1] == call
     ]
@@ -110,7 +110,7 @@ def _way(call: Call, columns: Sequence[Sequence[Place]]) -> list[Place]:
 
 
 def _line(call: Call, places: Sequence[Point]) -> tuple[str, str]:
-    """Return a call as a line with a head, and in words how often it was made."""
+    """Return a call as a line with a head, and the words beside it: how often it was made."""
     middles = [(x, y + HEIGHT / 2) for x, y in places]
     points = [(middles[0][0] + WIDTH, middles[0][1])]
     points += [point for x, y in middles[1:-1] for point in ((x, y), (x + WIDTH, y))]
@@ -124,7 +124,10 @@ def _line(call: Call, places: Sequence[Point]) -> tuple[str, str]:
 
 
 def _words(points: Sequence[Point], end: Point, words: str) -> str:
-    """Return a line's words: over its middle, or over where it passes a column; no other line cuts them."""
+    """Return the words of a line, over its middle or where it passes a column.
+
+    A margin in the colour of the page keeps other lines from crossing the words.
+    """
     (x1, y1), (x2, y2) = points[1:3] if len(points) > 1 else (points[0], end)
     shape = text((x1 + x2) / 2, (y1 + y2) / 2 - 5, words, THEME_TEXT, anchor="middle")
     return f'<g stroke="var(--jp-layout-color0,#fff)" stroke-width="4" paint-order="stroke">{shape}</g>'
@@ -132,13 +135,15 @@ def _words(points: Sequence[Point], end: Point, words: str) -> str:
 
 def _node(name: str, place: Point, calls: Sequence[Call]) -> list[str]:
     service, _, version = name.partition("/")
-    known = sorted({it.called for it in calls if it.called.startswith(f"{service}/")})
+    versions = sorted({call.called for call in calls if call.called.startswith(f"{service}/")})
     if version:
-        fill, what = VERSIONS[known.index(name) % len(VERSIONS)] if name in known else VERSIONS[0], version
+        # A version that only calls, and is never called, has no place among the versions.
+        place_of = versions.index(name) if name in versions else 0
+        fill, what = VERSIONS[place_of % len(VERSIONS)], version
     else:
-        outside = not any(it.called == name for it in calls)
+        outside = not any(call.called == name for call in calls)
         fill, what = (OUTSIDE, "from outside") if outside else (EXTERNAL, "")
-    lost = any(it.called == name and it.failed == it.requests for it in calls)
+    lost = any(call.called == name and call.failed == call.requests for call in calls)
     sign, fill, ink = ("✗ ", *FILLS["failed"][1:]) if lost else ("", fill, INK)
     (x, y), mid = place, 20 if what else 28
     return [

@@ -1,4 +1,4 @@
-"""The environment view: which elements an environment has at this moment, and how each one is."""
+"""The environment view: the elements that an environment has at this moment, and the state of each."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from labkit.environment import ElementStatus, Environment
 from labkit.errors import LabError
 from labkit.widgets._drawing import FILLS, arrow, box, cut, picture, text
-from labkit.widgets._faces import Following
 from labkit.widgets._table import Table
+from labkit.widgets._views import LiveViews
 
 WIDTH, HEIGHT, PITCH, GAP, TOP = 212, 64, 76, 30, 40
 INK = "#1f2328"
@@ -30,7 +30,7 @@ IS = {
     "stub": "stand-ins",
     "provider": "external",
     "harness": "where commands run",
-    "capture": "writes input down",
+    "capture": "records requests",
 }
 TROUBLE = {
     "paused": ("‖", *FILLS["waiting"][1:]),
@@ -38,7 +38,7 @@ TROUBLE = {
     "exited": ("✗", *FILLS["failed"][1:]),
     "missing": ("?", "#ffffff", INK),
 }
-"""State that is none to work in → (sign, fill, text colour)."""
+"""State in which an element does not work → (sign, fill, text colour)."""
 
 COLUMN_OF = {"balancer": 1, "module": 1, "service": 2}
 LAST_COLUMN = 3
@@ -49,8 +49,8 @@ cart = environment.instances("cart")[0]
 cart.pause()             # cart.resume(), slow(300), disconnect(), reconnect(), kill()"""
 
 
-class EnvironmentView(Following):
-    """The elements of one environment; it follows what happens to them until that is cleaned up."""
+class EnvironmentView(LiveViews):
+    """The elements of one environment; it follows their states until the environment is cleaned up."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(f"environment {environment.name}", CODE)
@@ -60,19 +60,19 @@ class EnvironmentView(Following):
         self.follow()
 
     def look(self) -> None:
-        """Look again, and show what has changed; an environment that is gone, or its engine, ends that."""
+        """Show what has changed; end when the environment, or its engine, is gone."""
         try:
-            found = self._environment.elements()
+            elements = self._environment.elements()
         except LabError:
             self.end()
             return
-        if not any(it.container for it in found):
+        if not any(element.container for element in elements):
             self.end()
-            found = []
-        if found != self._seen:
-            self._seen = found
+            elements = []
+        if elements != self._seen:
+            self._seen = elements
             name = self._environment.name
-            self.update(draw(name, found), element_table(name, found))
+            self.update(draw(name, elements), element_table(name, elements))
 
     refresh = look
 
@@ -83,29 +83,29 @@ def environment(environment: Environment) -> EnvironmentView:
 
 
 def element_table(name: str, elements: Sequence[ElementStatus]) -> Table:
-    """Return the elements as a table: what each is, its state, and what the others know of it."""
+    """Return the elements as a table: what each is, its state, and what balancer and coordinator know."""
     columns = ("element", "is", "version", "state", "balancer says", "requests", "coordinator says")
-    known = {True: "registered", False: "not registered", None: ""}
+    registered = {True: "registered", False: "not registered", None: ""}
     rows = [
         (
-            it.name,
-            IS.get(it.role, it.role),
-            it.version,
-            it.state,
-            it.balanced + (f", +{it.held_ms} ms" if it.held_ms else ""),
-            it.requests if it.balanced else "",
-            known[it.registered],
+            element.name,
+            IS.get(element.role, element.role),
+            element.version,
+            element.state,
+            element.balanced + (f", +{element.held_ms} ms" if element.held_ms else ""),
+            element.requests if element.balanced else "",
+            registered[element.registered],
         )
-        for it in elements
+        for element in elements
     ]
     return Table(columns, rows, f"environment {name}")
 
 
 def draw(name: str, elements: Sequence[ElementStatus]) -> str:
-    """Return the elements as SVG: input, balancer, instances, and what the instances stand on."""
+    """Return the elements as SVG: input, balancer, instances, and what the instances depend on."""
     columns: dict[int, list[ElementStatus]] = defaultdict(list)
-    for it in elements:
-        columns[COLUMN_OF.get(it.role, LAST_COLUMN)].append(it)
+    for element in elements:
+        columns[COLUMN_OF.get(element.role, LAST_COLUMN)].append(element)
     most = max((len(column) for column in columns.values()), default=1)
     places = {column: 10 + column * (WIDTH + GAP) for column in range(LAST_COLUMN + 1)}
     middle = TOP + (most * PITCH - PITCH + HEIGHT) / 2
@@ -115,44 +115,46 @@ def draw(name: str, elements: Sequence[ElementStatus]) -> str:
         shapes.append(arrow(places[0] + WIDTH, middle, places[1] - 2, middle))
     for column, group in columns.items():
         top = TOP + (most - len(group)) * PITCH / 2
-        for row, it in enumerate(group):
-            shapes += _element(places[column], top + row * PITCH, it)
+        for row, element in enumerate(group):
+            shapes += _element(places[column], top + row * PITCH, element)
         if column > 1 and group:
             shapes.append(arrow(places[column - 1] + WIDTH + 2, middle, places[column] - 2, middle))
-    label = f"environment {name} with " + ", ".join(f"{it.name} {it.state}" for it in elements)
+    label = f"environment {name} with " + ", ".join(f"{element.name} {element.state}" for element in elements)
     return picture(4 * (WIDTH + GAP), TOP + most * PITCH, label, *shapes)
 
 
 def _heading(name: str, elements: Sequence[ElementStatus]) -> str:
-    count = sum(bool(it.container) for it in elements)
+    count = sum(bool(element.container) for element in elements)
     return f"environment {name}: {count} container{'s' if count != 1 else ''}"
 
 
-def _element(x: float, y: float, it: ElementStatus) -> list[str]:
-    what = f"version {it.version[:6]}" if it.role == "service" else IS.get(it.role, it.role)
-    sign, fill, ink = TROUBLE.get(it.state, ("", FILL.get(it.role, "#ececec"), INK))
-    if it.balanced == "DOWN" and not sign:
+def _element(x: float, y: float, element: ElementStatus) -> list[str]:
+    what = (
+        f"version {element.version[:6]}" if element.role == "service" else IS.get(element.role, element.role)
+    )
+    sign, fill, ink = TROUBLE.get(element.state, ("", FILL.get(element.role, "#ececec"), INK))
+    if element.balanced == "DOWN" and not sign:
         sign, fill, ink = "✗", *FILLS["failed"][1:]
-    elif it.held_ms and not sign:
+    elif element.held_ms and not sign:
         sign, fill, ink = "…", *FILLS["waiting"][1:]
-    return _box(x, y, fill, ink, it.name, f"{what}, {it.state}", _known(it), sign=sign)
+    return _box(x, y, fill, ink, element.name, f"{what}, {element.state}", _known(element), sign=sign)
 
 
-def _known(it: ElementStatus) -> str:
-    """Return what balancer and coordinator know of an instance, in few words."""
-    words = [it.balanced, f"+{it.held_ms} ms" if it.held_ms else ""]
+def _known(element: ElementStatus) -> str:
+    """Return in few words what balancer and coordinator know of an instance."""
+    words = [element.balanced, f"+{element.held_ms} ms" if element.held_ms else ""]
     words += [
-        f"{it.requests} req." if it.balanced else "",
-        "not registered" if it.registered is False else "",
+        f"{element.requests} req." if element.balanced else "",
+        "not registered" if element.registered is False else "",
     ]
     return ", ".join(filter(None, words))
 
 
 def _box(x: float, y: float, fill: str, ink: str, title: str, *lines: str, sign: str = "") -> list[str]:
-    told = [cut(line, 30) for line in lines if line]
+    texts = [cut(line, 30) for line in lines if line]
     return [
         box(x, y, WIDTH, HEIGHT, fill),
         text(x + 10, y + 20, cut(title, 22), ink, bold=True),
         text(x + WIDTH - 10, y + 20, sign, ink, bold=True, anchor="end"),
-        *(text(x + 10, y + 38 + 17 * at, line, ink) for at, line in enumerate(told)),
+        *(text(x + 10, y + 38 + 17 * at, line, ink) for at, line in enumerate(texts)),
     ]

@@ -1,14 +1,14 @@
-"""A deployment that is over: which instance served when, and what the clients saw meanwhile."""
+"""A finished deployment: which instance served when, and what the clients measured meanwhile."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from textwrap import wrap
 
-from labkit.deployment import Deployment, Span, spans
+from labkit.deployment import Deployment, InstanceLifetime, lifetimes
 from labkit.load import Measurement, Tally
 from labkit.widgets._drawing import box, picture, text
-from labkit.widgets._faces import Faces
 from labkit.widgets._table import Table
+from labkit.widgets._views import Views
 
 NAMES, SCALE, ROW, TOP, BARS = 110, 560, 22, 40, 120
 LINE, LONGEST = 18, 85
@@ -16,28 +16,31 @@ OLD, NEW, IDLE, BAD = ("#d9e8ff", "#d3f1dc", "#ececec", "#b3261e")
 COLUMNS = ("instance", "version", "there from s", "takes requests from s", "to s", "gone at s")
 
 
-def rollout(deployment: Deployment, measurement: Measurement | None = None) -> Faces:
-    """Return the picture of a deployment; with what a load measured meanwhile, also its answers by second."""
-    found = spans(deployment)
+def rollout(deployment: Deployment, measurement: Measurement | None = None) -> Views:
+    """Return the picture of a deployment, and of the answers a second that a load measured meanwhile.
+
+    measurement None leaves the answers out.
+    """
+    instances = lifetimes(deployment)
     title = f"{deployment.service}: {deployment.result}, {deployment.seconds:.1f} s"
-    view = Faces(title, "deployment.spans(done), load.snapshot().by_second")
-    view.update(draw(title, deployment, found, measurement), table(title, found, measurement))
+    view = Views(title, "deployment.lifetimes(done), load.snapshot().by_second")
+    view.update(draw(title, deployment, instances, measurement), table(title, instances, measurement))
     return view
 
 
-def table(title: str, found: Sequence[Span], measurement: Measurement | None) -> Table:
-    """Return the same as a table; the last row counts the answers."""
+def table(title: str, instances: Sequence[InstanceLifetime], measurement: Measurement | None) -> Table:
+    """Return the same facts as a table; the last row counts the answers."""
 
-    def told(second: float | None) -> str:
-        return "" if second is None else f"{second:.1f}"
+    def seconds(moment: float | None) -> str:
+        return "" if moment is None else f"{moment:.1f}"
 
     rows: list[Sequence[object]] = [
         (
-            it.instance,
-            _version(it.image),
-            *map(told, (it.begins_s, it.serves_s, it.leaves_s, it.ends_s)),
+            lifetime.instance,
+            _version(lifetime.image),
+            *map(seconds, (lifetime.begins_s, lifetime.serves_s, lifetime.leaves_s, lifetime.ends_s)),
         )
-        for it in found
+        for lifetime in instances
     ]
     if measurement:
         rows.append(
@@ -46,22 +49,33 @@ def table(title: str, found: Sequence[Span], measurement: Measurement | None) ->
     return Table(COLUMNS, rows, title)
 
 
-def draw(title: str, deployment: Deployment, found: Sequence[Span], measurement: Measurement | None) -> str:
-    """Return it as SVG: a bar for each instance, strong while it takes requests; below, answers a second."""
+def draw(
+    title: str,
+    deployment: Deployment,
+    instances: Sequence[InstanceLifetime],
+    measurement: Measurement | None,
+) -> str:
+    """Return the deployment as SVG: a bar for each instance, and below it the answers a second.
+
+    The bar of an instance is coloured by version while it takes requests, else grey.
+    """
     seconds = max(deployment.seconds, 0.1)
     reason = wrap(deployment.reason, LONGEST)
     shapes = [text(10, 22, title, bold=True)]
     shapes += [text(10, 40 + number * LINE, words) for number, words in enumerate(reason)]
     top = TOP + len(reason) * LINE
-    for row, it in enumerate(found):
+    for row, lifetime in enumerate(instances):
         y = top + row * ROW
-        fill = NEW if it.image == deployment.to_image else OLD
-        shapes += [text(10, y + 14, it.instance), _bar(it.begins_s, it.ends_s, seconds, y, IDLE)]
-        if it.serves_s is not None and it.leaves_s is not None:
-            shapes.append(_bar(it.serves_s, it.leaves_s, seconds, y, fill))
-            x = NAMES + it.serves_s / seconds * SCALE
-            shapes.append(text(x + 4, y + 14, _version(it.image), "#1f2328"))
-    bottom = top + len(found) * ROW
+        fill = NEW if lifetime.image == deployment.to_image else OLD
+        shapes += [
+            text(10, y + 14, lifetime.instance),
+            _bar(lifetime.begins_s, lifetime.ends_s, seconds, y, IDLE),
+        ]
+        if lifetime.serves_s is not None and lifetime.leaves_s is not None:
+            shapes.append(_bar(lifetime.serves_s, lifetime.leaves_s, seconds, y, fill))
+            x = NAMES + lifetime.serves_s / seconds * SCALE
+            shapes.append(text(x + 4, y + 14, _version(lifetime.image), "#1f2328"))
+    bottom = top + len(instances) * ROW
     shapes.append(text(NAMES, bottom + 14, "0 s"))
     shapes.append(text(NAMES + SCALE, bottom + 14, f"{deployment.seconds:.1f} s", anchor="end"))
     if measurement:
@@ -76,13 +90,13 @@ def _bar(start: float, end: float, seconds: float, y: float, fill: str) -> str:
 
 
 def _answers(measurement: Measurement, top: float) -> list[str]:
-    """Draw a bar a second: a part for each version, the failed ones dark and marked."""
+    """Draw a bar for each second, with a part for each version; failed answers are dark and marked."""
     by_second: dict[int, dict[str, Tally]] = defaultdict(dict)
     for key, tally in measurement.tallies.items():
         before = by_second[key.second].get(key.version, Tally())
         by_second[key.second][key.version] = before + tally
     versions = sorted({version for parts in by_second.values() for version in parts})
-    most = max((sum(it.requests for it in parts.values()) for parts in by_second.values()), default=1)
+    most = max((sum(tally.requests for tally in parts.values()) for parts in by_second.values()), default=1)
     count = max(by_second, default=0) + 1
     shapes = [text(10, top + 12, "answers/s")]
     for second, parts in by_second.items():
@@ -97,7 +111,7 @@ def _answers(measurement: Measurement, top: float) -> list[str]:
                 y -= height
                 if number:
                     shapes.append(box(x + 1, y, max(1.0, width - 2), height, fill, radius=0))
-        if failed := sum(it.failed for it in parts.values()):
+        if failed := sum(tally.failed for tally in parts.values()):
             shapes.append(text(x + width / 2, y - 3, f"✗{failed}", anchor="middle"))
     x = float(NAMES)
     for version in versions:

@@ -12,7 +12,7 @@ CELL = f"text-align:left;vertical-align:top;padding:3px 14px 3px 0;{EDGE}"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns, with a caption; it shows itself as HTML and as text."""
+    """Rows under columns, with a caption; it renders itself as HTML and as text."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
@@ -44,8 +44,8 @@ class Table:
 
 
 @dataclass(frozen=True)
-class _Words:
-    """Words for people, as HTML and as text."""
+class _Text:
+    """A text as HTML, and its text alternative."""
 
     html: str
     text: str
@@ -57,21 +57,21 @@ class _Words:
         return self.text
 
 
-def note(words: str) -> _Words:
-    """Return a line of words that shows itself as a paragraph or as text."""
-    return _Words(f'<p style="margin:2px 0">{escape(words)}</p>', words)
+def note(words: str) -> _Text:
+    """Return a sentence that renders itself as a paragraph or as text."""
+    return _Text(f'<p style="margin:2px 0">{escape(words)}</p>', words)
 
 
-def link(url: str, words: str) -> _Words:
-    """Return a link that opens in a tab of its own: the learner as a live user of an environment."""
+def link(url: str, words: str) -> _Text:
+    """Return a link that opens in a new tab, so that the learner is a live user of an environment."""
     anchor = f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(words)}</a>'
-    return _Words(f'<p style="margin:2px 0">{anchor}</p>', f"{words}: {url}")
+    return _Text(f'<p style="margin:2px 0">{anchor}</p>', f"{words}: {url}")
 
 
-def folded(steps: Sequence[str]) -> _Words:
-    """Return hints that open one inside the other, so that a learner takes no more than needed."""
+def collapsible(steps: Sequence[str]) -> _Text:
+    """Return collapsible hints, each inside the one before, so that a learner opens only those needed."""
     html = ""
     for number, step in reversed(list(enumerate(steps, 1))):
         title = f"Hint {number} of {len(steps)}"
         html = f"<details><summary>{title}</summary><p>{escape(step)}</p>{html}</details>"
-    return _Words(html, "\n".join(f"hint {number}: {step}" for number, step in enumerate(steps, 1)))
+    return _Text(html, "\n".join(f"hint {number}: {step}" for number, step in enumerate(steps, 1)))

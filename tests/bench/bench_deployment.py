@@ -5,6 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from labkit import Environment, Workspace
@@ -12,8 +13,8 @@ from labkit.deployment import (
     Deployment,
     Evidence,
     Fleet,
-    State,
     Step,
+    StepState,
     blue_green,
     canary,
     image_of,
@@ -21,11 +22,11 @@ from labkit.deployment import (
     rolling,
     scale,
 )
-from labkit.load import Load, Request, RunningLoad, apply
+from labkit.load import Load, Request, RunningLoad, Session, apply
 
 N, RUNS, RATE, CANARIES, FAILING = 10, 5, 300, 20, 0.1
 CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
-MIX = {Request("POST", "/totals", {"cart": CART}): 1}
+MIX: dict[Request | Session | str, float] = {Request("POST", "/totals", {"cart": CART}): 1}
 SETTLED_S, RAMP = 2, 1.25
 
 
@@ -66,10 +67,8 @@ def strategies(fleet: Fleet, images: list[str], rate: float, title: str) -> None
     for name, strategy in (("rolling", rolling), ("blue/green", blue_green)):
         seconds, requests, failed = [], 0, 0
         for _ in range(RUNS):
-            new = next(it for it in images if it != fleet.instances[0].image)
-            done, asked, lost = under_load(
-                fleet, rate, lambda new=new, strategy=strategy: strategy(fleet, new)
-            )
+            new = next(image for image in images if image != fleet.instances[0].image)
+            done, asked, lost = under_load(fleet, rate, partial(strategy, fleet, new))
             seconds.append(done.seconds)
             requests, failed = requests + asked, failed + lost
         per_instance = round(statistics.median(seconds) / N, 2)
@@ -89,9 +88,9 @@ def pace(fleet: Fleet, image: str) -> None:
     done = rolling(fleet, image)
     started, parts = 0.0, []
     for step in done.steps:
-        if step.state is State.STARTING:
+        if step.state is StepState.STARTING:
             started = step.at_s
-        elif step.state in {State.READY, State.REMOVED}:
+        elif step.state in {StepState.READY, StepState.REMOVED}:
             parts.append(step.at_s - started)
             started = step.at_s
     start_and_drain = sum(parts) / N
@@ -102,14 +101,14 @@ def pace(fleet: Fleet, image: str) -> None:
 
 
 def switch_back(fleet: Fleet, images: list[str]) -> None:
-    """Measure how long switching back to instances that stand by takes, as the events tell."""
+    """Measure how long switching back to standby instances takes, by the events."""
     times = []
     for _ in range(RUNS):
-        new = next(it for it in images if it != fleet.instances[0].image)
+        new = next(image for image in images if image != fleet.instances[0].image)
         blue_green(fleet, new, keep=True)
         steps: list[Step] = []
         roll_back(fleet, on_event=steps.append)
-        switched = max(it.at_s for it in steps if it.state is State.IN_BALANCER)
+        switched = max(step.at_s for step in steps if step.state is StepState.IN_BALANCER)
         times.append(switched * 1e3)
     tell("switching blue/green back", median_ms=round(statistics.median(times)), max_ms=round(max(times)))
 
@@ -118,10 +117,11 @@ def canaries(fleet: Fleet, image: str) -> None:
     """Deploy a canary with 10 % errors twenty times, and one that is sound."""
     version = image.rpartition(":")[2]
     seconds, failed = [], []
+    began = 0.0
 
     def break_it(step: Step) -> None:
         nonlocal began
-        if step.state is State.IN_BALANCER:
+        if step.state is StepState.IN_BALANCER:
             fleet.instances[-1].fail(FAILING)
             began = time.monotonic()
 
@@ -152,9 +152,9 @@ def main() -> None:
             strategies(fleet, images, RATE, "300 requests a second")
             limit = most(environment.urls["cart"])
             strategies(fleet, images, 0.8 * limit, "80 % of what it serves")
-            pace(fleet, next(it for it in images if it != fleet.instances[0].image))
+            pace(fleet, next(image for image in images if image != fleet.instances[0].image))
             switch_back(fleet, images)
-            canaries(fleet, next(it for it in images if it != fleet.instances[0].image))
+            canaries(fleet, next(image for image in images if image != fleet.instances[0].image))
 
 
 if __name__ == "__main__":

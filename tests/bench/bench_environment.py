@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from labkit.engine import SERVERS, Engine, Label
 from labkit.environment import Environment
@@ -51,7 +52,8 @@ class Floor:
 
     def __init__(self, engine: Engine, containers: int) -> None:
         self._client, self._count = engine.client, containers
-        self._network, self._made = None, []
+        self._network: Any = None
+        self._made: list[Any] = []
 
     def create(self) -> None:
         """Create the network and start the containers."""
@@ -59,7 +61,7 @@ class Floor:
         with ThreadPoolExecutor(self._count) as pool:
             self._made = list(pool.map(self._start, range(self._count)))
 
-    def _start(self, _: int) -> object:
+    def _start(self, _: int) -> Any:
         made = self._client.containers.create(SERVERS, ["sleep", "600"], network=self._network.name)
         made.start()
         return made

@@ -22,11 +22,11 @@ def main() -> None:
     """Print one JSON line a way."""
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.create(Path(folder) / "workspace")
-        good, mended = (image_of(workspace, "cart", tag) for tag in ("toggled", "pinned"))
+        good, corrected = (image_of(workspace, "cart", tag) for tag in ("toggled", "pinned"))
         recipe = Path(folder) / "flawed"
         recipe.mkdir()
         (recipe / "Dockerfile").write_text(f"FROM {good}\n{FLAW}\n")
-        labels = {Label.VERSION: "flawed"}
+        labels: dict[str, str] = {Label.VERSION: "flawed"}
         flawed = build_service_image(Engine.find(), recipe, "labkit/bench-cart:flawed", labels).ref
         with Environment.create(workspace.system, "staging", workspace=workspace) as environment:
             fleet, store = Fleet(environment, "cart"), ToggleStore(environment.coordinator)
@@ -43,13 +43,13 @@ def main() -> None:
                     time.sleep(1)
                     seen = load.stop().since(before)
                 after = max(0.0, (seen.last_failure or 0) - decided)
-                told = {"way": way, "last_failure_after_s": round(after, 2), "failed": seen.failed}
-                print(json.dumps({"figure": "recovery from the same bad version", **told}), flush=True)
+                fields = {"way": way, "last_failure_after_s": round(after, 2), "failed": seen.failed}
+                print(json.dumps({"figure": "recovery from the same bad version", **fields}), flush=True)
 
             recover("toggle off", lambda: store.set("basket_discount", on=False))
             recover("switch back", lambda: roll_back(fleet), keep=True)
             recover("redeploy", lambda: roll_back(fleet))
-            recover("roll forward, built already", lambda: roll_forward(fleet, mended))
+            recover("roll forward, built already", lambda: roll_forward(fleet, corrected))
 
 
 if __name__ == "__main__":

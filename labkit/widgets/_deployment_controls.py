@@ -1,0 +1,227 @@
+"""The controls of the deployment board: what each does, and the line of code that does the same."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets
+
+from labkit import deployment
+from labkit.deployment import Control, Deployment, Evidence, Fleet, Step
+from labkit.environment import Instance
+from labkit.load import RunningLoad
+from labkit.widgets._deployment_state import InstanceReading
+
+EVENTS = 200
+STRATEGIES = ("rolling", "blue/green", "canary")
+
+
+class Controls:
+    """Sliders and buttons for a fleet; `rows` are the widgets from top to bottom.
+
+    Each button works in a thread of its own, so that the kernel stays free. events lists what was pressed, as
+    code, and what the deployments did. load is the one by which new versions are judged; None judges nothing.
+    """
+
+    def __init__(
+        self, fleet: Fleet, images: Mapping[str, str], load: RunningLoad | None, *, has_toggles: bool
+    ) -> None:
+        self.load, self.control = load, Control()
+        self.evidence: Evidence | None = None
+        self.events: deque[str] = deque(maxlen=EVENTS)
+        self._fleet, self._images = fleet, images
+        self._deployed, self._stalled, self._etcd_stopped = "", "", False
+        self._with_faults = set[str]()
+        self._make_inputs()
+        self.buttons = self._make_buttons()
+        self.buttons["Stop etcd"].disabled = not has_toggles
+        self.code, self.message = ipywidgets.HTML(), ipywidgets.HTML()
+        self._show_code()
+        self.rows = self._lay_out()
+
+    # The widgets
+
+    def _make_inputs(self) -> None:
+        self.version = ipywidgets.Dropdown(options=list(self._images), description="version")
+        self.strategy = ipywidgets.Dropdown(options=list(STRATEGIES), description="strategy")
+        self.surge = ipywidgets.IntSlider(1, 0, 5, description="surge")
+        self.unavailable = ipywidgets.IntSlider(0, 0, 5, description="unavailable")
+        self.errors = ipywidgets.FloatSlider(
+            0.0, min=0, max=1, step=0.05, readout_format=".0%", description="errors"
+        )
+        self.latency = ipywidgets.IntSlider(0, 0, 1000, 50, description="latency ms")
+        for field in (
+            self.version,
+            self.strategy,
+            self.surge,
+            self.unavailable,
+            self.errors,
+            self.latency,
+        ):
+            field.observe(lambda _: self._show_code(), "value")
+
+    def _make_buttons(self) -> dict[str, Any]:
+        actions: list[tuple[str, str, Callable[[], object]]] = [
+            ("Deploy", "rocket", self._deploy),
+            ("Pause", "pause", self._pause),
+            ("Promote", "check", self._promote),
+            ("Roll back", "undo", self._roll_back),
+            ("Stall an instance", "hand-paper-o", self._stall),
+            ("Stop etcd", "power-off", self._stop_etcd),
+        ]
+        buttons = {}
+        for label, icon, action in actions:
+            button = ipywidgets.Button(description=label, icon=icon, layout={"width": "auto"})
+            button.on_click(lambda _, action=action: self._begin(action))
+            buttons[label] = button
+        return buttons
+
+    def _lay_out(self) -> list[Any]:
+        buttons = list(self.buttons.values())
+        rows = (
+            [self.version, self.strategy, self.surge, self.unavailable],
+            buttons[:4],
+            [self.errors, self.latency, *buttons[4:]],
+        )
+        boxes = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows]
+        return [*boxes, self.code, self.message]
+
+    # The code that does the same
+
+    def _show_code(self) -> None:
+        """Show the line of code that Deploy stands for, and those of the faults."""
+        lines = [self._deploy_line()]
+        those = f'for instance in fleet.instances if instance.version == "{self.version.value}"'
+        if self.errors.value:
+            lines.append(f"[instance.fail({self.errors.value:g}) {those}]")
+        if self.latency.value:
+            lines.append(f"[instance.slow({self.latency.value}) {those}]")
+        html = "<br>".join(escape(line) for line in lines)
+        self.code.value = f"<code>{html}</code>"
+
+    def _deploy_line(self) -> str:
+        version = f'"{self.version.value}"'
+        image = f"images[{version}]"
+        judge = f"deployment.Evidence(load, {version})" if self.load else 'lambda: ""'
+        health = f", health={judge}" if self.load else ""
+        limits = f"surge={self.surge.value}, unavailable={self.unavailable.value}"
+        return {
+            "rolling": f"deployment.rolling(fleet, {image}, {limits}{health})",
+            "blue/green": f"deployment.blue_green(fleet, {image}, keep=True{health})",
+            "canary": f"deployment.canary(fleet, {image}, {judge})",
+        }[str(self.strategy.value)]
+
+    def _log(self, code: str) -> None:
+        """Write the code that a button stands for down among the events."""
+        self.events.append(f"you: {code}")
+
+    # What the buttons do
+
+    def _begin(self, action: Callable[[], object]) -> None:
+        """Start an action in a thread of its own; its error is shown below the controls."""
+
+        def work() -> None:
+            try:
+                action()
+            except Exception as fault:  # noqa: BLE001 - shown to the learner, in the place where they look
+                self.message.value = f"<pre>{escape(str(fault))}</pre>"
+
+        threading.Thread(target=work, daemon=True, name="labkit-button").start()
+
+    def _deploy(self) -> None:
+        self.control, self.message.value = Control(), ""
+        self._log(self._deploy_line())
+        self.buttons["Pause"].description = "Pause"
+        image, version = self._images[self.version.value], str(self.version.value)
+        self._deployed = image
+        self.evidence = Evidence(self.load, version) if self.load else None
+        health: Callable[[], str] = self.evidence or (lambda: "")
+        options: dict[str, Any] = {"control": self.control, "on_event": self._on_event}
+        if self.strategy.value == "rolling":
+            limits = {"surge": self.surge.value, "unavailable": self.unavailable.value}
+            done = deployment.rolling(self._fleet, image, health=health, **limits, **options)
+        elif self.strategy.value == "blue/green":
+            done = deployment.blue_green(self._fleet, image, keep=True, health=health, **options)
+        else:
+            done = deployment.canary(self._fleet, image, health, **options)
+        self._on_end(done)
+
+    def _on_event(self, step: Step) -> None:
+        name = step.instance or f"an instance of {step.image.rpartition(':')[2]}"
+        self.events.append(f"{step.at_s:.1f} s {name} {step.state}")
+
+    def _on_end(self, done: Deployment) -> None:
+        self.events.append(f"{done.seconds:.1f} s {done.result} {done.reason}")
+
+    def _promote(self) -> None:
+        self._log("control.promote()")
+        self.control.promote()
+
+    def _pause(self) -> None:
+        if self.control.paused:
+            self._log("control.resume()")
+            self.control.resume()
+        else:
+            self._log("control.pause()")
+            self.control.pause()
+        self.buttons["Pause"].description = "Resume" if self.control.paused else "Pause"
+
+    def _roll_back(self) -> None:
+        """Abort the deployment in progress; without one, deploy again what served before the last."""
+        if deployment.status(self._fleet) in {"progressing", "paused"}:
+            self._log("control.abort()")
+            self.control.abort()
+        else:
+            self._log("deployment.roll_back(fleet)")
+            self._on_end(deployment.roll_back(self._fleet, on_event=self._on_event))
+
+    def _stall(self) -> None:
+        """Pause the first instance, or resume the paused one."""
+        instances = self._fleet.instances
+        stalled = [place for place, instance in enumerate(instances) if instance.name == self._stalled]
+        if stalled:
+            self._log(f"fleet.instances[{stalled[0]}].resume()")
+            instances[stalled[0]].resume()
+            self._stalled = ""
+        else:
+            self._log("fleet.instances[0].pause()")
+            instances[0].pause()
+            self._stalled = instances[0].name
+        self.buttons["Stall an instance"].description = (
+            f"Wake {self._stalled}" if self._stalled else "Stall an instance"
+        )
+
+    def _stop_etcd(self) -> None:
+        """Pause the coordinator, or resume it."""
+        coordinator = self._fleet.environment.element("coordinator")
+        verb = "resume" if self._etcd_stopped else "pause"
+        self._log(f'environment.element("coordinator").{verb}()')
+        if self._etcd_stopped:
+            coordinator.resume()
+        else:
+            coordinator.pause()
+        self._etcd_stopped = not self._etcd_stopped
+        self.buttons["Stop etcd"].description = "Start etcd" if self._etcd_stopped else "Stop etcd"
+
+    # The faults
+
+    def apply_faults(self, instances: Sequence[Instance], readings: Sequence[InstanceReading]) -> None:
+        """Give the instances of the chosen version the faults of the sliders, once this board deployed it.
+
+        Instances that had faults from this board and are of another version lose them; faults that somebody
+        else gave stay. readings are those of the same instances, in the same order.
+        """
+        balancer = self._fleet.environment.balancer
+        for instance, reading in zip(instances, readings, strict=True):
+            chosen = instance.image == self._deployed == self._images[self.version.value]
+            # The balancer makes the faults, so an instance that it does not know cannot have one.
+            if reading.sessions is None or not (chosen or instance.name in self._with_faults):
+                continue
+            self._with_faults.add(instance.name)
+            failing, slowed_ms = (self.errors.value, self.latency.value) if chosen else (0.0, 0)
+            if reading.failing != failing:
+                balancer.fail(instance, failing)
+            if reading.slowed_ms != slowed_ms:
+                balancer.slow(instance, slowed_ms)

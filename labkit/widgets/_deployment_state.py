@@ -1,0 +1,139 @@
+"""What the deployment board shows at one moment, and its reader; nothing here changes a fleet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from labkit import deployment
+from labkit.deployment import Evidence, Fleet
+from labkit.environment import Instance
+from labkit.errors import LabError
+from labkit.load import Measurement, RunningLoad, Tally
+from labkit.toggles import ToggleStore
+
+OBJECTIVE = 0.01
+"""The share of failed requests that a version may have."""
+
+WINDOW_S = 5
+
+
+@dataclass(frozen=True)
+class InstanceReading:
+    """One instance: its version, the balancer's word for it, its open requests, and its faults.
+
+    failing is the share (0 to 1) of its answers that are made to fail, slowed_ms by how much they are
+    delayed. sessions is None when the balancer does not know the instance.
+    """
+
+    name: str
+    version: str
+    state: str
+    sessions: int | None = 0
+    failing: float = 0.0
+    slowed_ms: int = 0
+
+    @property
+    def faults(self) -> str:
+        """The faults in words; "" without one."""
+        failing = f"{self.failing:.0%} fail" if self.failing else ""
+        slowed = f"+{self.slowed_ms} ms" if self.slowed_ms else ""
+        return ", ".join(filter(None, (failing, slowed)))
+
+
+@dataclass(frozen=True)
+class BoardState:
+    """All that the board shows at one moment.
+
+    objective is a share of failed requests (0 to 1). toggles maps each toggle to its state, with "8/10 ready"
+    while it is being switched. evidence is (now, threshold), None while nothing is judged. The newest event
+    is the last.
+    """
+
+    title: str
+    instances: Sequence[InstanceReading]
+    measurement: Measurement
+    objective: float
+    toggles: Mapping[str, str] = field(default_factory=dict)
+    evidence: tuple[float, float] | None = None
+    events: Sequence[str] = ()
+
+    @property
+    def versions(self) -> list[str]:
+        """The versions that run or have ever answered; the place of each gives its colour and its letter."""
+        answered = {key.version for key in self.measurement.tallies if key.version}
+        return sorted({instance.version for instance in self.instances} | answered)
+
+    def letter(self, version: str) -> str:
+        """Return the letter that stands for a version where its name has no room; "?" for an unknown one."""
+        return chr(ord("a") + self.versions.index(version)) if version in self.versions else "?"
+
+    @property
+    def window(self) -> dict[str, Tally]:
+        """What each version has answered in the last WINDOW_S seconds."""
+        tallies = self.measurement.tallies
+        newest = max((key.second for key in tallies), default=0)
+        window: dict[str, Tally] = {}
+        for key, tally in tallies.items():
+            if key.second > newest - WINDOW_S:
+                window[key.version] = window.get(key.version, Tally()) + tally
+        return window
+
+
+class StateReader:
+    """Reads the state of a fleet, and of its toggles when there is a store."""
+
+    def __init__(self, fleet: Fleet, store: ToggleStore | None) -> None:
+        self._fleet, self._store = fleet, store
+
+    def read(
+        self,
+        instances: Sequence[Instance],
+        load: RunningLoad | None,
+        evidence: Evidence | None,
+        events: Sequence[str],
+    ) -> BoardState:
+        """Return the state now; load None is nothing measured, evidence None nothing judged.
+
+        :raises LabError: when the fleet cannot be seen.
+        :raises OSError: when the load balancer does not answer.
+        """
+        return BoardState(
+            title=f"{self._fleet!r} – {deployment.status(self._fleet)}",
+            instances=self._instances(instances),
+            measurement=load.snapshot() if load else Measurement(),
+            objective=OBJECTIVE,
+            toggles=self._toggles(),
+            evidence=(evidence.e_value, evidence.threshold) if evidence else None,
+            events=tuple(events),
+        )
+
+    def _instances(self, instances: Sequence[Instance]) -> list[InstanceReading]:
+        balancer = self._fleet.environment.balancer
+        try:
+            servers = balancer.servers(self._fleet.service)
+            slowed, failing = balancer.slowed(), balancer.failing()
+        except OSError:
+            # A balancer that is being restarted knows nobody; the engine still knows the instances.
+            servers, slowed, failing = {}, {}, {}
+        return [
+            InstanceReading(
+                name=instance.name,
+                version=instance.version,
+                state=instance.state,
+                sessions=servers[instance.name].sessions if instance.name in servers else None,
+                failing=failing.get(instance.name, 0.0),
+                slowed_ms=slowed.get(instance.name, 0),
+            )
+            for instance in instances
+        ]
+
+    def _toggles(self) -> dict[str, str]:
+        if self._store is None:
+            return {}
+        try:
+            return {name: self._toggle(self._store, name, state) for name, state in self._store.all().items()}
+        except (OSError, LabError):
+            return {"store": "does not answer"}
+
+    def _toggle(self, store: ToggleStore, name: str, state: str) -> str:
+        ready, count = store.readiness(name, self._fleet.service)
+        return f"{state}, {ready}/{count} ready" if ready else state
