@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from labkit.deployment._fleet import UP, Fleet
 from labkit.deployment._steps import Step, StepState
-from labkit.environment import Instance
+from labkit.environment import Instance, NotReady
 
 RECONCILE_S = 15.0
 """How long a balancer may take to come back when it is restarted."""

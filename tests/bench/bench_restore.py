@@ -52,7 +52,8 @@ def measure(database: Database) -> tuple[dict[str, list[float]], bool]:
     Rounds are outside and ways inside, so that a busy moment of the machine meets all of them alike. Rollback
     and container end what the other ways have kept, so they have rounds of their own.
     """
-    before, same, seconds = database.fingerprint(), True, {}
+    before, same = database.fingerprint(), True
+    seconds: dict[str, list[float]] = {}
     for group in (
         ("dump", "truncate and load", "template", "pre-built clone"),
         ("rollback",),
