@@ -563,7 +563,9 @@ sys.path.insert(0, sys.argv[1])
 from labkit.engine import Owner, _owner
 Owner.process()
 (reaper,) = _owner._reapers.values()
-print(open(f"/proc/{reaper.pid}/environ").read().replace("\\0", "\\n"))
+while not (variables := open(f"/proc/{reaper.pid}/environ").read()):
+    pass  # the kernel shows them a moment after the start
+print(variables.replace("\\0", "\\n"))
 """
 
 
