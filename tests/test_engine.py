@@ -388,8 +388,8 @@ def test_remove_takes_a_network_although_someone_elses_container_is_in_it(
 @needs_engine
 def test_one_thing_that_cannot_be_removed_keeps_nothing_else(engine: Engine, workspace: str) -> None:
     """At the deadline the error names what is left and the engine's reason; everything else is gone."""
-    labels = {Label.WORKSPACE: workspace, Label.OWNER: "workspace:a"}
-    furnish(engine, workspace, labels[Label.OWNER])
+    labels: dict[str, str | None] = {Label.WORKSPACE: workspace, Label.OWNER: "workspace:a"}
+    furnish(engine, workspace, "workspace:a")
     (volume,) = (thing.name for thing in engine.owned(labels) if thing.kind == "volume")
     guest = engine.client.containers.create(
         BASE, labels={Label.WORKSPACE: workspace}, volumes=[f"{volume}:/here"]
