@@ -10,10 +10,10 @@ from labkit.cli._show import as_json, console, print_json, step_printer
 
 
 @click.command()
-@click.option("--fix", is_flag=True, help="Fix what can be fixed: start the engine, build the images.")
+@click.option("--fix", is_flag=True, help="Start the engine and build the images where that is needed.")
 @as_json
 def doctor(*, fix: bool, as_json: bool) -> None:
-    """Check whether this machine is ready. Below each check that fails stands its fix."""
+    """Check this machine, one line a check, each failure with its next step."""
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     checks = engine.doctor(fix=fix, progress=step_printer())
