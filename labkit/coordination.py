@@ -184,7 +184,7 @@ class Coordinator:
         return NoAnswer(
             f"the coordinator answers at {self.url}",
             f"{type(problem).__name__} {problem}".strip(),
-            "start or resume the coordinator's container, then try again",
+            "environment.elements() shows how it is; a paused one: environment.element('coordinator').resume()",
         )
 
 

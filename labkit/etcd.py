@@ -33,4 +33,4 @@ class Etcd(Element):
 
         :raises NoAnswer: when it does not run.
         """
-        return Coordinator(self.namespace.engine.host, self.port(PORT))
+        return Coordinator(self.namespace.engine.host, self.get_exposed_port(PORT))

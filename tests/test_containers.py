@@ -82,7 +82,7 @@ def test_a_container_of_ones_own_joins_the_environment(environment: Environment)
         assert labels[Label.OWNER] == environment.owner
         assert not [name for name in labels if "session" in name]
         assert added.exec(["printenv", "COLOUR"]).output == b"blue\n"
-        assert added.get_exposed_port(8000) == environment.element("pages").port(8000)
+        assert added.get_exposed_port(8000) == environment.element("pages").get_exposed_port(8000)
         environment.element("pages").pause()
         assert environment.element("pages").state == "paused"
         environment.element("pages").resume()
@@ -195,10 +195,7 @@ def test_an_element_that_does_not_answer_says_so_in_three_parts(workspace: Works
         for name, ask in DEAD.items():
             ask(made)
             FAULTS[fault](made.element(name))
-            if (name, fault) == (
-                "balancer",
-                "paused",
-            ):  # its port is still published: who uses it has to wait
+            if (name, fault) == ("balancer", "paused"):  # its port is still published
                 ask = balance  # noqa: PLW2901 - another question to the same element
             for environment in (made, Environment.attach(made.name, workspace)):
                 with pytest.raises(NoAnswer, match=f"{name} of {made.name} answers") as caught:
@@ -260,7 +257,7 @@ def test_a_module_that_is_gone_says_so(workspace: Workspace) -> None:
 def test_a_restarted_balancer_is_found_at_its_new_port(workspace: Workspace) -> None:
     """Nobody has to look again by hand: its runtime API and the url follow."""
     with Environment.create(workspace.system, "integration", workspace=workspace) as made:
-        before = made.balancer.port(9999)
+        before = made.balancer.get_exposed_port(9999)
         Engine.find().client.containers.get(made.element("balancer").container).restart(timeout=0)
         deadline = time.monotonic() + 20
         while True:
@@ -270,8 +267,8 @@ def test_a_restarted_balancer_is_found_at_its_new_port(workspace: Workspace) -> 
             except NoAnswer:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-        assert made.url == f"http://127.0.0.1:{made.element('balancer').port(8001)}"
-        assert made.balancer.port(9999) != before or made.balancer.all_servers()
+        assert made.url == f"http://127.0.0.1:{made.element('balancer').get_exposed_port(8001)}"
+        assert made.balancer.get_exposed_port(9999) != before or made.balancer.all_servers()
 
 
 def test_an_element_is_started_and_removed_as_testcontainers_does(environment: Environment) -> None:
@@ -281,7 +278,7 @@ def test_an_element_is_started_and_removed_as_testcontainers_does(environment: E
         environment.element("stub").namespace, "alone", PYTHON, command=SERVE, ports=[8000]
     ) as element:
         assert isinstance(element.namespace, Namespace)
-        assert element.port(8000) > 0
+        assert element.get_exposed_port(8000) > 0
         assert element.execute("echo $((6 * 7))").output.strip() == "42"
         element.put("/told", {"word.txt": b"hello"})
         assert element.read("/told/word.txt") == b"hello"

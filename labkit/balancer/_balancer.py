@@ -117,7 +117,7 @@ class Balancer(Element):
             raise error from problem
 
     def _send(self, *commands: str) -> str:
-        where = (self.namespace.engine.host, self.port(CONTROL_PORT))
+        where = (self.namespace.engine.host, self.get_exposed_port(CONTROL_PORT))
         with socket.create_connection(where, ANSWER_S) as connection:
             connection.sendall(";".join(commands).encode() + b"\n")
             answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()

@@ -137,16 +137,16 @@ class Element(DockerContainer):
         """Look again how it is; one that was restarted has other ports and perhaps another address."""
         self.attach(self.namespace.container(self.name))
 
-    def port(self, inside: int) -> int:
+    def get_exposed_port(self, port: int) -> int:
         """Return the port at which a port inside is reached from this machine.
 
         :raises NoAnswer: when the engine published none, because the container does not run.
         """
-        if self.info is None or inside not in self.info.ports:
+        if self.info is None or port not in self.info.ports:
             self.reload()
-        if self.info is None or inside not in self.info.ports:
+        if self.info is None or port not in self.info.ports:
             raise self.no_answer()
-        return self.info.ports[inside]
+        return self.info.ports[port]
 
     def no_answer(self, seen: str = "") -> NoAnswer:
         """Return the error for an element that does not answer; seen adds what was met to its state."""
@@ -234,10 +234,6 @@ class Element(DockerContainer):
         with suppress(APIError, requests.exceptions.RequestException):
             self._api.kill(self.container, signal)
             self._api.wait(self.container, timeout=within_s)
-
-    def get_exposed_port(self, port: int) -> int:
-        """Return the port at which a port inside is reached: testcontainers' name for `port`."""
-        return self.port(port)
 
     def get_container_host_ip(self) -> str:
         """Return the host at which published ports are reached."""
@@ -384,8 +380,8 @@ def _unasked(engine: Engine) -> dict[str, Any]:
 def adopt(container: Container, namespace: Namespace, name: str) -> Container:
     """Make somebody's own testcontainers container, not yet started, an element of a namespace.
 
-    It keeps its class and all that its user set. Element comes in below its own class and above
-    DockerContainer (Python's method resolution order), so that its `start` runs through Element's.
+    It keeps its class and all that its user set. Element comes in between its own class and DockerContainer
+    (Python's method resolution order), so that the `start` of its own class goes on in Element's.
 
     :raises LabError: when it has been started already.
     """
@@ -393,7 +389,8 @@ def adopt(container: Container, namespace: Namespace, name: str) -> Container:
         expected = "a container that was not started, so that it starts in the environment's network"
         raise LabError(expected, f"{name} runs already", "give it to environment.add before its start()")
     own = type(container)
-    container.__class__ = type(own.__name__, (own, Element), {"__module__": own.__module__})
+    bases = (Element,) if own is DockerContainer else (own, Element)
+    container.__class__ = type(own.__name__, bases, {"__module__": own.__module__})
     container.get_docker_client().client.close()
     container.join(namespace, name)  # type: ignore[attr-defined]  # the line above has made it an Element
     return container

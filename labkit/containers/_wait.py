@@ -151,7 +151,7 @@ def responds(port: int, path: str, within_s: float = SERVER_S) -> Answers:
 
     def ask(element: "Element") -> bool:
         host = element.namespace.engine.host
-        status = _http.request(host, element.port(port), "GET", path, timeout_s=ANSWER_S).status
+        status = _http.request(host, element.get_exposed_port(port), "GET", path, timeout_s=ANSWER_S).status
         if status != HTTPStatus.OK:
             message = f"it answers {status}"
             raise ConnectionError(message)
@@ -167,7 +167,7 @@ def listens(port: int, within_s: float = SERVER_S) -> Answers:
     """
 
     def ask(element: "Element") -> bool:
-        where = (element.namespace.engine.host, element.port(port))
+        where = (element.namespace.engine.host, element.get_exposed_port(port))
         with socket.create_connection(where, ANSWER_S) as connection:
             connection.settimeout(QUIET_S)
             try:

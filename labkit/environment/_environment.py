@@ -168,7 +168,7 @@ class Environment:
         if not self._plan.services:
             return {}
         self.balancer.reload()  # one that was restarted is published elsewhere
-        host, port = self._engine.host, self.balancer.port
+        host, port = self._engine.host, self.balancer.get_exposed_port
         return {service.name: f"http://{host}:{port(service.port)}" for service in self._plan.services}
 
     # ---- its elements ----
@@ -287,7 +287,7 @@ class Environment:
             next_step = f"create an environment with real=[{name!r}] and record there"
             expected = f"an external service that is real in {self.name}"
             raise LabError(expected, f"{name!r}; real here: {known}", next_step)
-        port = self._elements.all()[name].port(external.port)
+        port = self._elements.all()[name].get_exposed_port(external.port)
         recording = record(external, self._engine.host, port, requests)
         self._namespace.on_use("record", external=name, requests=[*recording.answers])
         return recording

@@ -39,7 +39,7 @@ class Postgres(Element):
 
         :raises NoAnswer: when it does not run.
         """
-        return f"postgresql://postgres@{self.namespace.engine.host}:{self.port(PORT)}/{database}"
+        return f"postgresql://postgres@{self.namespace.engine.host}:{self.get_exposed_port(PORT)}/{database}"
 
     def connect(self, database: str = MAINTENANCE, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own
         """Return a new connection to one of its databases; settings are psycopg's.
@@ -56,7 +56,7 @@ class Postgres(Element):
             raise self.no_answer(str(problem).strip()) from problem
 
     def _connect(self, database: str, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - as above
-        where = {"host": self.namespace.engine.host, "port": self.port(PORT), "user": "postgres"}
+        where = {"host": self.namespace.engine.host, "port": self.get_exposed_port(PORT), "user": "postgres"}
         given = {"connect_timeout": CONNECT_S, "application_name": "labkit", **where, **settings}
         return psycopg.connect(dbname=database, **given)
 

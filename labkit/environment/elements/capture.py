@@ -94,7 +94,7 @@ class RecordingProxy(Element):
     @property
     def url(self) -> str:
         """Return where clients reach it."""
-        return f"http://{self.namespace.engine.host}:{self.port(self._port)}"
+        return f"http://{self.namespace.engine.host}:{self.get_exposed_port(self._port)}"
 
     def start(self) -> Self:
         """Start it and return it when it lets requests through.
@@ -127,7 +127,7 @@ class RecordingProxy(Element):
 
     def _is_open(self) -> bool:
         host = self.namespace.engine.host
-        response = _http.request(host, self.port(self._port), "GET", IS_OPEN, timeout_s=READY_S)
+        response = _http.request(host, self.get_exposed_port(self._port), "GET", IS_OPEN, timeout_s=READY_S)
         return response.status == HTTPStatus.NO_CONTENT
 
 

@@ -84,7 +84,9 @@ class Stub:
 
         :raises NoAnswer: when the container of the stubs does not run.
         """
-        return f"http://{self._container.namespace.engine.host}:{self._container.port(self._port)}"
+        return (
+            f"http://{self._container.namespace.engine.host}:{self._container.get_exposed_port(self._port)}"
+        )
 
     def answers(self) -> bool:
         """Return whether it takes calls."""
@@ -146,5 +148,5 @@ class Stub:
         return response.body
 
     def _ask(self, method: str, path: str, content: str | None = None) -> Response:
-        host, port = self._container.namespace.engine.host, self._container.port(self._port)
+        host, port = self._container.namespace.engine.host, self._container.get_exposed_port(self._port)
         return request(host, port, method, path, content, timeout_s=ANSWER_S)
