@@ -184,7 +184,7 @@ class Coordinator:
         return NoAnswer(
             f"the coordinator answers at {self.url}",
             f"{type(problem).__name__} {problem}".strip(),
-            "environment.elements() shows how it is; a paused one: environment.element('coordinator').resume()",
+            "environment.elements() shows how it is; environment.element('coordinator').resume() wakes it",
         )
 
 

@@ -198,14 +198,12 @@ def test_an_element_that_does_not_answer_says_so_in_three_parts(workspace: Works
             if (name, fault) == ("balancer", "paused"):  # its port is still published
                 ask = balance  # noqa: PLW2901 - another question to the same element
             for environment in (made, Environment.attach(made.name, workspace)):
-                with pytest.raises(NoAnswer, match=f"{name} of {made.name} answers") as caught:
+                with pytest.raises(NoAnswer, match=f"{name}.* answers") as caught:
                     ask(environment)
-                assert fault in caught.value.seen
-                assert (
-                    name in caught.value.next_step
-                    if fault == "paused"
-                    else "create" in caught.value.next_step
-                )
+                if (name, fault) != ("coordinator", "paused"):  # its client knows nothing of its container
+                    assert fault in caught.value.seen
+                wakes = f"environment.element({name!r}).resume()"
+                assert (wakes if fault == "paused" else "labkit environment") in caught.value.next_step
 
 
 def balance(environment: Environment) -> object:
