@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,9 +18,18 @@ from typing import Any
 import pytest
 from images import remove_images
 
+from labkit._uninterruptible import Stopped
 from labkit.artifacts import Kind
 from labkit.containers import refusals
-from labkit.engine import Engine, ImageMissing, Label, NoEngine, Owner, build_service_image
+from labkit.engine import (
+    Engine,
+    ImageMissing,
+    Label,
+    NoEngine,
+    Owner,
+    build_service_image,
+    one_builder,
+)
 from labkit.environment import Environment, NotReady
 from labkit.environment._plan import Plan
 from labkit.errors import LabError
@@ -489,3 +499,43 @@ def test_two_processes_that_build_one_source_at_once_get_one_image(tmp_path: Pat
     assert [process.returncode for process in both] == [0, 0]
     assert len({digest for digest, _ in told}) == 1
     assert sorted(reused for _, reused in told) == ["False", "True"]
+
+
+@pytest.mark.engine
+def test_a_create_that_waits_for_other_builds_says_so_and_hears_ctrl_c(
+    tiny: System, workspace: Workspace, engine: Engine
+) -> None:
+    """It prints for whom it waits; Ctrl-C ends it at once, with "stopped" and 130, and nothing has begun."""
+    shutil.rmtree(workspace.shop)
+    shutil.copytree(tiny.root, workspace.shop)
+    command = [sys.executable, "-m", "labkit", "environment", "create", "--stage", "integration"]
+    with one_builder():
+        process = subprocess.Popen(
+            command, cwd=workspace.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)  # while the lock is still held
+    assert "waiting until another process has built its images" in first
+    assert errors.split() == ["stopped"]
+    assert process.returncode == 130
+    assert left(engine, workspace) == []
+
+
+@pytest.mark.engine
+def test_a_wait_for_other_builds_has_an_end() -> None:
+    """A lock that is never given back is told with who holds it, and a wait that is cut short stops."""
+    words: list[str] = []
+    stop = threading.Event()
+    stop.set()
+    with one_builder():
+        with (
+            pytest.raises(LabError, match=r"finish building images within 0\.2 s") as caught,
+            one_builder(words.append, within_s=0.2),
+        ):
+            pytest.fail("two builders at once")
+        with pytest.raises(Stopped), one_builder(stop=stop):
+            pytest.fail("two builders at once")
+    assert words == ["waiting until another process has built its images"]
+    assert "fuser" in caught.value.next_step

@@ -12,7 +12,7 @@ import pytest
 
 from labkit.artifacts import Kind
 from labkit.engine import Engine, Label
-from labkit.environment import Environment
+from labkit.environment import Environment, NotReady
 from labkit.errors import LabError
 from labkit.postgres import Database, SnapshotStrategy
 from labkit.workspace import Workspace
@@ -241,17 +241,17 @@ def test_an_unknown_way_is_refused(database: Database) -> None:
         database.snapshot_by("magic")
 
 
-def test_a_use_of_a_way_is_recorded(workspace: Workspace, environment: Environment) -> None:
-    """The artifact database tells the way, how often it restored, and the median of its seconds."""
+def test_a_use_of_a_strategy_is_recorded(workspace: Workspace, environment: Environment) -> None:
+    """The artifact database tells the strategy, how often it restored, and the median of its seconds."""
     assert environment.database is not None
     with environment.database.snapshot_by("rollback") as kept:
         kept.restore()
         kept.restore()
     fact = workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=environment.name)[-1]
-    said = fact.predicate
-    assert (said["use"], said["strategy"], said["restores"]) == ("keep", "rollback", 2)
-    assert 0 <= said["restore_s"] < 1
-    assert said["snapshot_s"] > 0
+    use = fact.predicate
+    assert (use["use"], use["strategy"], use["restores"]) == ("snapshot strategy", "rollback", 2)
+    assert 0 <= use["restore_s"] < 1
+    assert use["snapshot_s"] > 0
 
 
 def test_the_images_go_with_the_environment(workspace: Workspace) -> None:
@@ -299,3 +299,13 @@ def test_an_image_goes_with_a_process_that_is_killed(workspace: Workspace) -> No
         time.sleep(0.2)
     assert engine.owned(mine) == []
     engine.client.close()
+
+
+def test_a_snapshot_waits_for_another_one_only_so_long(database: Database) -> None:
+    """While somebody else holds the server, the wait ends with words, and not in PostgreSQL."""
+    with (
+        database.server.exclusive(),
+        pytest.raises(NotReady, match=r"other snapshots and restores in database end within 0\.3 s"),
+        database.server.exclusive(0.3),
+    ):
+        pytest.fail("two at once")

@@ -167,7 +167,6 @@ class Environment:
         """Where each service is reached through the load balancer, by name."""
         if not self._plan.services:
             return {}
-        self.balancer.reload()  # one that was restarted is published elsewhere
         host, port = self._engine.host, self.balancer.get_exposed_port
         return {service.name: f"http://{host}:{port(service.port)}" for service in self._plan.services}
 

@@ -28,13 +28,15 @@ class TomlTable:
         self.file = file
         self.place = place
 
-    def refuse(self, key: str, expected: str, seen: object, mend: str) -> NoReturn:
+    def refuse(self, key: str, expected: str, seen: object, next_step: str) -> NoReturn:
         """Refuse the value of a key: what it should be, what it is (None: nothing), and the next step.
 
         :raises LabError: always.
         """
         name = ".".join(part for part in (self.place, key) if part)
-        raise LabError(f"{self.file}, {name}: {expected}", "nothing" if seen is None else repr(seen), mend)
+        raise LabError(
+            f"{self.file}, {name}: {expected}", "nothing" if seen is None else repr(seen), next_step
+        )
 
     def get(self, key: str, kind: type | tuple[type, ...], expected: str, default: object = REQUIRED) -> Any:  # noqa: ANN401 - TOML holds anything until it is checked
         """Return a value of exactly this type, or the default when the key is not written."""
