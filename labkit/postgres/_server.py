@@ -57,8 +57,8 @@ class Postgres(Element):
 
     def _connect(self, database: str, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - as above
         where = {"host": self.namespace.engine.host, "port": self.get_exposed_port(PORT), "user": "postgres"}
-        given = {"connect_timeout": CONNECT_S, "application_name": "labkit", **where, **settings}
-        return psycopg.connect(dbname=database, **given)
+        common = {"dbname": database, "connect_timeout": CONNECT_S, "application_name": "labkit"}
+        return psycopg.connect(**{**common, **where, **settings})
 
     def _answers(self) -> bool:
         try:
