@@ -242,3 +242,21 @@ def test_an_environment_outlives_its_command_and_is_cleaned_up_by_name(root: Pat
     assert json.loads(call("environment", "list", "--workspace", root, "--json").stdout) == []
     left = ["docker", "ps", "-aq", "--filter", f"label=labkit.workspace={Workspace.open(root).id}"]
     assert subprocess.run(left, capture_output=True, text=True, check=True).stdout == ""
+
+
+SLOW_TO_LOAD = """\
+import sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "labkit.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from labkit.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_command_line_loads_shows_no_traceback() -> None:
+    """Somebody who changes their mind in the first second reads "stopped" too."""
+    done = subprocess.run([sys.executable, "-c", SLOW_TO_LOAD], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "stopped\n")
