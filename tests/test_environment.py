@@ -56,7 +56,7 @@ def environment(workspace: Workspace) -> Iterator[Environment]:
 def get(url: str, headers: dict[str, str] | None = None) -> Any:
     """Return the JSON that a URL answers with."""
     asked = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - a URL of our own
-    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - as above
+    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - a URL of our own
         return json.load(answer)
 
 

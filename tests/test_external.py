@@ -49,7 +49,7 @@ def ask(url: str, body: object = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
     asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - our own
     try:
-        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - our own
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
         with refused:

@@ -231,7 +231,7 @@ def test_a_request_is_followed_by_its_id_through_all_services_to_the_stub(stagin
     assert {line["service"] for line in lines} == {"storefront", "cart", "catalog", "payments"}
     assert staging.stub("payments").calls()[-1]["request_id"] == order.request_id
     asked = urllib.request.Request(f"{staging.url}/products", headers={"x-request-id": "mine-1"})  # noqa: S310 - a URL of our own
-    with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310 - as above
+    with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310 - a URL of our own
         assert answer.headers["x-request-id"] == "mine-1"
     assert {it["service"] for it in staging.logs(request_id="mine-1")} == {"storefront", "catalog"}
 

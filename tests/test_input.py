@@ -42,7 +42,7 @@ def environment(workspace: Workspace) -> Iterator[Environment]:
 def send(url: str, body: object = None) -> int:
     """Send one request as a browser does, and return the status of the answer."""
     data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-    asked = urllib.request.Request(url, data, {"Content-Type": "application/json", "Cookie": "secret=1"})  # noqa: S310
+    asked = urllib.request.Request(url, data, {"Content-Type": "application/json", "Cookie": "secret=1"})  # noqa: S310 - an address of our own
     try:
         with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - an address of our own
             return int(answer.status)

@@ -152,7 +152,7 @@ def test_a_system_without_python_goes_through_the_pipeline(workspace: Workspace,
     production = Environment.attach(status.name, workspace)
     for expected in ("1", "2"):
         request = urllib.request.Request(f"{production.url}/votes", method="POST")  # noqa: S310 - our own
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - our own
             assert json.load(answer)["votes"] == expected
     state = {element.name: (element.role, element.state) for element in production.elements()}
     assert state["redis"] == state["page"] == ("container", "running")

@@ -319,7 +319,7 @@ class Element(DockerContainer):
         packed: dict[str, bytes | Path] = {f"{folder}/": b""}
         packed |= {f"{folder}/{name}": content for name, content in files.items()}
         # With times, for else Python would take a changed module of the same size for the compiled one.
-        archive = pack(packed, times=True, wanted=is_source)
+        archive = pack(packed, times=True, include=is_source)
         with refusals(self.namespace.engine, f"files are copied into {self.name}"):
             self._api.put_archive(self.container, "/", archive)
 

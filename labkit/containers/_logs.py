@@ -25,8 +25,8 @@ def read_logs(
     """
     since = None if last_s is None else time.time() - last_s
     with refusals(engine, "the logs of the environment"), ThreadPoolExecutor(READERS) as pool:
-        found = list(pool.map(lambda container: _lines(engine, container, since), containers))
-    lines = [line for one in found for line in one]
+        logs = list(pool.map(lambda container: _lines(engine, container, since), containers))
+    lines = [line for log in logs for line in log]
     return [line for _, line in sorted(lines, key=lambda pair: pair[0])]
 
 
@@ -42,7 +42,7 @@ def last_lines(engine: Engine, container: str, count: int) -> list[str]:
 def _lines(engine: Engine, container: ContainerInfo, since: float | None) -> list[tuple[str, dict[str, Any]]]:
     try:
         text: bytes = engine.client.api.logs(container.id, timestamps=True, since=since)
-    except NotFound:  # removed between the list and this question
+    except NotFound:  # somebody removed it after it was listed
         return []
     pairs = (line.partition(" ") for line in text.decode(errors="replace").splitlines())
     return [(at, _line(container, at, message)) for at, _, message in pairs if message]

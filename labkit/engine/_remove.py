@@ -74,9 +74,9 @@ def _pass(
 ) -> Iterator[tuple[Kind, str, APIError | None]]:
     """Try to remove what there is now; yield each thing's kind and name, and the engine's error if any."""
     for stage in STAGES:
-        found = ask(client, labels, lists, [kind for kind in stage if kind in kinds])
+        answers = ask(client, labels, lists, [kind for kind in stage if kind in kinds])
         tries: list[tuple[Owned, Future[APIError | None]]] = []
-        for kind, answer in found.items():
+        for kind, answer in answers.items():
             try:
                 things = answer.result()[:: -1 if kind in OLDEST_FIRST else 1]
                 tries += [(thing, removals.submit(_try, client, thing)) for thing in things]

@@ -63,7 +63,7 @@ def build_service_image(
     :raises ImageMissing: when labkit/build:1 or labkit/python:1 is not there.
     """
     # Without times, so that the builder's cache sees only changes of content.
-    context = source if isinstance(source, bytes) else pack({"": source}, wanted=is_source)
+    context = source if isinstance(source, bytes) else pack({"": source}, include=is_source)
     return build(engine, context, tag, labels or {}, network="none", keep_stages=True)
 
 
@@ -105,8 +105,8 @@ def service_image(
     source = source_digest(system.root / folder)
     tag = f"labkit/{system.name}-{name}:{source[:SHORT]}"
     with suppress(ImageMissing):
-        if _on_present_base(engine, found := engine.image(tag)):
-            return ServiceImage(found, source, reused=True)
+        if _on_present_base(engine, present := engine.image(tag)):
+            return ServiceImage(present, source, reused=True)
     own = {str(Label.VERSION): source[:SHORT], str(Label.SOURCE): f"sha256:{source}"}
     progress(f"building the image of {name}")
     made = build_service_image(engine, system.root / folder, tag, {**(labels or {}), **own})

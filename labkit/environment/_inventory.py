@@ -51,8 +51,8 @@ def status_of(
     with suppress(OSError):
         if coordinator:
             registered = frozenset(key.rpartition("/")[2] for key in coordinator.values(INSTANCES))
-    found = [_status(element, servers, held_ms, registered) for element in elements]
-    return sorted(found, key=lambda status: (status.role, status.name))
+    listed = [_status(element, servers, held_ms, registered) for element in elements]
+    return sorted(listed, key=lambda status: (status.role, status.name))
 
 
 def _status(

@@ -58,8 +58,8 @@ def statuses(engine: Engine, workspace: str) -> list[EnvironmentStatus]:
     groups: dict[str, list[Labelled]] = {}
     for thing in labelled(engine, {Label.WORKSPACE: workspace, Label.ENVIRONMENT: None}):
         groups.setdefault(thing.labels[Label.ENVIRONMENT], []).append(thing)
-    found = [_status(name, group) for name, group in groups.items()]
-    return sorted(found, key=lambda status: (status.created_at, status.name))
+    listed = [_status(name, group) for name, group in groups.items()]
+    return sorted(listed, key=lambda status: (status.created_at, status.name))
 
 
 def _status(name: str, group: Iterable[Labelled]) -> EnvironmentStatus:

@@ -55,7 +55,7 @@ class Postgres(Element):
                 return self._connect(database, **settings)
             raise self.no_answer(str(problem).strip()) from problem
 
-    def _connect(self, database: str, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - as above
+    def _connect(self, database: str, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own
         where = {"host": self.namespace.engine.host, "port": self.get_exposed_port(PORT), "user": "postgres"}
         given = {"connect_timeout": CONNECT_S, "application_name": "labkit", **where, **settings}
         return psycopg.connect(dbname=database, **given)
