@@ -1,4 +1,4 @@
-"""What containers wrote to their logs."""
+"""Reads the logs of containers."""
 
 import json
 import time
@@ -20,8 +20,8 @@ def read_logs(
 ) -> list[dict[str, Any]]:
     """Return all lines of these containers, oldest first.
 
-    last_s keeps only the lines of the last seconds; None keeps all. Each line has at least time, service and
-    instance, and either message or what the service itself wrote as JSON.
+    last_s keeps only the lines of the last so many seconds; None keeps all. Each line has at least time,
+    service and instance. A line that is a JSON object has its fields too; any other has its text as message.
     """
     since = None if last_s is None else time.time() - last_s
     with refusals(engine, "the logs of the environment"), ThreadPoolExecutor(READERS) as pool:
@@ -31,7 +31,7 @@ def read_logs(
 
 
 def last_lines(engine: Engine, container: str, count: int) -> list[str]:
-    """Return the last lines of one container by its id, as they were written; [] when it is gone."""
+    """Return the last lines of one container, given by its id, as they were written; [] when it is gone."""
     try:
         text: bytes = engine.client.api.logs(container, tail=count)
     except NotFound:
