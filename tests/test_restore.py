@@ -154,7 +154,7 @@ def test_nothing_of_a_way_is_left(environment: Environment, database: Database, 
         return (
             databases(database),
             files,
-            sorted(it for it in kinds if it != "image" or strategy != "container"),
+            sorted(kind for kind in kinds if kind != "image" or strategy != "container"),
         )
 
     before = there()
@@ -170,8 +170,8 @@ def test_nothing_of_a_way_is_left(environment: Environment, database: Database, 
 def in_container(environment: Environment, script: str) -> str:
     """Run a script in the database's container and return what it printed."""
     engine = Engine.find()
-    found = engine.owned({Label.ENVIRONMENT: environment.name, Label.ROLE: "database"})
-    (container,) = (thing for thing in found if thing.kind == "container")
+    things = engine.owned({Label.ENVIRONMENT: environment.name, Label.ROLE: "database"})
+    (container,) = (thing for thing in things if thing.kind == "container")
     answer = engine.client.containers.get(container.id).exec_run(["sh", "-c", script])
     engine.client.close()
     return str(answer.output.decode())
@@ -276,10 +276,10 @@ from labkit.environment import Environment
 from labkit.workspace import Workspace
 
 workspace = Workspace.open(Path(sys.argv[1]))
-it = Environment.create(workspace.system, "integration", workspace=workspace)
-kept = it.database.snapshot_by("container")
+made = Environment.create(workspace.system, "integration", workspace=workspace)
+kept = made.database.snapshot_by("container")
 kept.restore()
-print(it.name, flush=True)
+print(made.name, flush=True)
 sys.stdin.read()
 """
 

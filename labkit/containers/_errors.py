@@ -14,7 +14,7 @@ from labkit.engine import Engine, NoEngine
 from labkit.errors import LabError
 
 NAME_TAKEN = "is already in use by container"
-OTHER_PORTS = "try again: the engine chooses other ports; labkit doctor shows who uses many"
+OTHER_PORTS = "try again: the engine chooses other ports; labkit doctor checks that some are free"
 NEXT_STEPS = {
     "No command specified": "give the Dockerfile of the image a CMD",
     "port is already allocated": OTHER_PORTS,
