@@ -1,4 +1,4 @@
-"""The one remover: takes away everything with given labels, whatever goes wrong on the way.
+"""The one remover: removes everything with given labels, even when some of it cannot be removed at once.
 
 Clean-up, sweep and the reaper's child process use it. It imports the engine's library at once, so the rest of
 the room imports this module only when something is to be removed.

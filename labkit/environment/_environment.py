@@ -253,7 +253,7 @@ class Environment:
     ) -> Instance:
         """Start one more instance of a service and return it when it is ready; it gets no requests yet.
 
-        version None is the version in the image's label.
+        version None is that of the image: its version label, else its tag.
 
         :raises NotReady: when it is not ready within deadline_s seconds; it has been removed by then.
         """

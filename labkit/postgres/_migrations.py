@@ -59,7 +59,9 @@ def _apply(connection: psycopg.Connection[Any], name: str, text: bytes, applied:
             connection.execute(note)
     except psycopg.errors.LockNotAvailable as problem:
         seen = f"{name}: {str(problem).strip()}"
-        next_step = "run it again when nobody holds the table; until then nothing of it is applied"
+        next_step = (
+            "try again when no other transaction holds the table; nothing of this file is applied until then"
+        )
         raise LabError(f"a lock within {LOCK_MS / 1000:g} s", seen, next_step) from problem
     except psycopg.Error as problem:
         seen = f"{name}: {str(problem).strip()}"

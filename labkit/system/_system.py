@@ -160,7 +160,7 @@ def _check_ports(top: TomlTable, system: System) -> None:
 
 
 def _check_names(top: TomlTable, system: System) -> None:
-    """Refuse a container whose name in the network is somebody else's."""
+    """Refuse a container whose name in the network is taken."""
     for name in system.containers:
         if name in {*system.services, *system.external, *RESERVED}:
             expected = "a name that no service and no other element of an environment has"
