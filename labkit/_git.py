@@ -16,7 +16,7 @@ def git(
     """Run git in a repository and return the ended process; its standard output and error are bytes.
 
     settings are passed as `-c key=value`, variables are added to the environment; None means none. Git's own
-    variables are left out, because in a hook they name the repository and the index of the commit in progress.
+    variables are left out, because in a hook they name the repository and index of the commit in progress.
 
     :raises subprocess.CalledProcessError: when git fails and check is true.
     :raises FileNotFoundError: when there is no git.

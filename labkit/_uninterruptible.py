@@ -50,7 +50,7 @@ class Uninterruptible(Generic[T, E]):
         raise interrupt or self._error or AssertionError
 
     def _wait(self, listen: Callable[[E], object]) -> BaseException | None:
-        """Start the thread and handle its events until it ends; return the first exception meanwhile, if any."""
+        """Start the thread and handle its events to its end; return the first exception meanwhile, if any."""
         interrupt: BaseException | None = None
         started = False
         event: E | None

@@ -172,7 +172,7 @@ def test_a_registered_instance_is_listed_until_it_is_removed_or_its_lease_ends(
 
 @pytest.mark.engine
 def test_a_watch_gives_each_change_and_the_same_keys_after_a_silence(coordinator: Coordinator) -> None:
-    """A key that is set, one that is deleted, and nothing at all are each told once."""
+    """A key that is set, one that is deleted, and nothing at all are each reported once."""
     watch: Iterator[Listing] = coordinator.watch("/w/", 0.5)
     assert next(watch).entries == {}
     threading.Timer(0.1, coordinator.put, ("/w/key", "value")).start()

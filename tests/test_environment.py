@@ -188,7 +188,7 @@ def test_instances_are_told_by_the_engine_and_the_balancer(environment: Environm
 
 @engine_test
 def test_stubs_answer_under_the_external_names_and_remember_the_calls(environment: Environment) -> None:
-    """A command inside the network calls payments; the stub tells the call until it is cleared."""
+    """A command inside the network calls payments; the stub lists the call until it is cleared."""
     stub = environment.stub("payments")
     stub.clear()
     url = "http://payments:8101/payments"
@@ -234,7 +234,7 @@ def test_a_restored_database_is_the_one_of_the_snapshot(environment: Environment
 
 @engine_test
 def test_a_database_beside_is_empty_and_another_one(environment: Environment) -> None:
-    """It has the same verbs; made again it is empty again; its own dump is its own; the first one stays."""
+    """It has the same verbs and a dump of its own; made again it is empty; the first database stays."""
     first = environment.database
     assert first is not None
     before = first.fingerprint()
@@ -331,7 +331,7 @@ def test_an_instance_joins_and_leaves_while_clients_are_served(environment: Envi
 
 @engine_test
 def test_another_process_finds_and_uses_it(environment: Environment, workspace: Workspace) -> None:
-    """From labels alone another process lists the environment, attaches to it and asks its elements."""
+    """By the labels alone, another process lists the environment, attaches to it and uses its elements."""
     code = (
         "import sys; from labkit import Environment, Workspace; w = Workspace.open(sys.argv[1]);"
         "print([s.name for s in Environment.list(w)]); e = Environment.attach(sys.argv[2], w);"
@@ -355,7 +355,7 @@ def test_another_process_finds_and_uses_it(environment: Environment, workspace: 
 def test_create_is_recorded_with_its_cause_and_what_runs(
     engine: Engine, environment: Environment, workspace: Workspace
 ) -> None:
-    """The artifact database tells what was made, why, from which images and configuration, and what runs."""
+    """The artifact database has what was made, why, from which images and configuration, and what runs."""
     (created,) = workspace.artifacts.history(kind=Kind.ENVIRONMENT_CREATED, environment=environment.name)
     assert created.predicate["because"] == "a commit"
     assert {element["role"] for element in created.predicate["elements"]} == {

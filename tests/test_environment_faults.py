@@ -166,7 +166,7 @@ def test_a_read_write_service_is_never_real_outside_production(tmp_path: Path) -
 
 
 def test_a_real_service_without_a_provider_is_refused(tmp_path: Path) -> None:
-    """What is real in a stage needs somebody who stands for it; nothing real is called by accident."""
+    """An external service that is real in a stage needs a provider; nothing real is called by accident."""
     (tmp_path / "lonely").mkdir()
     external = '[external.bank]\nmode = "read-only"\nport = 8101\nreal = ["integration"]\n'
     (tmp_path / "system.toml").write_text(TINY + external)
@@ -181,7 +181,7 @@ def test_a_real_service_without_a_provider_is_refused(tmp_path: Path) -> None:
 def test_a_service_that_never_gets_ready_is_named_with_its_last_words(
     tmp_path: Path, workspace: Workspace, engine: Engine
 ) -> None:
-    """The error tells who, what was asked, what was answered and the last log lines; nothing is left."""
+    """The error names the instance, the question, the last answer and the last log lines; nothing is left."""
     system = make_system(tmp_path / "never", NEVER)
     with pytest.raises(NotReady) as caught:
         Environment.create(system, "integration", workspace=workspace, ready_s=6)
@@ -259,7 +259,7 @@ def test_images_must_fit_the_services(
 def test_a_migration_that_postgresql_refuses_is_named(
     tmp_path: Path, workspace: Workspace, engine: Engine
 ) -> None:
-    """The error names the file and says PostgreSQL's own words."""
+    """The error names the file and has PostgreSQL's own words."""
     system = make_system(tmp_path / "moving", READY)
     (system.root / "migrations").mkdir()
     (system.root / "migrations" / "001_moon.sql").write_text("CREATE TABEL moon ();")
@@ -272,7 +272,7 @@ def test_a_migration_that_postgresql_refuses_is_named(
 
 @engine_test
 def test_a_taken_port_is_told_in_words(engine: Engine) -> None:
-    """What the engine says of a port that somebody else has becomes an error with a next step."""
+    """The engine's message about a port in use becomes an error with a next step."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         made = engine.client.containers.create(
@@ -373,7 +373,7 @@ def child(workspace: Workspace, system: System, owner: str) -> "subprocess.Popen
 
 
 def wait_for(words: str, process: "subprocess.Popen[str]") -> None:
-    """Read what the process says until it says these words."""
+    """Read what the process prints until it prints these words."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.strip() == words:
@@ -527,7 +527,7 @@ def test_a_create_that_waits_for_other_builds_says_so_and_hears_ctrl_c(
 
 @pytest.mark.engine
 def test_a_wait_for_other_builds_has_an_end() -> None:
-    """A lock that is never given back is told with who holds it, and a wait that is cut short stops."""
+    """The error for a lock that is never freed says who holds it; a wait that is ended early stops."""
     words: list[str] = []
     stop = threading.Event()
     stop.set()

@@ -127,7 +127,7 @@ def test_a_disconnected_instance_runs_unreached_and_comes_back_by_its_new_addres
 
 
 def test_a_slow_instance_passes_its_checks_while_its_clients_lose_patience(staging: Environment) -> None:
-    """Only those whom it serves wait; with 0 nobody does any more."""
+    """Only its own clients wait; with 0 none does any more."""
     cart(staging, 3).slow(4000)
     assert seen(staging, "cart-3").held_ms == 4000
     patient = [asked_for(staging, 1.5) for _ in range(3)]
@@ -217,7 +217,7 @@ def test_every_element_can_be_removed_and_what_then_fails_is_what_it_was_for(wor
 
 
 def test_each_fault_is_recorded(staging: Environment, workspace: Workspace) -> None:
-    """What was done to whom stands among the uses of the environment."""
+    """The fault and its element are among the recorded uses of the environment."""
     cart(staging, 2).slow(1)
     cart(staging, 2).slow(0)
     uses = workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=staging.name)

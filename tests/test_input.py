@@ -119,7 +119,7 @@ def test_a_file_that_is_no_capture_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 def test_what_users_send_is_captured_whole_and_answered_by_the_system(environment: Environment) -> None:
-    """Method, path with query, body to the letter, status and time are written down; no cookie is."""
+    """Method, path with query, body to the letter, status and time are recorded; no cookie is."""
     odd = {"note": 'Ünïcode, "quotes", \\ and a\nnewline'}
     with environment.capture() as capture:
         assert send(f"{capture.url}/products?currency=EUR") == 200
@@ -137,7 +137,7 @@ def test_what_users_send_is_captured_whole_and_answered_by_the_system(environmen
 
 @pytest.mark.engine
 def test_a_capture_leaves_no_proxy_and_is_recorded(environment: Environment, workspace: Workspace) -> None:
-    """After the block its container is gone and the record tells what came; a second at a time is refused."""
+    """After the block its container is gone and the use is recorded; a second one at a time is refused."""
     engine = Engine.find()
     proxies: dict[str, str | None] = {Label.ENVIRONMENT: environment.name, Label.ROLE: "capture"}
     with environment.capture() as capture:

@@ -48,7 +48,10 @@ class Instance(Element):
 
     @property
     def state(self) -> str:
-        """The balancer's word, "waiting", or the engine's; "running" while the balancer does not answer."""
+        """The balancer's word, "waiting", or the engine's word when it does not run.
+
+        "running" means that the balancer was not asked, as by Environment.element, or did not answer.
+        """
         runs = self.info is not None and self.info.state == "running"
         return self.balancer_state or "running" if runs else self.engine_state
 
