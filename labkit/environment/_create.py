@@ -67,6 +67,8 @@ class Creation:
 
         images maps each service to its image; None builds them. When an error or Ctrl-C ends the creation,
         everything that was started is removed before the exception goes on.
+
+        :raises LabError: as Environment.create says.
         """
         namespace = self._namespace()
 
@@ -106,7 +108,7 @@ class Creation:
         for status in statuses(self.engine, self.workspace.id):
             if status.stage == "production":
                 next_step = f"upgrade it, or clean it up first: labkit environment clean-up {status.name}"
-                raise LabError("at most one production in a workspace", f"{status.name} lives", next_step)
+                raise LabError("at most one production in a workspace", f"{status.name} is alive", next_step)
 
     def _gather(self, images: Mapping[str, str] | None, stop: threading.Event) -> dict[str, str]:
         """Return the image of each service, provider and declared container.

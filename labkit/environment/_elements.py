@@ -35,7 +35,11 @@ class Elements:
         """
         if self._plan is None:
             name = self._namespace.name
-            raise LabError(name, "only parts of it", f"labkit environment clean-up {name}")
+            raise LabError(
+                f"the whole environment {name}",
+                "only parts of it are left",
+                f"labkit environment clean-up {name}",
+            )
         return self._plan
 
     @cached_property

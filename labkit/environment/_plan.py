@@ -114,7 +114,10 @@ class Plan:
         )
 
     def service(self, name: str) -> PlannedService:
-        """Return a service of the environment by name."""
+        """Return a service of the environment by name.
+
+        :raises LabError: when there is none of that name.
+        """
         for service in self.services:
             if service.name == name:
                 return service
@@ -231,7 +234,9 @@ def _entry(system: System, stage: str) -> str:
     if system.services[system.entry].instances[stage] < 1:
         next_step = f"write instances = {{ {stage} = 1 }} at [services.{system.entry}]"
         raise LabError(
-            f"an instance of {system.entry} in {stage}, for clients enter by it", "none", next_step
+            f"an instance of {system.entry} in {stage}, because it is the entry for clients",
+            "none",
+            next_step,
         )
     return system.entry
 

@@ -101,7 +101,10 @@ class SnapshotStrategy(ABC):
 
 @contextmanager
 def refused(strategy: str) -> Iterator[None]:
-    """Turn an error of PostgreSQL into one that a user can fix."""
+    """Turn an error of PostgreSQL within the block into one that a user can fix.
+
+    :raises LabError: for that.
+    """
     try:
         yield
     except psycopg.Error as problem:

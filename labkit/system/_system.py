@@ -97,7 +97,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
-        next_step = "give the folder that holds system.toml, or write one as the README shows"
+        next_step = "give the folder that holds system.toml, or copy one: the course's labs/shop/system.toml"
         raise LabError("a system.toml", f"there is no {file}", next_step) from fault
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise LabError(f"{file} is TOML in UTF-8", str(fault), f"correct that line of {file.name}") from fault
