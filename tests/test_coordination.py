@@ -85,7 +85,7 @@ def test_a_coordinator_that_is_not_reached_raises_no_answer(verb: str) -> None:
     assert isinstance(failure.value, ConnectionError)
     assert failure.value.expected == "the coordinator answers at http://127.0.0.1:1"
     assert "refused" in failure.value.seen
-    assert "container" in failure.value.next_step
+    assert "environment.elements()" in failure.value.next_step
 
 
 @pytest.mark.parametrize("verb", VERBS)
