@@ -13,10 +13,10 @@ def git(
     settings: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> "subprocess.CompletedProcess[bytes]":
-    """Run git in a repository and return what came of it; standard output and standard error are bytes.
+    """Run git in a repository and return the ended process; its standard output and error are bytes.
 
-    settings are passed as `-c key=value`; variables are added to the environment. Git's own variables are
-    left out: in a hook they point at the repository, index and tree of what is being committed.
+    settings are passed as `-c key=value`, variables are added to the environment; None means none. Git's own
+    variables are left out, because in a hook they name the repository and index of the commit in progress.
 
     :raises subprocess.CalledProcessError: when git fails and check is true.
     :raises FileNotFoundError: when there is no git.
@@ -32,7 +32,7 @@ def git(
 
 
 def git_text(repository: Path, *arguments: str) -> str:
-    """Return what git prints, without the last line's end; "" when git fails or is not there."""
+    """Return what git prints, without the last line's end; "" when git fails or is not installed."""
     try:
         done = git(repository, *arguments, check=False)
     except OSError:

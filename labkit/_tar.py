@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 
 Files = Mapping[str, bytes | Path]
-"""Path in the archive → content, a file, or a folder that is taken whole; one that ends in / is a folder."""
+"""Path in the archive → bytes, a file, or a folder that is packed whole; a path with "/" last is a folder."""
 
 
-def pack(files: Files, *, times: bool = False, wanted: Callable[[PurePath], bool] = lambda _: True) -> bytes:
+def pack(files: Files, *, times: bool = False, include: Callable[[PurePath], bool] = lambda _: True) -> bytes:
     """Return a tar of files in the order of their paths, all of them root's.
 
-    times keeps the time of a file, and gives contents the present one; else every time is zero, so that the
-    same files make the same archive. wanted decides by the path inside of a folder what of it is taken. Only
-    files and what is inside of folders are written: the folders above keep their owner and mode.
+    times keeps the time of each file, and gives contents given as bytes the present time. Without it every
+    time is zero, so that the same files make the same archive. include gets each path inside a folder and
+    returns whether it is packed; without it everything is. The folders above what is packed get no entry, so
+    they keep their owner and mode.
     """
     store = io.BytesIO()
     with tarfile.open(fileobj=store, mode="w") as archive:
@@ -26,7 +27,7 @@ def pack(files: Files, *, times: bool = False, wanted: Callable[[PurePath], bool
             elif content.is_dir():
                 for path in sorted(content.rglob("*")):
                     inside = path.relative_to(content)
-                    if wanted(inside):
+                    if include(inside):
                         _add_path(archive, f"{name}/{inside.as_posix()}".lstrip("/"), path, times=times)
             else:
                 _add_path(archive, name, content.resolve(), times=times)
@@ -73,8 +74,8 @@ def unpack(archive: bytes, folder: Path) -> None:
 def _stays_inside(member: tarfile.TarInfo, folder: Path) -> bool:
     """Return whether an entry is a file, a folder or a link, and lies in a folder with what it links to."""
     path = folder / member.name
-    # A symbolic link starts where its entry lies, a hard link at the top. The entry's own name is not
-    # resolved for it: a link that lies there already is replaced, not followed.
+    # A symbolic link's target is relative to its own folder, a hard link's to the top of the archive. Only
+    # the folder is resolved: a link that lies at the entry's own place is replaced, not followed.
     link = path.parent.resolve() / member.linkname if member.issym() else folder / member.linkname
     is_known = member.isfile() or member.isdir() or member.issym() or member.islnk()
     return is_known and all(place.resolve().is_relative_to(folder) for place in (path, link))

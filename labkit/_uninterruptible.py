@@ -1,4 +1,4 @@
-"""The one block of work that Ctrl-C cannot tear: it runs in a thread of its own, and is told to stop."""
+"""Work that Ctrl-C cannot break off: it runs in a thread of its own, and is asked to stop."""
 
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -10,14 +10,14 @@ E = TypeVar("E")
 
 
 class Stopped(Exception):
-    """The work was told to stop, or something else failed that it was needed for; nobody waits for it."""
+    """Work ended early because it was asked to stop, or because other work that needs it has failed."""
 
 
 class Uninterruptible(Generic[T, E]):
-    """Runs work in a thread; what the work tells is heard in the thread that waits for it.
+    """Runs work in a thread; the events that the work emits are handled in the thread that waits for it.
 
-    Python raises KeyboardInterrupt in the main thread wherever that stands. Here it stands in nothing but a
-    wait. The work is given `stop`, and asks it between its steps whether to end early.
+    Python raises KeyboardInterrupt in the main thread, at whatever line that is. Here the main thread only
+    waits, so no step of the work is broken off. The work gets `stop`, and checks it between its steps.
     """
 
     def __init__(self, work: Callable[[Event], T]) -> None:
@@ -29,7 +29,7 @@ class Uninterruptible(Generic[T, E]):
         self._taken = Lock()
 
     def emit(self, event: E) -> None:
-        """Hand an event to the thread that waits; the work calls this."""
+        """Give an event to the thread that waits; the work calls this."""
         self._events.put(event)
 
     def run(
@@ -37,9 +37,9 @@ class Uninterruptible(Generic[T, E]):
     ) -> T:
         """Return the result of the work, or raise its error.
 
-        listen gets each event. An exception in this thread meanwhile, Ctrl-C or one of listen, sets `stop`
-        and is raised when the work has come to its end, never before: a second Ctrl-C changes nothing. When
-        the work succeeded all the same, undo takes its result back; None leaves it.
+        listen gets each event. An exception in this thread, from Ctrl-C or from listen, sets `stop`. It is
+        raised once the work has ended, never before: a second Ctrl-C changes nothing. When the work succeeded
+        all the same, undo gets its result and takes it back; undo None keeps it.
         """
         interrupt = self._wait(listen)
         if interrupt is None and self._error is None:
@@ -50,14 +50,15 @@ class Uninterruptible(Generic[T, E]):
         raise interrupt or self._error or AssertionError
 
     def _wait(self, listen: Callable[[E], object]) -> BaseException | None:
-        """Start the thread and hear it to its end; return the first exception that came meanwhile."""
+        """Start the thread and handle its events to its end; return the first exception meanwhile, if any."""
         interrupt: BaseException | None = None
         started = False
         event: E | None
         while True:
             try:
                 if not started:
-                    # Ctrl-C in here leaves open whether the thread began; a second one finds the work taken.
+                    # Ctrl-C in here leaves open whether the thread has begun. So the loop may start a second
+                    # one, which ends at once because the first has taken the work.
                     Thread(target=self._run, name="labkit-uninterruptible").start()
                     started = True
                 if (event := self._events.get()) is None:
@@ -82,6 +83,6 @@ class Uninterruptible(Generic[T, E]):
 
 
 def uninterruptible(work: Callable[[Event], T], undo: Callable[[T], object] | None = None) -> T:
-    """Run work that tells nothing; see Uninterruptible.run."""
+    """Run work that emits no events; see Uninterruptible.run."""
     block: Uninterruptible[T, None] = Uninterruptible(work)
     return block.run(undo=undo)

@@ -6,7 +6,7 @@ from labkit.engine import SERVERS
 
 __all__ = ["COMMAND", "Etcd"]
 
-# Members that are alone need no long election; with etcd's defaults the start takes ten times as long.
+# One member alone needs no long election: with etcd's defaults the start takes ten times as long.
 COMMAND = (
     "etcd",
     "--data-dir=/tmp/etcd",
@@ -20,7 +20,7 @@ COMMAND = (
 
 
 class Etcd(Element):
-    """A coordinator of one member; its keys live as long as its container."""
+    """A coordinator with one member; its keys live as long as its container."""
 
     role = "coordinator"
 
@@ -29,7 +29,7 @@ class Etcd(Element):
         self.waiting_for(Answers("has a leader", lambda _: self.client().answers()))
 
     def client(self) -> Coordinator:
-        """Return a client of it, for use from this machine.
+        """Return a client of it that works on this machine.
 
         :raises NoAnswer: when it does not run.
         """

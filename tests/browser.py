@@ -90,7 +90,7 @@ class Lab:
         sent = dict(headers or {}) | ({"Authorization": f"token {token}"} if token else {})
         request = Request(f"{self.url}/{path}", method=method, headers=sent)  # noqa: S310 - our own server
         try:
-            with urlopen(request) as response:  # noqa: S310 - as above
+            with urlopen(request) as response:  # noqa: S310 - our own server
                 return response.status, json.loads(response.read() or "null")
         except HTTPError as refusal:
             with refusal:

@@ -410,7 +410,7 @@ def test_a_deleted_row_is_found_when_the_gap_is_closed(five: ArtifactDatabase, f
 def test_reordered_rows_are_found(five: ArtifactDatabase, file: Path) -> None:
     """verify() names the first of two rows that changed places, and says where it came from."""
     moves = [(4, 99), (5, 4), (99, 5)]
-    tamper(file, *(f"UPDATE fact SET id = {new} WHERE id = {old}" for old, new in moves))  # noqa: S608 - as above
+    tamper(file, *(f"UPDATE fact SET id = {new} WHERE id = {old}" for old, new in moves))  # noqa: S608 - our own words
     wrong(five, 4, "recorded as row 5")
 
 

@@ -1,4 +1,4 @@
-"""Containers as testcontainers' users know them: one's own join an environment, and what is dead says so."""
+"""Elements are testcontainers containers: a user's own one joins, and a dead one has a clear error."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def server() -> DockerContainer:
     return DockerContainer(PYTHON).with_command(SERVE).with_exposed_ports(8000)
 
 
-# ---- somebody's own containers ----
+# ---- a user's own containers ----
 
 
 def test_the_process_keeps_its_own_setting_of_ryuk() -> None:
@@ -61,13 +61,13 @@ def test_the_process_keeps_its_own_setting_of_ryuk() -> None:
 
 
 def test_a_missing_ryuk_image_names_the_variable_that_does_without() -> None:
-    """The one who starts a testcontainers container offline learns how to do it without Ryuk."""
+    """Who starts a testcontainers container offline learns how to do it without Ryuk."""
     with pytest.raises(ImageMissing, match="TESTCONTAINERS_RYUK_DISABLED"):
         Engine.find().image("testcontainers/ryuk:0.8.1")
 
 
 def test_a_container_of_ones_own_joins_the_environment(environment: Environment) -> None:
-    """It has the network, the labels and the verbs of all others, and nothing of testcontainers' session."""
+    """It has the network, labels and verbs of all other elements, and no label of testcontainers' session."""
     container = server().with_env("COLOUR", "blue").waiting_for(HttpWaitStrategy(8000))
     added = environment.add(container, "pages")
     try:
@@ -116,7 +116,7 @@ def test_what_was_added_goes_with_the_environment(workspace: Workspace) -> None:
 
 
 def test_a_container_that_cannot_join_is_refused_and_leaves_nothing(environment: Environment) -> None:
-    """One whose name is taken, one that was started before, one that ends, one that never says its word."""
+    """A taken name, a container that runs already, one that never logs its word, one without an image."""
     before = Engine.find().owned({Label.ENVIRONMENT: environment.name})
     with pytest.raises(LabError, match="a name that no element"):
         environment.add(server(), "database")
@@ -146,7 +146,7 @@ def test_a_container_that_cannot_join_is_refused_and_leaves_nothing(environment:
 def test_a_wait_says_what_was_waited_for_and_what_was_met(
     environment: Environment, wait: object, words: str
 ) -> None:
-    """The error has what was asked, the last answer, and the log's last lines; nothing is left."""
+    """The error has what was waited for, the last answer and the last log lines; nothing is left."""
     container = server().with_exposed_ports(9).waiting_for(wait)  # type: ignore[arg-type]  # each is a WaitStrategy
     with pytest.raises(NotReady, match=words):
         environment.add(container, "pages")
@@ -212,7 +212,7 @@ def balance(environment: Environment) -> object:
 
 
 def test_an_instance_cannot_be_deployed_without_its_balancer(workspace: Workspace) -> None:
-    """What needs the balancer says that it is gone: slow, drain, add_instance, and reconnect."""
+    """What needs the balancer raises an error that names it: slow, drain and add_instance."""
     with Environment.create(workspace.system, "integration", workspace=workspace) as made:
         (cart,) = made.instances("cart")
         made.element("balancer").kill()
@@ -245,7 +245,7 @@ def test_an_instance_that_the_balancer_does_not_know_can_be_reconnected(environm
 
 
 def test_a_module_that_is_gone_says_so(workspace: Workspace) -> None:
-    """A command in a development environment whose container was removed is refused with words."""
+    """A command in a development environment whose container was removed gets an error that says so."""
     with Environment.create(workspace.system, "development", module="cart", workspace=workspace) as made:
         made.element("module").remove()
         with pytest.raises(NoAnswer, match="its container is gone"):
@@ -253,7 +253,7 @@ def test_a_module_that_is_gone_says_so(workspace: Workspace) -> None:
 
 
 def test_a_restarted_balancer_is_found_at_its_new_port(workspace: Workspace) -> None:
-    """Nobody has to look again by hand: its runtime API and the url follow."""
+    """The runtime API and the url follow a restart, without a new call of element()."""
     with Environment.create(workspace.system, "integration", workspace=workspace) as made:
         before = made.balancer.get_exposed_port(9999)
         Engine.find().client.containers.get(made.element("balancer").container).restart(timeout=0)
@@ -278,8 +278,8 @@ def test_an_element_is_started_and_removed_as_testcontainers_does(environment: E
         assert isinstance(element.namespace, Namespace)
         assert element.get_exposed_port(8000) > 0
         assert element.execute("echo $((6 * 7))").output.strip() == "42"
-        element.put("/told", {"word.txt": b"hello"})
-        assert element.read("/told/word.txt") == b"hello"
+        element.put("/words", {"word.txt": b"hello"})
+        assert element.read("/words/word.txt") == b"hello"
     assert Engine.find().owned({Label.ENVIRONMENT: environment.name}) == plain
 
 
@@ -299,7 +299,7 @@ with Environment.create(workspace.system, "integration", workspace=workspace) as
 
 
 def test_the_recipe_for_an_element_works_as_it_is_written(workspace: Workspace, tmp_path: Path) -> None:
-    """The file of CONTRIBUTING's recipe, put where it says, is all that a new element takes."""
+    """The file in CONTRIBUTING's recipe, in the folder that it names, is all that a new element takes."""
     root = Path(__file__).parents[1]
     text = (root / "CONTRIBUTING.md").read_text().split("## Add an element", 1)[1]
     recipe = text.split("```python\n", 1)[1].split("```", 1)[0]

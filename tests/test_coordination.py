@@ -85,7 +85,7 @@ def test_a_coordinator_that_is_not_reached_raises_no_answer(verb: str) -> None:
     assert isinstance(failure.value, ConnectionError)
     assert failure.value.expected == "the coordinator answers at http://127.0.0.1:1"
     assert "refused" in failure.value.seen
-    assert "container" in failure.value.next_step
+    assert "environment.elements()" in failure.value.next_step
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -172,7 +172,7 @@ def test_a_registered_instance_is_listed_until_it_is_removed_or_its_lease_ends(
 
 @pytest.mark.engine
 def test_a_watch_gives_each_change_and_the_same_keys_after_a_silence(coordinator: Coordinator) -> None:
-    """A key that is set, one that is deleted, and nothing at all are each told once."""
+    """A key that is set, one that is deleted, and nothing at all are each reported once."""
     watch: Iterator[Listing] = coordinator.watch("/w/", 0.5)
     assert next(watch).entries == {}
     threading.Timer(0.1, coordinator.put, ("/w/key", "value")).start()

@@ -41,9 +41,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 @pytest.fixture
 def engine() -> Iterator[Engine]:
     """Give the engine, and close its connections."""
-    found = Engine.find()
-    yield found
-    found.client.close()
+    engine = Engine.find()
+    yield engine
+    engine.client.close()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def environment(workspace: Workspace) -> Iterator[Environment]:
 def get(url: str, headers: dict[str, str] | None = None) -> Any:
     """Return the JSON that a URL answers with."""
     asked = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - a URL of our own
-    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - as above
+    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - a URL of our own
         return json.load(answer)
 
 
@@ -74,14 +74,17 @@ def test_each_stage_has_the_elements_it_needs(system: System) -> None:
     plans = {
         stage: Plan.make(system, stage, None, {}, "") for stage in ("integration", "staging", "production")
     }
-    counts = {stage: {it.name: it.instances for it in plan.services}["cart"] for stage, plan in plans.items()}
+    counts = {
+        stage: {service.name: service.instances for service in plan.services}["cart"]
+        for stage, plan in plans.items()
+    }
     assert counts == {"integration": 1, "staging": 3, "production": 3}
     assert {stage: plan.coordinator for stage, plan in plans.items()} == {
         "integration": False,
         "staging": True,
         "production": True,
     }
-    assert [it.name for it in plans["staging"].stubs] == ["payments", "rates"]
+    assert [external.name for external in plans["staging"].stubs] == ["payments", "rates"]
     assert plans["production"].stubs == []
     module = Plan.make(system, "development", "cart", {}, "")
     assert (module.services, module.external, module.database) == ((), (), "")
@@ -138,8 +141,8 @@ def test_an_impossible_request_is_refused_with_words(
 def test_clients_reach_the_system_through_the_balancer(environment: Environment) -> None:
     """The entry answers at .url, each service at its own URL, and the answer names stage and instance."""
     assert get(f"{environment.url}/version")["instance"] == "storefront-1"
-    told = {service: get(f"{url}/version")["stage"] for service, url in environment.urls.items()}
-    assert told == {"storefront": "integration", "cart": "integration", "catalog": "integration"}
+    stages = {service: get(f"{url}/version")["stage"] for service, url in environment.urls.items()}
+    assert stages == {"storefront": "integration", "cart": "integration", "catalog": "integration"}
 
 
 @engine_test
@@ -185,7 +188,7 @@ def test_instances_are_told_by_the_engine_and_the_balancer(environment: Environm
 
 @engine_test
 def test_stubs_answer_under_the_external_names_and_remember_the_calls(environment: Environment) -> None:
-    """A command inside the network calls payments; the stub tells the call until it is cleared."""
+    """A command inside the network calls payments; the stub lists the call until it is cleared."""
     stub = environment.stub("payments")
     stub.clear()
     url = "http://payments:8101/payments"
@@ -231,7 +234,7 @@ def test_a_restored_database_is_the_one_of_the_snapshot(environment: Environment
 
 @engine_test
 def test_a_database_beside_is_empty_and_another_one(environment: Environment) -> None:
-    """It has the same verbs; made again it is empty again; its own dump is its own; the first one stays."""
+    """It has the same verbs and a dump of its own; made again it is empty; the first database stays."""
     first = environment.database
     assert first is not None
     before = first.fingerprint()
@@ -268,13 +271,13 @@ def test_a_fingerprint_does_not_depend_on_where_rows_lie(environment: Environmen
 @engine_test
 def test_commands_run_beside_the_services(engine: Engine, environment: Environment, tmp_path: Path) -> None:
     """Files come into a folder of the run's own; exit code and output come back; a deadline ends it."""
-    (tmp_path / "told.txt").write_text("from a folder")
-    files: dict[str, bytes | Path] = {"data": tmp_path, "said.txt": b"from bytes"}
-    done = environment.run("cat data/told.txt said.txt; echo wrong >&2; exit 3", files=files)
+    (tmp_path / "first.txt").write_text("from a folder")
+    files: dict[str, bytes | Path] = {"data": tmp_path, "second.txt": b"from bytes"}
+    done = environment.run("cat data/first.txt second.txt; echo wrong >&2; exit 3", files=files)
     assert (done.exit_code, done.errors) == (3, "wrong\n")
     assert "from a folder" in done.output
     assert "from bytes" in done.output  # the engine may bring the error between the two
-    assert "said.txt" not in environment.run("ls").output
+    assert "second.txt" not in environment.run("ls").output
     assert environment.run("sleep 30", timeout_s=0.5).timed_out
     roles = [thing.labels.get(Label.ROLE) for thing in engine.owned({Label.ENVIRONMENT: environment.name})]
     assert roles.count("harness") == 1
@@ -296,10 +299,12 @@ def test_an_own_image_runs_in_the_network_and_goes_with_its_command(
 def test_logs_are_lines_with_time_service_and_instance(environment: Environment) -> None:
     """A request's id is found in the log of the service that answered it; a plain line is a message."""
     get(f"{environment.url}/version", {"X-Request-ID": "a-known-request"})
-    (line,) = [it for it in environment.logs("storefront") if it.get("request_id") == "a-known-request"]
+    (line,) = [
+        entry for entry in environment.logs("storefront") if entry.get("request_id") == "a-known-request"
+    ]
     assert (line["service"], line["instance"], line["status"]) == ("storefront", "storefront-1", 200)
-    assert any("ready to accept connections" in it["message"] for it in environment.logs("database"))
-    times = [it["time"] for it in environment.logs("cart")]
+    assert any("ready to accept connections" in entry["message"] for entry in environment.logs("database"))
+    times = [entry["time"] for entry in environment.logs("cart")]
     assert times == sorted(times)
 
 
@@ -308,25 +313,25 @@ def test_an_instance_joins_and_leaves_while_clients_are_served(environment: Envi
     """A new instance gets requests only after add, the old one none after drain; both ends are clean."""
     (old,) = environment.instances("cart")
     new = environment.add_instance("cart", old.image, version="2")
-    states = {it.name: it.state for it in environment.instances("cart")}
+    states = {instance.name: instance.state for instance in environment.instances("cart")}
     assert states == {"cart-1": "UP", "cart-2": "waiting"}
     assert new.version == "2"
     environment.balancer.add(new)
     environment.balancer.drain(old)
-    told = {get(f"{environment.urls['cart']}/version")["instance"] for _ in range(6)}
-    assert told == {"cart-2"}
+    answering = {get(f"{environment.urls['cart']}/version")["instance"] for _ in range(6)}
+    assert answering == {"cart-2"}
     environment.balancer.forget(old)
     assert set(environment.balancer.servers("cart")) >= {"cart-2"}
     environment.balancer.add(old)
     environment.remove_instance(new)
-    assert [it.name for it in environment.instances("cart")] == ["cart-1"]
+    assert [instance.name for instance in environment.instances("cart")] == ["cart-1"]
     environment.remove_instance(new)
     assert get(f"{environment.urls['cart']}/version")["instance"] == "cart-1"
 
 
 @engine_test
 def test_another_process_finds_and_uses_it(environment: Environment, workspace: Workspace) -> None:
-    """From labels alone another process lists the environment, attaches to it and asks its elements."""
+    """By the labels alone, another process lists the environment, attaches to it and uses its elements."""
     code = (
         "import sys; from labkit import Environment, Workspace; w = Workspace.open(sys.argv[1]);"
         "print([s.name for s in Environment.list(w)]); e = Environment.attach(sys.argv[2], w);"
@@ -350,15 +355,24 @@ def test_another_process_finds_and_uses_it(environment: Environment, workspace: 
 def test_create_is_recorded_with_its_cause_and_what_runs(
     engine: Engine, environment: Environment, workspace: Workspace
 ) -> None:
-    """The artifact database tells what was made, why, from which images and configuration, and what runs."""
+    """The artifact database has what was made, why, from which images and configuration, and what runs."""
     (created,) = workspace.artifacts.history(kind=Kind.ENVIRONMENT_CREATED, environment=environment.name)
     assert created.predicate["because"] == "a commit"
-    assert {it["role"] for it in created.predicate["elements"]} == {"balancer", "database", "service", "stub"}
+    assert {element["role"] for element in created.predicate["elements"]} == {
+        "balancer",
+        "database",
+        "service",
+        "stub",
+    }
     assert created.predicate["seconds"]["all"] > 0
     running = workspace.artifacts.what_runs("cart", "integration")
     assert running is not None
-    (image,) = [it for it in engine.client.images.list("labkit/shop-cart") if running.image.digest == it.id]
-    assert "DISCOUNT_PERCENT=10" in [it.uri for it in running.references["config"]]
+    (image,) = [
+        listed
+        for listed in engine.client.images.list("labkit/shop-cart")
+        if running.image.digest == listed.id
+    ]
+    assert "DISCOUNT_PERCENT=10" in [reference.uri for reference in running.references["config"]]
     assert image
 
 
@@ -409,7 +423,9 @@ def test_a_module_under_development_runs_its_tests_alone(workspace: Workspace) -
         with pytest.raises(LabError, match="an entry service"):
             _ = made.url
         assert [
-            (it.name, it.containers) for it in Environment.list(workspace) if it.stage == "development"
+            (status.name, status.containers)
+            for status in Environment.list(workspace)
+            if status.stage == "development"
         ] == [(made.name, 1)]
 
 
@@ -418,11 +434,11 @@ def test_staging_registers_its_instances_at_the_coordinator(workspace: Workspace
     """Three carts stand under /labkit/instances with version and address, and keys can be set and removed."""
     with Environment.create(workspace.system, "staging", workspace=workspace) as made:
         assert made.coordinator is not None
-        found = InstanceRegistry(made.coordinator).instances("cart")
-        assert {name: it["address"] for name, it in found.items()} == {
-            it.name: it.address for it in made.instances("cart")
+        registered = InstanceRegistry(made.coordinator).instances("cart")
+        assert {name: entry["address"] for name, entry in registered.items()} == {
+            instance.name: instance.address for instance in made.instances("cart")
         }
-        assert len(found) == 3
+        assert len(registered) == 3
         made.coordinator.put("/a/key", "wert ü")
         assert made.coordinator.get("/a/key") == "wert ü"
         assert made.coordinator.values("/a/") == {"/a/key": "wert ü"}
@@ -439,12 +455,12 @@ def test_production_calls_the_providers_outside_and_is_the_only_one(
     """The workspace owns it, only callers join the providers in the network outside, a second is refused."""
     made = Environment.create(workspace.system, "production", workspace=workspace)
     try:
-        (status,) = [it for it in Environment.list(workspace) if it.stage == "production"]
+        (status,) = [status for status in Environment.list(workspace) if status.stage == "production"]
         assert status.owner == str(Owner.workspace(workspace.id))
         assert get(f"{made.url}/healthz")
         outside = engine.client.networks.get(f"labkit-outside-{workspace.id}")
         outside.reload()
-        joined = {it["Name"].rpartition(".")[2] for it in outside.attrs["Containers"].values()}
+        joined = {container["Name"].rpartition(".")[2] for container in outside.attrs["Containers"].values()}
         assert joined == {"payments", "rates", "cart-1", "cart-2", "cart-3", "storefront-1"}
         with pytest.raises(LabError, match="none, for the external services are real here"):
             made.stub("payments")

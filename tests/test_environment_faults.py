@@ -91,10 +91,10 @@ with Environment.create(System.load(system), "integration", workspace=workspace,
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     """Give the engine, and leave it without the images of these tests."""
-    found = Engine.find()
-    yield found
-    remove_images(found, "labkit/tiny-lonely")
-    found.client.close()
+    engine = Engine.find()
+    yield engine
+    remove_images(engine, "labkit/tiny-lonely")
+    engine.client.close()
 
 
 @pytest.fixture
@@ -128,9 +128,9 @@ def left(engine: Engine, workspace: Workspace) -> list[str]:
 def soon(nothing: Callable[[], list[str]], seconds: float = 30) -> list[str]:
     """Return what is left once nothing is, or at the end of the seconds."""
     end = time.monotonic() + seconds
-    while (found := nothing()) and time.monotonic() < end:
+    while (left := nothing()) and time.monotonic() < end:
         time.sleep(0.1)
-    return found
+    return left
 
 
 # ---- a configuration that cannot work: no engine is asked ----
@@ -166,7 +166,7 @@ def test_a_read_write_service_is_never_real_outside_production(tmp_path: Path) -
 
 
 def test_a_real_service_without_a_provider_is_refused(tmp_path: Path) -> None:
-    """What is real in a stage needs somebody who stands for it; nothing real is called by accident."""
+    """An external service that is real in a stage needs a provider; nothing real is called by accident."""
     (tmp_path / "lonely").mkdir()
     external = '[external.bank]\nmode = "read-only"\nport = 8101\nreal = ["integration"]\n'
     (tmp_path / "system.toml").write_text(TINY + external)
@@ -181,7 +181,7 @@ def test_a_real_service_without_a_provider_is_refused(tmp_path: Path) -> None:
 def test_a_service_that_never_gets_ready_is_named_with_its_last_words(
     tmp_path: Path, workspace: Workspace, engine: Engine
 ) -> None:
-    """The error tells who, what was asked, what was answered and the last log lines; nothing is left."""
+    """The error names the instance, the question, the last answer and the last log lines; nothing is left."""
     system = make_system(tmp_path / "never", NEVER)
     with pytest.raises(NotReady) as caught:
         Environment.create(system, "integration", workspace=workspace, ready_s=6)
@@ -214,7 +214,9 @@ def test_a_new_instance_that_is_not_ready_leaves_the_others_serving(
     with Environment.create(tiny, "integration", workspace=workspace) as made:
         with pytest.raises(NotReady, match="lonely-2 answers"):
             made.add_instance("lonely", built.ref, deadline_s=4)
-        assert [(it.name, it.state) for it in made.instances("lonely")] == [("lonely-1", "UP")]
+        assert [(instance.name, instance.state) for instance in made.instances("lonely")] == [
+            ("lonely-1", "UP")
+        ]
         assert made.balancer.servers("lonely-checked") == {}
         (first,) = made.instances("lonely")
         second = made.add_instance("lonely", first.image)
@@ -222,7 +224,7 @@ def test_a_new_instance_that_is_not_ready_leaves_the_others_serving(
         with pytest.raises(NotReady, match="lonely-2 is ready within 1 s"):
             made.balancer.add(second, deadline_s=1)
         assert "lonely-2" not in made.balancer.servers("lonely")
-        assert {it.name: it.state for it in made.instances("lonely")} == {
+        assert {instance.name: instance.state for instance in made.instances("lonely")} == {
             "lonely-1": "UP",
             "lonely-2": "exited",
         }
@@ -257,7 +259,7 @@ def test_images_must_fit_the_services(
 def test_a_migration_that_postgresql_refuses_is_named(
     tmp_path: Path, workspace: Workspace, engine: Engine
 ) -> None:
-    """The error names the file and says PostgreSQL's own words."""
+    """The error names the file and has PostgreSQL's own words."""
     system = make_system(tmp_path / "moving", READY)
     (system.root / "migrations").mkdir()
     (system.root / "migrations" / "001_moon.sql").write_text("CREATE TABEL moon ();")
@@ -270,7 +272,7 @@ def test_a_migration_that_postgresql_refuses_is_named(
 
 @engine_test
 def test_a_taken_port_is_told_in_words(engine: Engine) -> None:
-    """What the engine says of a port that somebody else has becomes an error with a next step."""
+    """The engine's message about a port in use becomes an error with a next step."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         made = engine.client.containers.create(
@@ -287,7 +289,7 @@ def test_a_taken_port_is_told_in_words(engine: Engine) -> None:
 
 
 class Proxy:
-    """A door in front of the engine's socket, which falls shut after a number of starts."""
+    """A proxy in front of the engine's socket, which stops answering after a number of starts."""
 
     def __init__(self, path: Path, starts: int) -> None:
         self.path, self._starts = path, starts
@@ -371,7 +373,7 @@ def child(workspace: Workspace, system: System, owner: str) -> "subprocess.Popen
 
 
 def wait_for(words: str, process: "subprocess.Popen[str]") -> None:
-    """Read what the process says until it says these words."""
+    """Read what the process prints until it prints these words."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.strip() == words:
@@ -434,8 +436,8 @@ def test_each_workspace_sweeps_only_its_own(
     _, machine, namespace, _, _ = str(Owner.process()).split(":")
     dead = f"process:{machine}:{namespace}:{gone.pid}:1"
     assert not Owner.parse(dead).alive()
-    for it in (workspace, other):
-        leave(engine, it, dead)
+    for place in (workspace, other):
+        leave(engine, place, dead)
     with Environment.create(
         tiny, "development", module="lonely", config={"colour": "red"}, workspace=workspace
     ) as made:
@@ -495,10 +497,10 @@ def test_two_processes_that_build_one_source_at_once_get_one_image(tmp_path: Pat
     system = make_system(tmp_path / "tiny", f"{READY}# {tmp_path}\n")
     command = [sys.executable, "-c", BUILD, str(system.root)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = sorted(process.communicate()[0].split() for process in both)
+    lines = sorted(process.communicate()[0].split() for process in both)
     assert [process.returncode for process in both] == [0, 0]
-    assert len({digest for digest, _ in told}) == 1
-    assert sorted(reused for _, reused in told) == ["False", "True"]
+    assert len({digest for digest, _ in lines}) == 1
+    assert sorted(reused for _, reused in lines) == ["False", "True"]
 
 
 @pytest.mark.engine
@@ -525,7 +527,7 @@ def test_a_create_that_waits_for_other_builds_says_so_and_hears_ctrl_c(
 
 @pytest.mark.engine
 def test_a_wait_for_other_builds_has_an_end() -> None:
-    """A lock that is never given back is told with who holds it, and a wait that is cut short stops."""
+    """The error for a lock that is never freed says who holds it; a wait that is ended early stops."""
     words: list[str] = []
     stop = threading.Event()
     stop.set()

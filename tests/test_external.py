@@ -1,4 +1,4 @@
-"""External services: what may be real where, what a stub is told, what was really answered."""
+"""External services: what may be real where, what a stub is set to, what was really answered."""
 
 import json
 import urllib.error
@@ -49,7 +49,7 @@ def ask(url: str, body: object = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
     asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - our own
     try:
-        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - our own
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
         with refused:
@@ -71,13 +71,16 @@ def test_what_writes_is_refused_outside_production(system: System, stage: str) -
         Plan.make(system, stage, None, {}, "", real=["rates", "payments"])
     assert f"let its stub answer in {stage}" in caught.value.next_step
     production = Plan.make(system, "production", None, {}, "", real=["payments"])
-    assert [it.name for it in production.providers] == ["payments", "rates"]
+    assert [external.name for external in production.providers] == ["payments", "rates"]
 
 
 def test_what_only_reads_may_be_real_anywhere(system: System) -> None:
     """The one that was asked for is real, the other stays a stub, and the label carries that on."""
     plan = Plan.make(system, "integration", None, {}, "", real=["rates"])
-    assert ([it.name for it in plan.providers], [it.name for it in plan.stubs]) == (["rates"], ["payments"])
+    assert ([external.name for external in plan.providers], [external.name for external in plan.stubs]) == (
+        ["rates"],
+        ["payments"],
+    )
     again = Plan.from_labels(plan.to_labels())
     assert again is not None
     assert [external.writes for external in again.external] == [True, False]
@@ -142,7 +145,7 @@ def test_a_real_source_is_asked_and_recorded_then_replayed(
     real = ask(f"{environment.url}/products?currency=GBP")
     assert (real[0], real[1]["currency"]) == (200, "GBP")
     recording = environment.record("rates", ["GET /rates/EUR", "GET /rates/XXX"])
-    assert [it["status"] for it in recording.answers.values()] == [200, 404]
+    assert [answer["status"] for answer in recording.answers.values()] == [200, 404]
     recording.save(tmp_path / "rates.json")
     with Environment.create(workspace.system, "integration", workspace=workspace) as other:
         assert ask(f"{other.url}/products?currency=GBP")[0] == 422  # what was written by hand has no pound
@@ -196,7 +199,7 @@ def test_a_stub_fails_by_state_as_it_was_told(environment: Environment) -> None:
     cut = {"when": "refused", "status": 201, "cut": True, "body": {"payment": "lost"}, "then": "cut"}
     stub.set("POST /payments", [refused, cut, {"status": 201, "body": {"payment": "at last"}}])
     assert [ask(f"{environment.url}/orders", ORDER)[0] for _ in range(3)] == [402, 503, 201]
-    assert (stub.state, [it["status"] for it in stub.calls()]) == ("cut", [402, 201, 201])
+    assert (stub.state, [call["status"] for call in stub.calls()]) == ("cut", [402, 201, 201])
     with pytest.raises(LabError, match="the answer to POST /payments: status"):
         stub.set("POST /payments", {"status": "ok"})
     with pytest.raises(LabError, match="a recording of payments"):

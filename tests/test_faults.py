@@ -39,7 +39,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     made = Workspace.create(tmp_path_factory.mktemp("learner") / "workspace")
     yield made
     engine = Engine.find()
-    left = [it.name for it in engine.owned({Label.WORKSPACE: made.id})]
+    left = [thing.name for thing in engine.owned({Label.WORKSPACE: made.id})]
     engine.client.close()
     made.artifacts.close()
     assert left == []
@@ -53,7 +53,7 @@ def staging(workspace: Workspace) -> Iterator[Environment]:
 
 
 def soon(true: Callable[[], object], seconds: float = 20) -> bool:
-    """Tell whether something gets true within a deadline."""
+    """Return whether something becomes true within a deadline."""
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(0.05)
@@ -107,24 +107,27 @@ def test_a_disconnected_instance_runs_unreached_and_comes_back_by_its_new_addres
     assert addresses(staging, "cart-1") == ""
     second.reconnect()
     first.reconnect()
-    assert soon(lambda: {it.state for it in staging.instances("cart")} == {"UP"})
+    assert soon(lambda: {instance.state for instance in staging.instances("cart")} == {"UP"})
     known = staging.balancer.servers("cart")
     coordinator = staging.coordinator
     assert coordinator is not None
-    assert {it.name: it.address for it in staging.instances("cart")} == {
-        name: it.address for name, it in known.items()
+    assert {instance.name: instance.address for instance in staging.instances("cart")} == {
+        name: instance.address for name, instance in known.items()
     }
     assert soon(
         lambda: (
-            {name: it["address"] for name, it in InstanceRegistry(coordinator).instances("cart").items()}
-            == {name: it.address for name, it in known.items()}
+            {
+                name: entry["address"]
+                for name, entry in InstanceRegistry(coordinator).instances("cart").items()
+            }
+            == {name: instance.address for name, instance in known.items()}
         )
     )
     assert who_answer(staging) == {"cart-1", "cart-2", "cart-3"}
 
 
 def test_a_slow_instance_passes_its_checks_while_its_clients_lose_patience(staging: Environment) -> None:
-    """Only those whom it serves wait; with 0 nobody does any more."""
+    """Only its own clients wait; with 0 none does any more."""
     cart(staging, 3).slow(4000)
     assert seen(staging, "cart-3").held_ms == 4000
     patient = [asked_for(staging, 1.5) for _ in range(3)]
@@ -136,7 +139,7 @@ def test_a_slow_instance_passes_its_checks_while_its_clients_lose_patience(stagi
 
 
 def asked_for(environment: Environment, patience_s: float) -> bool:
-    """Tell whether the cart answers a client before its patience ends."""
+    """Return whether the cart answers a client before its patience ends."""
     try:
         with urllib.request.urlopen(f"{environment.urls['cart']}/version", timeout=patience_s) as answer:  # noqa: S310 - a URL of our own
             return bool(answer.status == 200)
@@ -169,9 +172,9 @@ def test_a_killed_instance_is_missed_by_all_and_can_be_replaced(workspace: Works
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (lambda it: it.resume(), "not paused"),
-        (lambda it: it.slow(-1), "milliseconds from 0 on"),
-        (lambda it: it.reconnect(), "already exists in network"),
+        (lambda instance: instance.resume(), "not paused"),
+        (lambda instance: instance.slow(-1), "milliseconds from 0 on"),
+        (lambda instance: instance.reconnect(), "already exists in network"),
     ],
 )
 def test_a_fault_that_cannot_be_is_refused_with_words(
@@ -184,16 +187,16 @@ def test_a_fault_that_cannot_be_is_refused_with_words(
 
 
 def test_every_element_can_be_removed_and_what_then_fails_is_what_it_was_for(workspace: Workspace) -> None:
-    """Without stubs no order is paid, without a coordinator nobody joins, then no data, then no door."""
+    """No stubs: no order is paid. No coordinator: nobody joins. Then no database, and no balancer."""
     with Environment.create(workspace.system, "staging", workspace=workspace) as made:
-        assert [it.name for it in made.elements() if it.state != "running"] == []
+        assert [element.name for element in made.elements() if element.state != "running"] == []
         basket = lesson.ask(f"{made.url}/cart/items", {"sku": "A100", "quantity": 1}).body
         made.element("stub").remove()
         order = lesson.ask(f"{made.url}/orders", {"cart": basket, "customer": "Ada"})
         assert (order.status, order.body["error"]) == (503, "payments does not answer: ConnectError")
         made.element("coordinator").remove()
         assert lesson.ask(f"{made.url}/products").status == 200
-        assert {it.registered for it in made.elements()} == {None}
+        assert {element.registered for element in made.elements()} == {None}
         with pytest.raises(LabError, match="cart-4 answers GET /readyz"):
             made.add_instance("cart", cart(made, 1).image, deadline_s=2)
         made.remove_instance(cart(made, 3))
@@ -201,8 +204,8 @@ def test_every_element_can_be_removed_and_what_then_fails_is_what_it_was_for(wor
         assert lesson.ask(f"{made.url}/products").status == 503
         made.element("balancer").remove()
         assert lesson.raised(lesson.ask, f"{made.url}/products") == "LabError"
-        assert {it.state for it in made.instances("cart")} == {"running"}
-        gone = [it.name for it in made.elements() if it.state == "missing"]
+        assert {instance.state for instance in made.instances("cart")} == {"running"}
+        gone = [element.name for element in made.elements() if element.state == "missing"]
         assert gone == ["balancer", "coordinator", "database", "stub"]
         with pytest.raises(LabError, match="its container is gone"):
             made.element("database").pause()
@@ -214,12 +217,14 @@ def test_every_element_can_be_removed_and_what_then_fails_is_what_it_was_for(wor
 
 
 def test_each_fault_is_recorded(staging: Environment, workspace: Workspace) -> None:
-    """What was done to whom stands among the uses of the environment."""
+    """The fault and its element are among the recorded uses of the environment."""
     cart(staging, 2).slow(1)
     cart(staging, 2).slow(0)
     uses = workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=staging.name)
-    told = [(it.predicate["use"], it.predicate["element"], it.predicate["ms"]) for it in uses[-2:]]
-    assert told == [("slow", "cart-2", 1), ("slow", "cart-2", 0)]
+    recorded = [
+        (fact.predicate["use"], fact.predicate["element"], fact.predicate["ms"]) for fact in uses[-2:]
+    ]
+    assert recorded == [("slow", "cart-2", 1), ("slow", "cart-2", 0)]
 
 
 def test_a_request_is_followed_by_its_id_through_all_services_to_the_stub(staging: Environment) -> None:
@@ -231,9 +236,9 @@ def test_a_request_is_followed_by_its_id_through_all_services_to_the_stub(stagin
     assert {line["service"] for line in lines} == {"storefront", "cart", "catalog", "payments"}
     assert staging.stub("payments").calls()[-1]["request_id"] == order.request_id
     asked = urllib.request.Request(f"{staging.url}/products", headers={"x-request-id": "mine-1"})  # noqa: S310 - a URL of our own
-    with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310 - as above
+    with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310 - a URL of our own
         assert answer.headers["x-request-id"] == "mine-1"
-    assert {it["service"] for it in staging.logs(request_id="mine-1")} == {"storefront", "catalog"}
+    assert {entry["service"] for entry in staging.logs(request_id="mine-1")} == {"storefront", "catalog"}
 
 
 def test_a_request_that_reaches_no_instance_is_followed_to_the_balancer(workspace: Workspace) -> None:

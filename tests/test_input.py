@@ -42,7 +42,7 @@ def environment(workspace: Workspace) -> Iterator[Environment]:
 def send(url: str, body: object = None) -> int:
     """Send one request as a browser does, and return the status of the answer."""
     data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-    asked = urllib.request.Request(url, data, {"Content-Type": "application/json", "Cookie": "secret=1"})  # noqa: S310
+    asked = urllib.request.Request(url, data, {"Content-Type": "application/json", "Cookie": "secret=1"})  # noqa: S310 - an address of our own
     try:
         with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - an address of our own
             return int(answer.status)
@@ -62,20 +62,23 @@ def captured(at_s: float, path: str, method: str = "GET", body: str = "") -> Cap
 def test_a_log_is_read_in_the_order_in_which_requests_came() -> None:
     """A slow request that came first and was answered last stands first; what was no HTTP is left out."""
     line: dict[str, Any] = {"method": "GET", "content_type": "", "body": "", "status": 200}
-    told = [
+    entries = [
         line | {"path": "/quick", "ended_s": 100.5, "took_s": 0.1},
         line | {"path": "", "method": "", "ended_s": 100.6, "took_s": 0.0},
         line | {"path": "/slow", "ended_s": 101.0, "took_s": 0.9},
     ]
-    found = read_log("".join(f"{json.dumps(it)}\n" for it in told).encode())
-    assert [(it.path, it.at_s, it.ms) for it in found] == [("/slow", 0.0, 900.0), ("/quick", 0.3, 100.0)]
+    requests = read_log("".join(f"{json.dumps(entry)}\n" for entry in entries).encode())
+    assert [(request.path, request.at_s, request.ms) for request in requests] == [
+        ("/slow", 0.0, 900.0),
+        ("/quick", 0.3, 100.0),
+    ]
     assert read_log(b"") == []
 
 
 def test_a_replay_keeps_times_order_and_bodies() -> None:
     """Equal requests are one, in every place where they came; speed divides the times."""
-    told = [captured(0, "/a"), captured(1, "/b", "POST", "{}"), captured(3, "/a")]
-    made = Replay.of(told, speed=2)
+    requests = [captured(0, "/a"), captured(1, "/b", "POST", "{}"), captured(3, "/a")]
+    made = Replay.of(requests, speed=2)
     assert [(at_s, made.requests[place].name) for at_s, place in made.plan()] == [
         (0, "GET /a"),
         (0.5, "POST /b"),
@@ -86,7 +89,7 @@ def test_a_replay_keeps_times_order_and_bodies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "url", "speed", "words"),
+    ("requests", "url", "speed", "words"),
     [
         ([], "http://127.0.0.1:1", 1, "at least one captured request"),
         ([captured(0, "/")], "http://127.0.0.1:1", 0, "a speed above 0"),
@@ -95,10 +98,12 @@ def test_a_replay_keeps_times_order_and_bodies() -> None:
         (Path("no-such-file"), "http://127.0.0.1:1", 1, "a saved capture"),
     ],
 )
-def test_an_impossible_replay_is_refused_with_words(told: Any, url: str, speed: float, words: str) -> None:
+def test_an_impossible_replay_is_refused_with_words(
+    requests: Any, url: str, speed: float, words: str
+) -> None:
     """Nothing is sent when there is nothing to send, no time to keep, or the target is somebody else's."""
     with pytest.raises(LabError, match=words):
-        load.replay(told, url, speed=speed)
+        load.replay(requests, url, speed=speed)
 
 
 def test_a_file_that_is_no_capture_is_refused(tmp_path: Path) -> None:
@@ -114,7 +119,7 @@ def test_a_file_that_is_no_capture_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 def test_what_users_send_is_captured_whole_and_answered_by_the_system(environment: Environment) -> None:
-    """Method, path with query, body to the letter, status and time are written down; no cookie is."""
+    """Method, path with query, body to the letter, status and time are recorded; no cookie is."""
     odd = {"note": 'Ünïcode, "quotes", \\ and a\nnewline'}
     with environment.capture() as capture:
         assert send(f"{capture.url}/products?currency=EUR") == 200
@@ -131,16 +136,16 @@ def test_what_users_send_is_captured_whole_and_answered_by_the_system(environmen
 
 
 @pytest.mark.engine
-def test_a_capture_leaves_no_door_and_is_recorded(environment: Environment, workspace: Workspace) -> None:
-    """After the block its container is gone and the record tells what came; a second at a time is refused."""
+def test_a_capture_leaves_no_proxy_and_is_recorded(environment: Environment, workspace: Workspace) -> None:
+    """After the block its container is gone and the use is recorded; a second one at a time is refused."""
     engine = Engine.find()
-    doors: dict[str, str | None] = {Label.ENVIRONMENT: environment.name, Label.ROLE: "capture"}
+    proxies: dict[str, str | None] = {Label.ENVIRONMENT: environment.name, Label.ROLE: "capture"}
     with environment.capture() as capture:
-        assert len(engine.owned(doors)) == 1
+        assert len(engine.owned(proxies)) == 1
         with pytest.raises(LabError, match="one capture of"):
             environment.capture()
         send(capture.url)
-    assert engine.owned(doors) == []
+    assert engine.owned(proxies) == []
     used = workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=environment.name)[-1]
     assert (used.predicate["use"], used.predicate["requests"]) == ("capture", 1)
     engine.client.close()
@@ -160,7 +165,10 @@ def test_a_saved_capture_replayed_gives_the_same_requests_again(
     assert read_capture(file) == first.requests()
     with environment.capture() as second:
         measured = load.replay(file, second.url, speed=2).wait()
-    sent = [[(it.method, it.path, it.body, it.status) for it in it.requests()] for it in (first, second)]
+    sent = [
+        [(request.method, request.path, request.body, request.status) for request in capture.requests()]
+        for capture in (first, second)
+    ]
     assert sent[0] == sent[1]
     assert (measured.requests, measured.failed) == (4, 1)
     assert measured.errors == {"status 404": 1}
@@ -179,7 +187,7 @@ def test_a_live_user_in_a_browser_is_captured_and_replayed_elsewhere(
         page.get_by_label("Your name").fill("Zoë")
         page.get_by_role("button", name="Buy").click()
         expect(page.get_by_role("status")).to_contain_text("Thank you")
-    bought = [json.loads(it.body) for it in capture.requests() if it.path == "/orders"]
+    bought = [json.loads(request.body) for request in capture.requests() if request.path == "/orders"]
     assert [order["customer"] for order in bought] == ["Zoë"]
     with Environment.create(workspace.system, "integration", workspace=workspace) as other:
         assert load.replay(capture.requests(), other.url, speed=4).wait().failed == 0
@@ -191,7 +199,7 @@ def test_a_live_user_in_a_browser_is_captured_and_replayed_elsewhere(
 
 @pytest.mark.engine
 def test_a_capture_whose_environment_was_cleaned_up_says_so(workspace: Workspace) -> None:
-    """Nothing is left of the door, and the error names the step that was forgotten."""
+    """Nothing is left of the proxy, and the error names the step that was forgotten."""
     made = Environment.create(workspace.system, "integration", workspace=workspace)
     capture = made.capture()
     made.clean_up()

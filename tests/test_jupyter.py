@@ -184,7 +184,7 @@ def test_a_foreign_page_is_refused(server: Lab, method: str, path: str) -> None:
     refusals: list[tuple[dict[str, str], int]] = [({}, 403), ({"X-XSRFToken": token}, 409)]
     for headers, expected in refusals:
         with pytest.raises(HTTPError) as refused:
-            visitor.open(Request(f"{server.url}/labkit/{path}", method=method, headers=headers))  # noqa: S310
+            visitor.open(Request(f"{server.url}/labkit/{path}", method=method, headers=headers))  # noqa: S310 - our own server
         with refused.value as answer:
             assert answer.code == expected
 

@@ -80,12 +80,12 @@ def imports(path: Path) -> Iterator[str]:
 
 def rooms() -> dict[str, list[Path]]:
     """Return every room that exists with its modules."""
-    found = {
+    paths = {
         p.stem if p.is_file() else p.name: p for p in LABKIT.iterdir() if not p.name.startswith(("_", "."))
     }
     return {
         name: [p] if p.is_file() else sorted(p.rglob("*.py"))
-        for name, p in found.items()
+        for name, p in paths.items()
         if p.joinpath("__init__.py").exists() or p.suffix == ".py"
     }
 
@@ -142,7 +142,7 @@ def test_no_room_imports_another_that_imports_it_not_even_for_types() -> None:
         for path in LABKIT.rglob("*.py")
     }
     graph = {
-        module: {found for name in names if (found := _module(name, graph)) and found != module}
+        module: {other for name in names if (other := _module(name, graph)) and other != module}
         for module, names in graph.items()
     }
     try:

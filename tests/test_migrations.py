@@ -46,7 +46,7 @@ def test_each_migration_is_applied_once_and_in_order(fresh: Fresh, tmp_path: Pat
 def test_one_that_postgresql_refuses_leaves_nothing_of_itself_and_those_before(
     fresh: Fresh, tmp_path: Path
 ) -> None:
-    """The error names the file; once it is mended, the rest is applied."""
+    """The error names the file; once it is corrected, the rest is applied."""
     url = fresh()
     write(tmp_path, a1="CREATE TABLE sun ()", a2="CREATE TABLE moon (); CREATE TABEL star ()")
     with psycopg.connect(url) as connection, pytest.raises(LabError, match=r"a2\.sql"):

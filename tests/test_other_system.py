@@ -1,4 +1,4 @@
-"""A system of other people's making: no Python, a Redis that system.toml declares, gates that fit it."""
+"""A system that is not the shop: no Python, a Redis that system.toml declares, gates that fit it."""
 
 import json
 import shutil
@@ -119,7 +119,7 @@ def write(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[str]:
-    """Build an image of Debian's Redis, as a course author has one; the other images of the tests go too."""
+    """Build an image of Debian's Redis, as a course author has one; at the end remove the tests' images."""
     engine = Engine.find()
     build(engine, pack({"Dockerfile": DEBIAN.encode()}), REDIS, {})
     yield REDIS
@@ -152,7 +152,7 @@ def test_a_system_without_python_goes_through_the_pipeline(workspace: Workspace,
     production = Environment.attach(status.name, workspace)
     for expected in ("1", "2"):
         request = urllib.request.Request(f"{production.url}/votes", method="POST")  # noqa: S310 - our own
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - our own
             assert json.load(answer)["votes"] == expected
     state = {element.name: (element.role, element.state) for element in production.elements()}
     assert state["redis"] == state["page"] == ("container", "running")
@@ -176,7 +176,7 @@ def test_a_system_without_python_goes_through_the_pipeline(workspace: Workspace,
 def test_a_container_that_cannot_be_is_refused_with_file_and_key(
     tmp_path: Path, line: str, words: str
 ) -> None:
-    """The mistake is told before anything starts."""
+    """The error comes before anything starts, with the file and the key."""
     write(tmp_path)
     (tmp_path / "system.toml").write_text(FILES["system.toml"] + f"[containers.queue]\n{line}\n")
     with pytest.raises(LabError, match=words) as caught:
@@ -186,7 +186,7 @@ def test_a_container_that_cannot_be_is_refused_with_file_and_key(
 
 @pytest.mark.parametrize("name", ["vote", "database", "balancer"])
 def test_a_container_takes_nobodys_name(tmp_path: Path, name: str) -> None:
-    """A service's name and those of labkit's own elements are taken."""
+    """A container gets no name of a service or of labkit's own elements."""
     write(tmp_path)
     (tmp_path / "system.toml").write_text(FILES["system.toml"] + f'[containers.{name}]\nimage = "x:1"\n')
     with pytest.raises(LabError, match="a name that no service"):

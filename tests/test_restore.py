@@ -1,4 +1,4 @@
-"""Ways to put a database back, on a real server: what each restores, what it does not, and what it leaves."""
+"""Snapshot strategies on a real server: what each restores, what it does not, and what it leaves."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def environment(workspace: Workspace) -> Iterator[Environment]:
 
 @pytest.fixture
 def database(environment: Environment) -> Database:
-    """Return a database beside the shop's, with all that is hard to put back."""
+    """Return a database beside the shop's, with everything that is hard to restore."""
     assert environment.database is not None
     beside = environment.database.beside("hard")
     with beside.connect() as connection:
@@ -132,7 +132,7 @@ def test_a_rollback_does_not_undo_what_another_connection_did(database: Database
 
 
 def test_a_rollback_says_that_somebody_committed(database: Database) -> None:
-    """A COMMIT ends the transaction that a rollback needs; the message names it and the way that helps."""
+    """A COMMIT ends the transaction of a rollback; the message names it and the strategy that helps."""
     with database.snapshot_by("rollback") as kept:
         with pytest.raises(psycopg.Error), kept.connect() as connection:
             connection.execute(ROWS)
@@ -143,7 +143,7 @@ def test_a_rollback_says_that_somebody_committed(database: Database) -> None:
 
 @pytest.mark.parametrize("strategy", Database.strategies)
 def test_nothing_of_a_way_is_left(environment: Environment, database: Database, strategy: str) -> None:
-    """Databases, files, images and threads that a way took are given back, also after an error."""
+    """Databases, files, images and threads of a strategy are removed at its end, also after an error."""
     mine: dict[str, str | None] = {Label.ENVIRONMENT: environment.name}
     engine = Engine.find()
 
@@ -154,7 +154,7 @@ def test_nothing_of_a_way_is_left(environment: Environment, database: Database, 
         return (
             databases(database),
             files,
-            sorted(it for it in kinds if it != "image" or strategy != "container"),
+            sorted(kind for kind in kinds if kind != "image" or strategy != "container"),
         )
 
     before = there()
@@ -170,8 +170,8 @@ def test_nothing_of_a_way_is_left(environment: Environment, database: Database, 
 def in_container(environment: Environment, script: str) -> str:
     """Run a script in the database's container and return what it printed."""
     engine = Engine.find()
-    found = engine.owned({Label.ENVIRONMENT: environment.name, Label.ROLE: "database"})
-    (container,) = (thing for thing in found if thing.kind == "container")
+    things = engine.owned({Label.ENVIRONMENT: environment.name, Label.ROLE: "database"})
+    (container,) = (thing for thing in things if thing.kind == "container")
     answer = engine.client.containers.get(container.id).exec_run(["sh", "-c", script])
     engine.client.close()
     return str(answer.output.decode())
@@ -184,7 +184,7 @@ def stock(environment: Environment) -> int:
 
 
 def test_services_go_on_after_their_database_was_replaced(environment: Environment) -> None:
-    """The shop answers after a restore by each way that ends connections, the container's too."""
+    """The shop answers after a restore by each strategy that ends connections, the container's too."""
     database = environment.database
     assert database is not None
     for strategy in ("template", "pre-built clone", "container"):
@@ -234,7 +234,7 @@ def test_a_dump_that_cannot_be_read_leaves_the_database_and_nothing_half_made(
 
 
 def test_an_unknown_way_is_refused(database: Database) -> None:
-    """The message lists the ways."""
+    """The message lists the strategies."""
     with pytest.raises(
         LabError, match="rollback, template, pre-built clone, truncate and load, dump, container"
     ):
@@ -242,7 +242,7 @@ def test_an_unknown_way_is_refused(database: Database) -> None:
 
 
 def test_a_use_of_a_strategy_is_recorded(workspace: Workspace, environment: Environment) -> None:
-    """The artifact database tells the strategy, how often it restored, and the median of its seconds."""
+    """The artifact database has the strategy, how often it restored, and the median of its seconds."""
     assert environment.database is not None
     with environment.database.snapshot_by("rollback") as kept:
         kept.restore()
@@ -255,7 +255,7 @@ def test_a_use_of_a_strategy_is_recorded(workspace: Workspace, environment: Envi
 
 
 def test_the_images_go_with_the_environment(workspace: Workspace) -> None:
-    """A container that stands on an image that stands on another: clean-up takes all, and counts them."""
+    """A container of an image that is built on another image: clean-up removes and counts all three."""
     engine = Engine.find()
     with Environment.create(workspace.system, "integration", workspace=workspace) as made:
         assert made.database is not None
@@ -276,10 +276,10 @@ from labkit.environment import Environment
 from labkit.workspace import Workspace
 
 workspace = Workspace.open(Path(sys.argv[1]))
-it = Environment.create(workspace.system, "integration", workspace=workspace)
-kept = it.database.snapshot_by("container")
+made = Environment.create(workspace.system, "integration", workspace=workspace)
+kept = made.database.snapshot_by("container")
 kept.restore()
-print(it.name, flush=True)
+print(made.name, flush=True)
 sys.stdin.read()
 """
 
@@ -302,7 +302,7 @@ def test_an_image_goes_with_a_process_that_is_killed(workspace: Workspace) -> No
 
 
 def test_a_snapshot_waits_for_another_one_only_so_long(database: Database) -> None:
-    """While somebody else holds the server, the wait ends with words, and not in PostgreSQL."""
+    """While another process holds the lock, the wait ends with an error that says so, not in PostgreSQL."""
     with (
         database.server.exclusive(),
         pytest.raises(NotReady, match=r"other snapshots and restores in database end within 0\.3 s"),

@@ -82,13 +82,13 @@ def test_pack_at_the_root_writes_no_leading_slash(folder: Path) -> None:
     assert "cart/service.py" in entries(pack({"/": folder}))
 
 
-def test_pack_takes_only_what_is_wanted(folder: Path) -> None:
+def test_pack_takes_only_what_is_included(folder: Path) -> None:
     """The predicate gets the path inside of the folder."""
 
     def is_python(path: PurePath) -> bool:
         return path.suffix == ".py"
 
-    assert list(entries(pack({"shop": folder}, wanted=is_python))) == ["shop/cart/service.py"]
+    assert list(entries(pack({"shop": folder}, include=is_python))) == ["shop/cart/service.py"]
 
 
 def test_packed_files_are_roots_and_readable_by_all(folder: Path) -> None:

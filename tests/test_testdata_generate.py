@@ -75,7 +75,7 @@ def test_a_generated_database_is_as_awkward_as_a_real_one(source: str) -> None:
     assert count(source, "orders WHERE strpos(note, chr(92)) > 0")  # a backslash
     assert not count(source, "orders JOIN customers ON customers.id = customer WHERE email <> contact_email")
     most = "SELECT count(*) AS n FROM orders GROUP BY customer ORDER BY n DESC LIMIT 80"
-    few = f"SELECT sum(n) FROM ({most}) AS most"  # noqa: S608 - as above
+    few = f"SELECT sum(n) FROM ({most}) AS most"  # noqa: S608 - the tests' own words
     assert one(source, few)[0] > 2 * MANY * 0.05  # type: ignore[operator] # one customer in a hundred
 
 

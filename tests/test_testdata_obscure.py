@@ -545,7 +545,7 @@ def test_what_others_write_meanwhile_is_not_in_the_copy(source: str, fresh: Call
             new = connection.execute(
                 "INSERT INTO customers (name, email) VALUES ('New', %s) RETURNING id", [mail]
             )
-            connection.execute("INSERT INTO orders VALUES (%s, 1, NULL, now(), NULL)", [new.fetchone()[0]])  # type: ignore[index]
+            connection.execute("INSERT INTO orders VALUES (%s, 1, NULL, now(), NULL)", [new.fetchone()[0]])  # type: ignore[index]  # RETURNING gives a row
 
     assert obscure(source, target, Policy.load(POLICY), progress=meddle).rows["orders"] == 5
     assert len(rows(source, "SELECT FROM orders")) > 5

@@ -300,7 +300,7 @@ def test_a_request_shows_who_worked_on_it_and_how_long(workspace: Workspace) -> 
         assert "✓ GET /products 200" in shown
         environment.instances("catalog")[0].kill()
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{environment.url}/products")  # noqa: S310 - as above
+            urllib.request.urlopen(f"{environment.url}/products")  # noqa: S310 - our own service
         view = widgets.request(environment, refused.value.headers["x-request-id"])
         refused.value.close()
         assert "✗ GET /products 503" in words(view)

@@ -46,7 +46,7 @@ def chained(previous: str, fact_id: int, payload: str, signature: str) -> str:
 
 
 def check(connection: Connection, key: SigningKey, noted: Head | None) -> Verification:
-    """Read all rows in order and stop at the first that is wrong. noted is what the git note vouches for."""
+    """Read all rows in order and stop at the first wrong one; noted is the note's head, None without one."""
     vouched = noted.id if noted else None
     head = Head(0, START)
     with closing(_rows(connection)) as rows:

@@ -1,4 +1,4 @@
-"""The load balancer: HAProxy in a container, told at run time which servers take requests, and whose.
+"""The load balancer: HAProxy in a container; which servers take which requests is set at run time.
 
 It knows services and servers by name and address only.
 """

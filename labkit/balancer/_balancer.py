@@ -26,11 +26,13 @@ from labkit.engine import SERVERS
 from labkit.errors import LabError, NoAnswer
 
 ANSWER_S = 5.0
+"""How long each step of a command may take, in seconds."""
+
 READY_S = 30.0
 DRAIN_S = 30.0
 REMOVE_S = 10.0
 PASSED = "L7OK"
-"""HAProxy's word for a check that was answered as expected."""
+"""HAProxy's word for a health check with the expected answer."""
 
 CHECK = "check inter 200ms fastinter 50ms downinter 50ms fall 2 rise 1"
 WRITE_AND_RUN = f"""\
@@ -56,8 +58,9 @@ class Server(Protocol):
 class ServerStatus:
     """What the balancer knows of one server.
 
-    status is UP, DOWN, DRAIN or MAINT. check says how its last health check ended. sessions are the requests
-    that it works on now, queued those that wait for it, requests those it was given since it was registered.
+    status is UP, DOWN, DRAIN or MAINT. address is ip:port. check says how its last health check ended, ""
+    before the first. sessions counts the requests that it works on now, queued those that wait for it,
+    requests those that it got since it was registered.
     """
 
     name: str
@@ -72,7 +75,7 @@ class ServerStatus:
 class Balancer(Element):
     """The load balancer: every service is reached through it, under the service's own name and port.
 
-    A server is registered, then health-checked; requests come once it is enabled. Its verbs raise NoAnswer
+    A server is registered, then health-checked; it gets requests once it is enabled. The verbs raise NoAnswer
     when the balancer does not answer, because it was paused, killed or removed.
     """
 
@@ -93,22 +96,20 @@ class Balancer(Element):
             ports=[CONTROL_PORT, *(listener.port for listener in listeners)],
             aliases=names,
         )
-        # Behind the engine's proxy an accepted connection says nothing, so its version is asked for.
+        # The engine's proxy accepts connections before HAProxy does, so the wait asks for HAProxy's version.
         self.waiting_for(Answers("answers its runtime API", lambda _: "Version" in self._send("show info")))
 
     def command(self, *commands: str) -> str:
         """Send commands of HAProxy's runtime API and return the answer.
 
-        :raises NoAnswer: when nothing answers, also at the port that a restarted one has now.
+        :raises NoAnswer: when nothing answers. A restarted balancer has another port, which is tried too.
         """
         try:
             return self._send(*commands)
         except NoAnswer:
             raise
         except OSError as problem:
-            error = self.no_answer(
-                str(problem)
-            )  # which looks at the container again: a restart changes ports
+            error = self.no_answer(str(problem))  # it lists the container again, and so finds a new port
             if self.engine_state != "running":
                 raise error from problem
         try:
@@ -121,7 +122,7 @@ class Balancer(Element):
         with socket.create_connection(where, ANSWER_S) as connection:
             connection.sendall(";".join(commands).encode() + b"\n")
             answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-        if not answer:  # HAProxy ends every answer with an empty line; nothing at all comes from the proxy
+        if not answer:  # HAProxy ends every answer with an empty line, so this was the engine's proxy
             message = "the connection was closed without an answer"
             raise ConnectionError(message)
         return answer
@@ -131,7 +132,7 @@ class Balancer(Element):
         return self.all_servers().get(service, {})
 
     def all_servers(self) -> dict[str, dict[str, ServerStatus]]:
-        """Return all servers by service and name; one that is only checked stands under service + CHECKED."""
+        """Return all servers by service and name; those that are only checked are under service + CHECKED."""
         servers: dict[str, dict[str, ServerStatus]] = {}
         for row in csv.DictReader(io.StringIO(self.command("show stat -1 4 -1").removeprefix("# "))):
             status = ServerStatus(
@@ -149,17 +150,17 @@ class Balancer(Element):
     # ---- a server comes ----
 
     def add(self, server: Server, deadline_s: float = READY_S) -> None:
-        """Let a server take requests; return once its health check has passed.
+        """Register a server, wait until its health check has passed, and enable it.
 
-        :raises NotReady: when it has not passed within deadline_s seconds; it is forgotten again.
+        :raises NotReady: when it has not passed within deadline_s seconds; the server is forgotten again.
         """
         self.health_check(server, deadline_s)
         self.enable(server)
 
     def health_check(self, server: Server, deadline_s: float = READY_S) -> None:
-        """Register a server and return once its health check has passed; it gets no requests yet.
+        """Register a server and wait until its health check has passed; it gets no requests yet.
 
-        :raises NotReady: when it has not passed within deadline_s seconds; it is forgotten again.
+        :raises NotReady: when it has not passed within deadline_s seconds; the server is forgotten again.
         """
         self.register(server)
         try:
@@ -174,9 +175,11 @@ class Balancer(Element):
             raise NotReady(f"{server.name} is ready within {deadline_s:g} s", seen, next_step)
 
     def register(self, server: Server, backend: str = "") -> None:
-        """Make a server known, so that it is checked from now on; it gets no requests yet.
+        """Make a server known, so that it is health-checked from now on; it gets no requests yet.
 
-        backend CHECKED registers it where it never gets any.
+        backend "" is the service's own, CHECKED the one whose servers never get requests.
+
+        :raises LabError: when HAProxy refuses, for example because the name is taken.
         """
         place = f"{server.service}{backend}/{server.name}"
         answer = self.command(f"add server {place} {server.address} {CHECK}")
@@ -185,11 +188,11 @@ class Balancer(Element):
                 f"use another name; known are those of environment.balancer.servers({server.service!r})"
             )
             raise LabError(f"the balancer registers {place}", answer.strip() or "no answer", next_step)
-        # Drained, because HAProxy takes a server that was enabled for UP until its first check has failed.
+        # Drained first, because HAProxy treats an enabled server as UP until its first check fails.
         self.command(f"set server {place} state drain", f"enable health {place}")
 
     def enable(self, server: Server) -> None:
-        """Give a registered server its share of the requests."""
+        """Give a registered server its share of the requests; a route to it ends."""
         self._unroute(server)
         self.command(f"set server {server.service}/{server.name} state ready")
 
@@ -206,14 +209,14 @@ class Balancer(Element):
         return f"its last check ended with {status.check}" if status.check else "it was not checked yet"
 
     def move(self, server: Server) -> None:
-        """Learn the new address of a server."""
+        """Send a server's requests to its present address from now on."""
         ip, _, port = server.address.partition(":")
         self.command(f"set server {server.service}/{server.name} addr {ip} port {port}")
 
     # ---- who gets which requests ----
 
     def switch(self, to: Iterable[Server], away: Iterable[Server]) -> None:
-        """Give registered servers their share of the requests, and others no new ones, at one moment."""
+        """Give some registered servers their share of the requests, others no new ones, at one moment."""
         to = list(to)
         self._unroute(*to)
         ready = [f"set server {server.service}/{server.name} state ready" for server in to]
@@ -221,10 +224,12 @@ class Balancer(Element):
         self.command(*ready, *drained)
 
     def route(self, server: Server, keys: Iterable[str], share: float = 0, salt: str = "") -> None:
-        """Send some requests to a server that gets no others; keys are "group/…", "user/…" and "name/…".
+        """Send the requests with these keys to a server that gets no others, such as a canary.
 
-        share (0 to 1) of the requests, or of the users where they are named, are sent there too; another salt
-        draws other users. It lasts until the server is enabled, drained or forgotten.
+        A key is "group/…", "user/…" or "name/…": the request's group, its user, or the name under which the
+        client found the service. share (0 to 1) adds a random part of the other requests; a request that
+        names a user is drawn by its user. Another salt draws other users; "" takes the server's name as salt.
+        The route lasts until the server is enabled, drained or forgotten.
         """
         for key in [*keys, "split"]:
             self._set(CANARY_MAP, f"{server.service}/{key}", server.name)
@@ -237,22 +242,22 @@ class Balancer(Element):
             if name in names:
                 self._set(CANARY_MAP, key, 0)
 
-    # ---- faults, on the way of the answers ----
+    # ---- faults, between a server's answer and the client ----
 
     def slow(self, server: Server, ms: int) -> None:
-        """Hold each answer of a server back by ms milliseconds, its health checks not; 0 ends that."""
+        """Delay each answer of a server by ms milliseconds, but no health check; 0 ends that."""
         self._set(SLOW_MAP, server.name, ms)
 
     def slowed(self) -> dict[str, int]:
-        """Return by how many milliseconds the answers of which servers are held back."""
+        """Return the delay of each slowed server by its name, in milliseconds."""
         return {name: int(ms) for name, ms in self._entries(SLOW_MAP).items()}
 
     def fail(self, server: Server, share: float) -> None:
-        """Turn this share (0 to 1) of a server's answers into errors 500, its health checks not."""
+        """Turn this share (0 to 1) of a server's answers into errors 500, but no health check; 0 ends it."""
         self._set(FAIL_MAP, server.name, round(share * BASIS_POINTS))
 
     def failing(self) -> dict[str, float]:
-        """Return which share of the answers of which servers is turned into errors."""
+        """Return the share (0 to 1) of failing answers of each failing server by its name."""
         return {name: int(share) / BASIS_POINTS for name, share in self._entries(FAIL_MAP).items()}
 
     def _set(self, file: str, key: str, value: object) -> None:
@@ -268,9 +273,9 @@ class Balancer(Element):
     # ---- a server goes ----
 
     def drain(self, server: Server, deadline_s: float = DRAIN_S) -> None:
-        """Give a server no new requests, and wait until those it has are answered.
+        """Give a server no new requests, and wait until it has answered those that it has.
 
-        :raises NotReady: when some are not within deadline_s seconds; the server stays without new ones.
+        :raises NotReady: when it has not within deadline_s seconds; it still gets no new requests.
         """
         self._unroute(server)
         self.command(f"set server {server.service}/{server.name} state drain")
@@ -288,7 +293,10 @@ class Balancer(Element):
             raise NotReady(expected, f"{left} are open", next_step)
 
     def forget(self, server: Server, backend: str = "") -> None:
-        """Forget a server, known or not; the requests that it still has are cut off."""
+        """Forget a server; requests that it still has are cut off. One that is not registered is no error.
+
+        :raises NotReady: when HAProxy does not delete it within REMOVE_S seconds.
+        """
         if not backend:
             self._unroute(server)
             self.slow(server, 0)

@@ -1,15 +1,15 @@
-"""HAProxy's configuration: what it listens on, and what it does with requests and answers on their way.
+"""HAProxy's configuration: where it listens, and what it does with requests and answers.
 
-The configuration has no servers: instances come and go at run time only, so that creation, upgrade and
-removal take the same way. Nothing is repeated or sent elsewhere behind the client's back (`retries 0`, no
-redispatch), because a client is to see each failure that a deployment causes. A request without an id gets
-one here, so that it can be followed also when it reaches no instance. An instance is made slow by holding its
-answers back, and made to fail by turning a share of them into errors. A request with an X-Session header
-goes where the first of its session went.
+The configuration has no servers. They come and go at run time only, so that creation, upgrade and removal
+work in the same way. HAProxy never sends a request a second time or to another server (`retries 0`, no
+redispatch), because the client has to see each failure that a deployment causes. A request without an id gets
+one here, so that it can be followed even when it reaches no server. A server is slowed by delaying its
+answers, and made to fail by turning a share of them into errors. A request with an X-Session header goes to
+the server of the first request of its session.
 
-Maps, which are changed at run time, say which instances are slow or fail, and who is sent to which canary: by
+Maps, which are changed at run time, say which servers are slow or fail, and which requests go to a canary: by
 the group (X-Group) or the user (X-User) that the client names, by the name under which it found the service,
-or by a random split, which is drawn by the user where one is named.
+or by a random split. The split is drawn by the user where one is named.
 
 Source: HAProxy 2.6 Configuration Manual, 4.2 "use-server", "stick on", 7.3.1 converters; HAProxy 2.6 Lua API,
 core.msleep.
@@ -20,17 +20,17 @@ from typing import NamedTuple
 
 CONTROL_PORT = 9999
 CHECKED = "-checked"
-"""The end of the name of each service's second backend, whose servers are checked and get no requests."""
+"""The suffix of each service's second backend, whose servers are health-checked and get no requests."""
 
 CANARY = "-canary"
-"""The end of the second name of each service: who asks for that is asking for the canary."""
+"""The suffix of each service's second name in the network: a request to that name is for the canary."""
 
 SLOW_LUA = "/etc/haproxy/slow.lua"
 MAPS = SLOW_MAP, FAIL_MAP, CANARY_MAP, SHARE_MAP = tuple(
     f"/etc/haproxy/{name}.map" for name in ("slow", "fail", "canary", "share")
 )
 BASIS_POINTS = 10_000
-"""Shares are told to HAProxy as whole numbers out of this many."""
+"""Shares are given to HAProxy as whole numbers out of this many, because its maps have no fractions."""
 
 
 class Listener(NamedTuple):
@@ -71,7 +71,7 @@ core.register_action("slow", {"http-res"}, function(txn)
     core.msleep(tonumber(txn:get_var("txn.slow_ms")))
 end)
 """
-"""Holds an answer back, in Lua, because HAProxy has no word of its own for it."""
+"""Delays an answer, in Lua, because HAProxy's own language has no word for that."""
 
 LISTEN = """\
 listen {name}
@@ -113,9 +113,9 @@ backend {name}{checked}
 
 
 def configuration(listeners: Iterable[Listener]) -> str:
-    """Return HAProxy's configuration: it listens on every service's port.
+    """Return HAProxy's configuration, which listens on every service's port.
 
-    Beside each service stands a second backend: what is health-checked there gets no requests.
+    Each service has a second backend, whose servers are health-checked and get no requests.
     """
     return GLOBAL + "".join(
         LISTEN.format(

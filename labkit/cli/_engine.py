@@ -38,7 +38,7 @@ def images() -> None:
 @images.command()
 def build() -> None:
     """Build the missing and the outdated images. An image is outdated when its recipe has changed."""
-    from labkit import engine  # noqa: PLC0415 - as above
+    from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     engine.build_images(progress=step_printer())
     console.print("all images are present")
@@ -48,7 +48,7 @@ def build() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def save(file: Path) -> None:
     """Save all images into one FILE. Take it to machines without a network."""
-    from labkit import engine  # noqa: PLC0415 - as above
+    from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     engine.save_images(file)
     size = file.stat().st_size / 1e6
@@ -59,7 +59,7 @@ def save(file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 def load(file: Path) -> None:
     """Load the images from FILE. `labkit images save` writes such a file."""
-    from labkit import engine  # noqa: PLC0415 - as above
+    from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     engine.load_images(file)
     console.print("all images are present")

@@ -33,7 +33,7 @@ def environment() -> None:
 def create(stage: str, module: str | None, root: Path | None, *, as_json: bool) -> None:
     """Create an environment. It outlives this command and stays until it is cleaned up."""
     from labkit.engine import Owner  # noqa: PLC0415 - keeps `labkit --help` quick
-    from labkit.environment import Environment  # noqa: PLC0415 - as above
+    from labkit.environment import Environment  # noqa: PLC0415 - keeps `labkit --help` quick
 
     workspace = Workspace.open(root)
     created = Environment.create(
@@ -58,7 +58,7 @@ def create(stage: str, module: str | None, root: Path | None, *, as_json: bool) 
 @as_json
 def list_environments(root: Path | None, *, as_json: bool) -> None:
     """List the environments of the workspace."""
-    from labkit.environment import Environment  # noqa: PLC0415 - as above
+    from labkit.environment import Environment  # noqa: PLC0415 - keeps `labkit --help` quick
 
     statuses = Environment.list(Workspace.open(root))
     if as_json:
@@ -78,7 +78,7 @@ def list_environments(root: Path | None, *, as_json: bool) -> None:
 @in_workspace
 def clean_up(name: str | None, root: Path | None, *, everything: bool) -> None:
     """Remove the environment NAME or, with --all, all. Nothing of it is left in the container engine."""
-    from labkit.environment import Environment  # noqa: PLC0415 - as above
+    from labkit.environment import Environment  # noqa: PLC0415 - keeps `labkit --help` quick
 
     if bool(name) == everything:
         message = "name either one environment or --all"

@@ -59,7 +59,7 @@ def _print_event(event: "PipelineEvent") -> None:
 @in_workspace
 def approve(run_id: str, root: Path | None) -> None:
     """Let a waiting RUN go on into production. Your name is recorded."""
-    from labkit.pipeline import approve as approve_run  # noqa: PLC0415 - as above
+    from labkit.pipeline import approve as approve_run  # noqa: PLC0415 - keeps `labkit --help` quick
 
     fact = approve_run(Workspace.open(root), run_id)
     console.print(f"run {run_id} approved by {fact.by}")

@@ -37,7 +37,7 @@ def start(directory: Path | None) -> None:
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
     """Open JupyterLab on the first lab. Stop it with Ctrl-C."""
-    from labkit.engine import Engine  # noqa: PLC0415 - as above
+    from labkit.engine import Engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     workspace = _start(directory)
     Engine.ensure(progress=step_printer())
@@ -72,7 +72,7 @@ def _free_port(first: int) -> int:
 @in_workspace
 def reset(slug: str, root: Path | None) -> None:
     """Restore the original notebook of LAB. Your copy is kept beside it."""
-    from labkit.grading import learner_notebooks  # noqa: PLC0415 - as above
+    from labkit.grading import learner_notebooks  # noqa: PLC0415 - keeps `labkit --help` quick
 
     copy = Workspace.open(root).reset(slug, notebooks=learner_notebooks())
     console.print(f"{slug} is restored" + (f"; your copy is kept as {copy}" if copy else ""), soft_wrap=True)
@@ -88,7 +88,7 @@ def reset(slug: str, root: Path | None) -> None:
 )
 def release(to: Path) -> None:
     """Write the learner copies of all labs. They have no solutions and no hidden tests."""
-    from labkit import grading  # noqa: PLC0415 - as above
+    from labkit import grading  # noqa: PLC0415 - keeps `labkit --help` quick
 
     for path in grading.release(course(), to):
         console.print(path, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""One container, and all that one does with one: start, await, run, copy, read its log, break, remove.
+"""A container and its verbs: start, wait, run a command, copy files, read the log, break, remove.
 
 `Element` is testcontainers' `DockerContainer`, bound to a namespace: the names, labels and network of one
 environment, on the engine's own connection.

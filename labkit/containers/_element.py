@@ -1,4 +1,4 @@
-"""One container of an environment: testcontainers' container, bound to the environment and to its engine."""
+"""An element: testcontainers' container, bound to one environment and to its engine."""
 
 import io
 import tarfile
@@ -24,45 +24,48 @@ from labkit.engine import Completed, Engine, Label, is_source
 from labkit.errors import LabError, NoAnswer
 
 MISSING = "missing"
-"""The state of an element that the environment should have and the engine has not."""
+"""The state of an element that the environment should have, and that has no container."""
 
 COMMAND_S = 600.0
 """How long a command in a container may take, in seconds."""
 
 TIMED_OUT = 124
-"""The exit code of timeout(1) for a command that it ended; KILLED is that of one that would not end."""
+"""The exit code of timeout(1) for a command that it ended."""
 
 KILLED = 137
+"""The exit code of a command that was killed, because it did not end when timeout(1) told it to."""
+
 NEXT_STEPS = {
     "paused": "environment.element({0!r}).resume()",
     "disconnected": "environment.element({0!r}).reconnect()",
 }
-"""State of an element that does not answer → what brings it back."""
+"""State of an element that does not answer → the next step that brings it back."""
 
 Container = TypeVar("Container", bound=DockerContainer)
 
 
 class Element(DockerContainer):
-    """One container of an environment, started here or found again: testcontainers' own, with more verbs.
+    """One container of an environment, started here or attached to: testcontainers' own with more verbs.
 
     It differs from its parent in three points. Its client is the engine's own. No image is pulled and no Ryuk
     is started for it, because labkit's reaper removes it by its labels. It belongs to a namespace, which
     gives it its name, labels and network.
 
-    What it says of itself (state, address, image …) is what the engine listed when it was found or started;
-    `reload` looks again. The verbs act on the container as it is at that moment; each is recorded as a use of
-    the environment.
+    Its properties (state, ip, image …) are what the engine listed when it was started or attached to;
+    `reload` lists again. Its verbs act on the container as it is at that moment. Each fault, from `pause` to
+    `remove`, is recorded as a use of the environment.
     """
 
     role = "added"
-    """What it is for; the environment finds it by this label."""
+    """What it is for, as its label says."""
 
+    # Class attributes, because `adopt` makes elements of containers whose __init__ has run without these.
     service = ""
     version = ""
     namespace: Namespace
     name: str
     info: ContainerInfo | None = None
-    """What the engine listed; None before the start, and for one that the engine does not have."""
+    """What the engine listed; None before the start, and when there is no container."""
 
     def __init__(
         self,
@@ -78,8 +81,8 @@ class Element(DockerContainer):
     ) -> None:
         """Describe a container that is not started yet.
 
-        command None is the image's own, user None the image's own. ports are those inside to publish; aliases
-        are further names in the network.
+        command and user None are the image's own. variables None means no environment variables. ports are
+        the container's ports to publish. aliases are further names in the network.
         """
         super().__init__(
             image,
@@ -93,14 +96,14 @@ class Element(DockerContainer):
         self.join(namespace, name, aliases)
 
     def join(self, namespace: Namespace, name: str, aliases: Sequence[str] = ()) -> None:
-        """Take a name in a namespace, and its engine; labels and network come with the start."""
+        """Take a name in a namespace, and use its engine; labels and network come with the start."""
         self.namespace, self.name = namespace, name
         self._aliases = [*aliases, *(self._network_aliases or ())]
         self.get_docker_client().client = namespace.engine.client
         self.with_name(f"{namespace.name}.{name}")
 
     def attach(self, info: ContainerInfo | None) -> Self:
-        """Become the element that runs in a container; None means that the engine has none."""
+        """Become the element of this container, and return it; None means that there is no container."""
         self.info = info
         if info is not None:
             self.image, self.service, self.version = info.image, info.service, info.version
@@ -112,12 +115,12 @@ class Element(DockerContainer):
 
     @property
     def container(self) -> str:
-        """The id of its container, "" when the engine has none."""
+        """The id of its container, "" when there is none."""
         return self.info.id if self.info else ""
 
     @property
     def state(self) -> str:
-        """How it is; for most elements as the engine says."""
+        """Its state, for most elements as the engine says; see engine_state."""
         return self.engine_state
 
     @property
@@ -130,15 +133,15 @@ class Element(DockerContainer):
 
     @property
     def ip(self) -> str:
-        """Its address in the namespace's network, "" while it has none."""
+        """Its IP address in the namespace's network, "" while it has none."""
         return self.info.addresses.get(self.namespace.network, "") if self.info else ""
 
     def reload(self) -> None:
-        """Look again how it is; one that was restarted has other ports and perhaps another address."""
+        """List its container again: a restart changes its ports and perhaps its address."""
         self.attach(self.namespace.container(self.name))
 
     def get_exposed_port(self, port: int) -> int:
-        """Return the port at which a port inside is reached from this machine.
+        """Return the port at which a port of the container is reached from this machine.
 
         :raises NoAnswer: when the engine published none, because the container does not run.
         """
@@ -149,8 +152,8 @@ class Element(DockerContainer):
         return self.info.ports[port]
 
     def no_answer(self, seen: str = "") -> NoAnswer:
-        """Return the error for an element that does not answer; seen adds what was met to its state."""
-        with suppress(LabError):  # a lost engine says less than the element that does not answer
+        """Return the error for an element that does not answer; seen, unless "", is added to its state."""
+        with suppress(LabError):  # when the engine is lost too, the last known state must do
             self.reload()
         state = "its container is gone" if self.info is None else f"its container is {self.engine_state}"
         again = f"clean up and create again: labkit environment clean-up {self.namespace.name}"
@@ -163,13 +166,13 @@ class Element(DockerContainer):
     # ---- testcontainers' verbs ----
 
     def start(self) -> Self:
-        """Start it and return when it is ready, by its wait strategy; when that fails, nothing of it is left.
+        """Start it, wait as its wait strategy says, and return it; a failure leaves nothing behind.
 
         :raises ImageMissing: when the engine does not have its image; none is pulled.
         :raises NameTaken: when the namespace has a container of this name.
         :raises NotReady: when it ends, or is not ready in time.
         """
-        self._configure()
+        self._configure()  # testcontainers' hook: a container class sets its variables there
         with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} starts", self.image):
             self._container = self._create()
             try:
@@ -209,7 +212,7 @@ class Element(DockerContainer):
         return {str(name): value for name, value in own.items() if value}
 
     def _before_start(self) -> None:
-        """Do what has to be done between creation and start; most elements need nothing."""
+        """Do what an element needs between its creation and its start; most need nothing."""
 
     def _await_ready(self) -> None:
         if self._wait_strategy is None:
@@ -223,14 +226,14 @@ class Element(DockerContainer):
             next_step = f"read its log: environment.logs({self.name!r})"
             raise NotReady(f"{self.name} is ready", f"{problem}\n{seen}", next_step) from problem
 
-    def stop(self, force: bool = True, delete_volume: bool = True) -> None:  # noqa: FBT001, FBT002 - as the parent's
+    def stop(self, force: bool = True, delete_volume: bool = True) -> None:  # noqa: FBT001, FBT002 - the parent has them by position
         """Remove its container, as testcontainers does; the engine's connection stays open."""
         with refusals(self.namespace.engine, f"{self.name} is removed"), suppress(NotFound):
             self._api.remove_container(self.get_container_id(), v=delete_volume, force=force)
 
     def finish(self, signal: str, within_s: float) -> None:
-        """Send its first process a signal; wait until the container has ended, at most within_s seconds."""
-        # It may have ended by itself, or need longer: both are the caller's to find out.
+        """Send a signal to its first process; wait at most within_s seconds until the container has ended."""
+        # Suppressed, because it may have ended by itself or need longer: the caller finds out which.
         with suppress(APIError, requests.exceptions.RequestException):
             self._api.kill(self.container, signal)
             self._api.wait(self.container, timeout=within_s)
@@ -239,30 +242,30 @@ class Element(DockerContainer):
         """Return the host at which published ports are reached."""
         return self.namespace.engine.host
 
-    # ---- faults: what happens to containers anyway, done on purpose to see what follows ----
+    # ---- faults: what happens to containers sooner or later, done on purpose to see what follows ----
 
     def pause(self) -> None:
-        """Freeze all its processes: its connections stay open and nobody answers, until resume().
+        """Freeze all its processes: its connections stay open, but it does not answer until resume().
 
-        :raises LabError: as every fault does, when its container is gone or in no state for that.
+        :raises LabError: when its container is gone, or is in a state that does not allow it; as every fault.
         """
         self._do("pause", lambda: self._api.pause(self.container))
 
     def resume(self) -> None:
-        """Let its processes go on where they were frozen."""
+        """Let its frozen processes continue."""
         self._do("resume", lambda: self._api.unpause(self.container))
 
     def kill(self) -> None:
-        """End its processes at once, as kill -9 does; the container stays with its log, and does not run."""
+        """End its processes at once, as kill -9 does; the stopped container stays, and its log with it."""
         self._do("kill", lambda: self._api.kill(self.container))
 
     def disconnect(self) -> None:
-        """Take it off the environment's network: it runs, and nobody reaches it, until reconnect()."""
+        """Take it off the environment's network: it runs, but nobody there reaches it until reconnect()."""
         network = self.namespace.network
         self._do("disconnect", lambda: self._api.disconnect_container_from_network(self.container, network))
 
     def reconnect(self) -> None:
-        """Put it into the network again, where its address may be another one."""
+        """Put it into the network again; its address there may have changed."""
         self._do("reconnect", self._reconnect)
 
     def _reconnect(self) -> None:
@@ -271,12 +274,12 @@ class Element(DockerContainer):
         self.reload()
 
     def remove(self) -> None:
-        """Remove its container, as if it had never been there; what it held is lost."""
+        """Remove its container; the data in it is lost."""
         self._do("remove", lambda: self._api.remove_container(self.container, v=True, force=True))
 
     def _do(self, fault: str, work: Callable[[], object], **details: object) -> None:
         expected = f"{self.name} can {fault}"
-        next_step = "environment.elements() tells the state that each is in"
+        next_step = "environment.elements() shows the state of each element"
         with refusals(self.namespace.engine, expected):
             try:
                 work()
@@ -296,9 +299,10 @@ class Element(DockerContainer):
         variables: Mapping[str, str] | None = None,
         timeout_s: float = COMMAND_S,
     ) -> Completed:
-        """Run a command in the running container and return what came of it; a str is a script for sh.
+        """Run a command in the running container and return its result; a str is a script for sh.
 
-        After timeout_s seconds it is ended by timeout(1), and the result says timed_out.
+        variables None adds none. After timeout_s seconds timeout(1) ends the command; the result then has
+        timed_out.
         """
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
         limited = ["timeout", "--kill-after=2", f"{timeout_s:g}", *words]
@@ -315,11 +319,11 @@ class Element(DockerContainer):
         return Completed(TIMED_OUT if timed_out else code, output, errors, seconds, timed_out)
 
     def put(self, folder: str, files: Files) -> None:
-        """Copy files into a folder of the container, which is made; a Path to a folder is taken whole."""
+        """Copy files into a folder of the container, which is created; a Path to a folder is copied whole."""
         packed: dict[str, bytes | Path] = {f"{folder}/": b""}
         packed |= {f"{folder}/{name}": content for name, content in files.items()}
-        # With times, for else Python would take a changed module of the same size for the compiled one.
-        archive = pack(packed, times=True, wanted=is_source)
+        # With times: Python takes a compiled module for current when the source has the same time and size.
+        archive = pack(packed, times=True, include=is_source)
         with refusals(self.namespace.engine, f"files are copied into {self.name}"):
             self._api.put_archive(self.container, "/", archive)
 
@@ -338,12 +342,12 @@ class Element(DockerContainer):
     # ---- the container as an image ----
 
     def to_image(self) -> str:
-        """Make an image of the container as it is and return its id; it has the container's labels."""
+        """Make an image of the container as it is, with the container's labels, and return the image's id."""
         with refusals(self.namespace.engine, f"an image of {self.name} is made"):
             return str(self._api.commit(self.container)["Id"])
 
     def remove_image(self, image: str) -> None:
-        """Remove an image; one that a container stands on stays until clean-up, which finds its labels."""
+        """Remove an image; one that a container uses stays until clean-up, which finds it by its labels."""
         with refusals(self.namespace.engine, f"the image of {self.name} is removed", image):
             try:
                 self._api.remove_image(image)
@@ -360,7 +364,7 @@ class Element(DockerContainer):
         return str(self._api._version)  # noqa: SLF001 - the library has no public name for it
 
     def __eq__(self, other: object) -> bool:
-        """Return whether the other is the same container."""
+        """Return whether the other is an element of the same name and container."""
         return isinstance(other, Element) and (self._name, self.container) == (other._name, other.container)
 
     def __hash__(self) -> int:
@@ -372,7 +376,10 @@ class Element(DockerContainer):
 
 
 def _unasked(engine: Engine) -> dict[str, Any]:
-    """Return settings with which testcontainers' client asks no engine; `join` gives it the engine's own."""
+    """Return settings with which testcontainers' client contacts no engine.
+
+    With a version given it does not ask for one. `join` replaces that client by the engine's own.
+    """
     api = engine.client.api
     return {"version": str(api._version), "environment": engine.variables}  # noqa: SLF001 - no public name
 
@@ -380,8 +387,8 @@ def _unasked(engine: Engine) -> dict[str, Any]:
 def adopt(container: Container, namespace: Namespace, name: str) -> Container:
     """Make somebody's own testcontainers container, not yet started, an element of a namespace.
 
-    It keeps its class and all that its user set. Element comes in between its own class and DockerContainer
-    (Python's method resolution order), so that the `start` of its own class goes on in Element's.
+    It keeps everything that its user set. Its new class has Element between its own class and DockerContainer
+    in the method resolution order, so that `super().start()` in its own class calls Element's.
 
     :raises LabError: when it has been started already.
     """
@@ -391,18 +398,18 @@ def adopt(container: Container, namespace: Namespace, name: str) -> Container:
     own = type(container)
     bases = (Element,) if own is DockerContainer else (own, Element)
     container.__class__ = type(own.__name__, bases, {"__module__": own.__module__})
-    container.get_docker_client().client.close()
-    container.join(namespace, name)  # type: ignore[attr-defined]  # the line above has made it an Element
+    container.get_docker_client().client.close()  # the one that it made for itself; join gives the engine's
+    container.join(namespace, name)  # type: ignore[attr-defined]  # its new class is an Element
     return container
 
 
 def _gather(connection: Any) -> tuple[str, str]:  # noqa: ANN401 - the library's kind of socket
-    """Read a command's output to its end: both streams as they came, and standard error alone."""
+    """Read a command's output to its end; return both streams in their order, and standard error alone."""
     both, errors = bytearray(), bytearray()
     try:
         for stream, chunk in frames_iter(connection, tty=False):
             both += chunk
             errors += chunk if stream == STDERR else b""
     finally:
-        getattr(connection, "_response", connection).close()  # the library keeps the answer there, left open
+        getattr(connection, "_response", connection).close()  # the library hides the open response there
     return both.decode(errors="replace"), errors.decode(errors="replace")

@@ -1,7 +1,7 @@
-"""What the engine's library raises, turned into errors that a user can fix.
+"""Errors of the engine's library, turned into errors that a user can fix.
 
-NameTaken   a container of this name is there already
-NotReady    an element did not do in time what it was waited for
+NameTaken   a container of this name exists already
+NotReady    an element was not ready in time
 """
 
 from collections.abc import Iterator
@@ -14,23 +14,23 @@ from labkit.engine import Engine, NoEngine
 from labkit.errors import LabError
 
 NAME_TAKEN = "is already in use by container"
-OTHER_PORTS = "try again: the engine chooses other ports; labkit doctor tells who uses many"
+OTHER_PORTS = "try again: the engine chooses other ports; labkit doctor checks that some are free"
 NEXT_STEPS = {
     "No command specified": "give the Dockerfile of the image a CMD",
     "port is already allocated": OTHER_PORTS,
     "address already in use": OTHER_PORTS,
     "address pool": "the engine's networks are used up: clean up environments (labkit environment list)",
-    "no space left": "free some disk: labkit doctor tells how much is needed",
+    "no space left": "free some disk: labkit doctor shows how much is needed",
 }
-"""What the engine says → what helps."""
+"""Words in the engine's error → the next step that helps."""
 
 
 class NameTaken(LabError):
-    """A container of this name is there already."""
+    """A container of this name exists already."""
 
 
 class NotReady(LabError):
-    """An element did not do in time what it was waited for."""
+    """An element was not ready in time, or had not finished in time."""
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def refusals(engine: Engine, expected: str, image: str = "") -> Iterator[None]:
 def _refused(expected: str, seen: str) -> LabError:
     if NAME_TAKEN in seen:
         return NameTaken(expected, seen, "try again")
-    next_step = "labkit doctor tells what is wrong with the engine"
+    next_step = "labkit doctor shows what is wrong with the engine"
     for words, step in NEXT_STEPS.items():
         if words in seen:
             next_step = step

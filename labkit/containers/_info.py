@@ -12,9 +12,9 @@ from labkit.engine import Label
 class ContainerInfo:
     """A container as it was when the engine listed it.
 
-    name is its name in its namespace. addresses maps each network that it is in to its IP there. ports maps a
-    port inside to the one that the engine published for it. state is the engine's word: created, running,
-    paused, exited … digest is the image's.
+    name is its name in its namespace. addresses maps each of its networks to its IP address there, "" while
+    it has none. ports maps a port in the container to the port that the engine published for it. state is the
+    engine's word: created, running, paused, exited … digest is that of its image.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What containers wrote to their logs."""
+"""Reads the logs of containers."""
 
 import json
 import time
@@ -20,18 +20,18 @@ def read_logs(
 ) -> list[dict[str, Any]]:
     """Return all lines of these containers, oldest first.
 
-    last_s keeps only the lines of the last seconds; None keeps all. Each line has at least time, service and
-    instance, and either message or what the service itself wrote as JSON.
+    last_s keeps only the lines of the last so many seconds; None keeps all. Each line has at least time,
+    service and instance. A line that is a JSON object has its fields too; any other has its text as message.
     """
     since = None if last_s is None else time.time() - last_s
     with refusals(engine, "the logs of the environment"), ThreadPoolExecutor(READERS) as pool:
-        found = list(pool.map(lambda container: _lines(engine, container, since), containers))
-    lines = [line for one in found for line in one]
+        logs = list(pool.map(lambda container: _lines(engine, container, since), containers))
+    lines = [line for log in logs for line in log]
     return [line for _, line in sorted(lines, key=lambda pair: pair[0])]
 
 
 def last_lines(engine: Engine, container: str, count: int) -> list[str]:
-    """Return the last lines of one container by its id, as they were written; [] when it is gone."""
+    """Return the last lines of one container, given by its id, as they were written; [] when it is gone."""
     try:
         text: bytes = engine.client.api.logs(container, tail=count)
     except NotFound:
@@ -42,7 +42,7 @@ def last_lines(engine: Engine, container: str, count: int) -> list[str]:
 def _lines(engine: Engine, container: ContainerInfo, since: float | None) -> list[tuple[str, dict[str, Any]]]:
     try:
         text: bytes = engine.client.api.logs(container.id, timestamps=True, since=since)
-    except NotFound:  # removed between the list and this question
+    except NotFound:  # somebody removed it after it was listed
         return []
     pairs = (line.partition(" ") for line in text.decode(errors="replace").splitlines())
     return [(at, _line(container, at, message)) for at, _, message in pairs if message]

@@ -11,18 +11,18 @@ from labkit.engine import Engine, Label
 
 IDENTITY = (Label.WORKSPACE, Label.ENVIRONMENT)
 LOOPBACK = {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"}
-"""Ports published from such a network are reached from this machine alone."""
+"""The network option by which ports are published on loopback alone."""
 
 OnUse = Callable[..., object]
-"""Hears what was done with an element: on_use("pause", element="cart-1")."""
+"""Called with what was done with an element: on_use("pause", element="cart-1")."""
 
 
 @dataclass(frozen=True)
 class Namespace:
-    """The containers of one environment: engine, prefix of their names, labels, network.
+    """What the containers of one environment share: the engine, the prefix of their names, labels, a network.
 
-    network is "" for a container that is alone. on_use hears what is done with an element. stop cuts short
-    every wait for one of them, because somebody else failed or Ctrl-C was pressed.
+    network is "" for a container that has none. on_use is called with what is done with an element. stop ends
+    every wait for an element, because another element failed or Ctrl-C was pressed.
     """
 
     engine: Engine
@@ -43,9 +43,9 @@ class Namespace:
         return self.labels[Label.WORKSPACE]
 
     def containers(self, filters: Mapping[str, Any] | None = None) -> list[ContainerInfo]:
-        """Return the containers by name, also those that do not run.
+        """Return the containers in the order of their names, including those that do not run.
 
-        filters are the engine's own, such as {"id": …}; None means all that carry the identity.
+        filters are the engine's own, such as {"id": …}; None means all containers that carry the identity.
         """
         given = filters or {"label": [f"{name}={value}" for name, value in self.identity.items()]}
         with refusals(self.engine, f"the containers of {self.name}"):

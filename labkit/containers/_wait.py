@@ -1,4 +1,4 @@
-"""Waits: a deadline, and testcontainers' wait strategies with errors that say what was waited for."""
+"""Waits: a deadline, and wait strategies for testcontainers whose errors say what was waited for."""
 
 import shlex
 import socket
@@ -24,20 +24,20 @@ SERVER_S = 30.0
 FIRST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.05
 LOOK_S = 0.4
-"""How often a wait looks whether the container still runs, in seconds."""
+"""The time between two looks at whether the container still runs, in seconds."""
 
 LAST_LINES = 12
 ANSWER_S = 2.0
-"""How long one question may take, in seconds."""
+"""How long one request or command of a wait may take, in seconds."""
 
 QUIET_S = 0.2
-"""How long a connection that nobody closes counts as a server that waits for a request, in seconds."""
+"""After how many seconds an open but silent connection counts as a server that waits for a request."""
 
 
 class Deadline:
-    """A number of seconds from now, which another thread may cut short.
+    """A number of seconds from now; another thread may end it early.
 
-    stop is the event that cuts it; None means nothing does.
+    stop is the event that ends it early; None means that nothing does.
     """
 
     def __init__(self, seconds: float, stop: threading.Event | None = None) -> None:
@@ -47,24 +47,24 @@ class Deadline:
 
     @property
     def over(self) -> bool:
-        """Return whether the seconds have gone by."""
+        """Whether the seconds have passed."""
         return time.monotonic() > self._end
 
     def pause(self, seconds: float) -> None:
-        """Sleep, at most to the end.
+        """Sleep for these seconds, or to the deadline when that comes first.
 
-        :raises Stopped: when the wait was cut short.
+        :raises Stopped: when the wait was ended early.
         """
         if self._stop.wait(max(0.0, min(seconds, self._end - time.monotonic()))):
             raise Stopped
 
     def until(self, ask: Callable[[], object]) -> str | None:
-        """Ask again and again until the answer is true.
+        """Call ask again and again until it returns something true; then return None.
 
-        Return None then; at the end of the seconds return what the last question met. OSError counts as "not
+        When the deadline passes first, return why the last call did not succeed. An OSError of ask means "not
         yet".
 
-        :raises Stopped: when the wait was cut short.
+        :raises Stopped: when the wait was ended early.
         """
         pause, met = FIRST_PAUSE_S, "no answer"
         while True:
@@ -80,11 +80,11 @@ class Deadline:
 
 
 class Answers(WaitStrategy):
-    """Waits until an element answers as it should: ready is what its server says, not an accepted connection.
+    """Waits until an element answers as it should. A connection that is merely accepted is not enough.
 
-    what says in words what is waited for. ask gets the element, and is asked until it returns something
-    true; an OSError means "not yet". met gets the element and returns what the last question met; "" leaves
-    that to the OSError.
+    what says in words what is waited for, and reads on from the element's name. ask gets the element and is
+    called until it returns something true; an OSError means "not yet". met gets the element and returns why
+    it is not ready, for the error text; "" means that the last OSError says it.
     """
 
     def __init__(
@@ -101,8 +101,8 @@ class Answers(WaitStrategy):
     def wait_until_ready(self, container: "Element") -> None:  # type: ignore[override]  # it needs the namespace
         """Wait until it answers.
 
-        :raises NotReady: when the container ends, or the time is over; with its last log lines.
-        :raises Stopped: when the namespace's stop was set.
+        :raises NotReady: when the container ends, or is not ready in time; with its last log lines.
+        :raises Stopped: when the namespace's stop is set.
         """
         self._next_look = time.monotonic() + LOOK_S
         deadline = Deadline(self._within_s, container.namespace.stop)
@@ -121,7 +121,10 @@ class Answers(WaitStrategy):
         return None
 
     def _look(self, element: "Element") -> None:
-        """Raise NotReady when the container has ended; asked now and then, for the engine is slow to ask."""
+        """Look now and then, because the engine answers slowly, whether the container still runs.
+
+        :raises NotReady: when it has ended.
+        """
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + LOOK_S
@@ -141,13 +144,13 @@ class Answers(WaitStrategy):
 
 
 def _with_lines(met: str, element: "Element") -> str:
-    """Return what a wait met, with the last log lines of the element beneath it."""
+    """Return why a wait was not met, with the last log lines of the element below."""
     lines = last_lines(element.namespace.engine, element.get_container_id(), LAST_LINES)
     return "\n".join([met, *(f"          | {line}" for line in lines if line.strip())])
 
 
 def responds(port: int, path: str, within_s: float = SERVER_S) -> Answers:
-    """Return a wait until GET of a path, at a port inside, is answered with 200."""
+    """Return a wait until GET of a path, at a port of the container, is answered with 200."""
 
     def ask(element: "Element") -> bool:
         host = element.namespace.engine.host
@@ -161,9 +164,10 @@ def responds(port: int, path: str, within_s: float = SERVER_S) -> Answers:
 
 
 def listens(port: int, within_s: float = SERVER_S) -> Answers:
-    """Return a wait until a server inside keeps a connection open, or says something.
+    """Return a wait until a server in the container keeps a connection open, or sends something.
 
-    The engine's proxy accepts a connection before anybody listens inside, but closes it at once then.
+    The engine's proxy accepts a connection even when nobody listens in the container, but then closes it at
+    once.
     """
 
     def ask(element: "Element") -> bool:

@@ -41,7 +41,7 @@ def build(  # noqa: PLR0913 - all but four have defaults and are named
     network "none" cuts the build off; None gives it the engine's usual one. arguments are the Dockerfile's
     ARGs, None means none; target is the stage to build, None the last; cached False does every step anew.
     keep_stages names the image of each earlier stage `<name>:stage-1` and so on, so that the next build finds
-    it; else only what the image stands on is kept. progress gets each line of the build.
+    it; else only the layers of the image itself are kept. progress gets each line of the build.
 
     :raises BuildFailed: when the build ends with an error; it has the build's last lines.
     :raises ImageMissing: when an image of labkit that it starts from is not there.
@@ -136,7 +136,7 @@ def _stages(lines: list[str]) -> list[str]:
 
 
 def _discard_last(engine: "Engine", lines: list[str]) -> None:
-    """Remove the last image that a failed build made; what another image stands on stays."""
+    """Remove the last image that a failed build made; layers that another image uses stay."""
     for word, layer in reversed(list(_layers(lines))):
         if not word:
             discard(engine, layer)

@@ -95,7 +95,7 @@ class Engine:
     def client(self) -> "DockerClient":
         """Return the engine's client, made on first use (only the rooms of containers use it).
 
-        Its connections are closed by close(), or when nobody uses this engine any more.
+        Its connections are closed by close(), or when this engine is no longer used.
         """
         import docker  # noqa: PLC0415 - half a second that finding the engine does not need
 
@@ -151,7 +151,7 @@ class Engine:
         workdir: str | None = None,
         user: str | None = None,
     ) -> Completed:
-        """Run one container to its end and return what came of it; it is always removed.
+        """Run one container to its end and return its result; the container is always removed.
 
         files are copied in before the start: absolute path in the container → content, file or folder; None
         means none. collect names files or folders to bring back. environment are variables, None means none.

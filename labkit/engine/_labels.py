@@ -1,4 +1,4 @@
-"""The labels that everything of labkit carries in the engine, and the images that it stands on."""
+"""The labels that everything of labkit carries in the engine, and the names of labkit's images."""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The one remover: takes away everything with given labels, whatever goes wrong on the way.
+"""The one remover: removes everything with given labels, even when some of it cannot be removed at once.
 
 Clean-up, sweep and the reaper's child process use it. It imports the engine's library at once, so the rest of
 the room imports this module only when something is to be removed.
@@ -74,9 +74,9 @@ def _pass(
 ) -> Iterator[tuple[Kind, str, APIError | None]]:
     """Try to remove what there is now; yield each thing's kind and name, and the engine's error if any."""
     for stage in STAGES:
-        found = ask(client, labels, lists, [kind for kind in stage if kind in kinds])
+        answers = ask(client, labels, lists, [kind for kind in stage if kind in kinds])
         tries: list[tuple[Owned, Future[APIError | None]]] = []
-        for kind, answer in found.items():
+        for kind, answer in answers.items():
             try:
                 things = answer.result()[:: -1 if kind in OLDEST_FIRST else 1]
                 tries += [(thing, removals.submit(_try, client, thing)) for thing in things]

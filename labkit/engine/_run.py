@@ -18,7 +18,7 @@ TIMED_OUT = 124
 
 @dataclass(frozen=True)
 class Completed:
-    """What came of a container that ran to its end.
+    """The result of a command in a container.
 
     exit_code is the command's, 124 when the deadline ended it (timed_out tells the two apart). output is
     standard output and standard error as they came, errors only the latter. files are the ones asked for by

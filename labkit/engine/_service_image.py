@@ -63,13 +63,13 @@ def build_service_image(
     :raises ImageMissing: when labkit/build:1 or labkit/python:1 is not there.
     """
     # Without times, so that the builder's cache sees only changes of content.
-    context = source if isinstance(source, bytes) else pack({"": source}, wanted=is_source)
+    context = source if isinstance(source, bytes) else pack({"": source}, include=is_source)
     return build(engine, context, tag, labels or {}, network="none", keep_stages=True)
 
 
 @dataclass(frozen=True)
 class ServiceImage:
-    """A service's image, the SHA-256 of the source that it is of, and whether it was there already."""
+    """A service's image, the SHA-256 of its source, and whether the image existed already."""
 
     image: Image
     source: str
@@ -97,16 +97,16 @@ def service_image(
 ) -> ServiceImage:
     """Return the image of a service, built from a folder unless its source and its base are unchanged.
 
-    Its tag and version are the start of its source's digest. labels go onto it beside those of labkit when it
-    is built. progress hears that it is being built.
+    Its tag and version are the start of its source's digest. labels are added to labkit's own when it is
+    built; None adds none. progress gets a line when it is built.
 
     :raises BuildFailed: with the last lines of what the build said.
     """
     source = source_digest(system.root / folder)
     tag = f"labkit/{system.name}-{name}:{source[:SHORT]}"
     with suppress(ImageMissing):
-        if _on_present_base(engine, found := engine.image(tag)):
-            return ServiceImage(found, source, reused=True)
+        if _on_present_base(engine, present := engine.image(tag)):
+            return ServiceImage(present, source, reused=True)
     own = {str(Label.VERSION): source[:SHORT], str(Label.SOURCE): f"sha256:{source}"}
     progress(f"building the image of {name}")
     made = build_service_image(engine, system.root / folder, tag, {**(labels or {}), **own})
@@ -120,9 +120,9 @@ def _on_present_base(engine: "Engine", image: Image) -> bool:
 
 
 def image_versions(engine: "Engine", images: Mapping[str, str]) -> dict[str, str]:
-    """Return the version that each image says it is; every image has to be there.
+    """Return the version of each image: its version label, else its tag.
 
-    :raises ImageMissing: when the engine does not have one; nothing was started by then.
+    :raises ImageMissing: when the engine does not have one.
     """
     labels = {ref: engine.image(ref).labels for ref in dict.fromkeys(images.values())}
     return {name: labels[ref].get(Label.VERSION) or ref.rpartition(":")[2] for name, ref in images.items()}
@@ -131,9 +131,9 @@ def image_versions(engine: "Engine", images: Mapping[str, str]) -> dict[str, str
 def build_service_images(
     engine: "Engine", system: System, folders: Mapping[str, Path], progress: Progress, stop: Event
 ) -> dict[str, str]:
-    """Build an image from each folder, two at a time; one whose source is unchanged is there already.
+    """Return the image of each folder by name; those whose source has changed are built, two at a time.
 
-    :raises Stopped: when stop was set meanwhile; a build that has begun comes to its end before.
+    :raises Stopped: when stop was set; a build that has begun is finished first.
     """
 
     def one(item: tuple[str, Path]) -> str:
@@ -154,18 +154,17 @@ def build_service_images(
 def one_builder(
     progress: Progress = lambda _: None, stop: Event | None = None, within_s: float = OTHERS_S
 ) -> Iterator[None]:
-    """Let one process at a time build services: of one source they would make two digests.
+    """Let one process at a time build services: two processes would make two digests of the same source.
 
-    progress hears that another one is waited for.
-
-    stop None: nothing cuts the wait short.
+    progress gets a line when another process is waited for. stop ends the wait early; None means that nothing
+    does.
 
     :raises LabError: when another process still builds after within_s seconds.
-    :raises Stopped: when stop was set meanwhile.
+    :raises Stopped: when stop was set during the wait.
     """
     path = Path(gettempdir()) / f"labkit-{os.getuid()}-builds.lock"
     stop, end = stop or Event(), time.monotonic() + within_s
-    with path.open("w") as file:  # the lock goes with its process, however that ends
+    with path.open("w") as file:  # the kernel frees the lock when its process ends, however it ends
         if not _locked(file):
             progress("waiting until another process has built its images")
         while not _locked(file):

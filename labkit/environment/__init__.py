@@ -1,8 +1,9 @@
 """One environment's life: create, use, clean up.
 
-An environment is a set of containers in a network of their own: the system's services behind a load balancer,
-their database, a coordinator, and stubs or providers in the place of external services. All that labkit knows
-of a live one stands in labels in the engine, so any process can use it and clean it up.
+An environment is a set of containers in a network of their own: the system's services behind a load
+balancer, their database, a coordinator, and stubs or providers in the place of external services. Everything
+that labkit knows about a live environment is in labels in the engine, so any process can use it and clean it
+up.
 """
 
 from labkit.containers import NotReady

@@ -1,4 +1,4 @@
-"""Creates an environment: everything is started at once, and each element is waited for on its own."""
+"""Creates an environment: all elements start at once, and each is waited for on its own."""
 
 import threading
 import time
@@ -41,7 +41,7 @@ python3 -m venv --system-site-packages /venv
 """
 
 FIRST = {"database": 0, "service": 1}
-"""Roles of the elements that take longest from start to ready: they are started first."""
+"""The roles that take longest to get ready, in the order in which they start, before all others."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Creation:
     """One creation of an environment of a system by a plan.
 
     owner None is this process, for production the workspace. ready_s is how long each instance may take to be
-    ready, in seconds. progress hears each element that is ready, and what takes longer.
+    ready, in seconds. progress gets a line for each element that is ready, and for what takes longer.
     """
 
     engine: Engine
@@ -63,10 +63,12 @@ class Creation:
     _balancer: "Future[Balancer]" = field(default_factory=Future)  # instances wait for it
 
     def run(self, images: Mapping[str, str] | None) -> tuple[Namespace, Plan]:
-        """Create, record, and return where the environment is, and its plan with the images.
+        """Create and record the environment; return its namespace, and its plan with the images.
 
-        images maps each service to its image; None builds them. Whatever ends the creation, an error, Ctrl-C
-        or a dead engine: what was started is removed before that goes on.
+        images maps each service to its image; None builds them. When an error or Ctrl-C ends the creation,
+        everything that was started is removed before the exception goes on.
+
+        :raises LabError: as Environment.create says.
         """
         namespace = self._namespace()
 
@@ -106,12 +108,12 @@ class Creation:
         for status in statuses(self.engine, self.workspace.id):
             if status.stage == "production":
                 next_step = f"upgrade it, or clean it up first: labkit environment clean-up {status.name}"
-                raise LabError("at most one production in a workspace", f"{status.name} lives", next_step)
+                raise LabError("at most one production in a workspace", f"{status.name} is alive", next_step)
 
     def _gather(self, images: Mapping[str, str] | None, stop: threading.Event) -> dict[str, str]:
         """Return the image of each service, provider and declared container.
 
-        That each is there is found out now, before anything starts.
+        A missing image is an error now, before anything starts.
         """
         if self.plan.module:
             self.engine.image(BUILD)
@@ -130,13 +132,14 @@ class Creation:
         if images is None:
             folders |= {one.name: one.path for one in self.system.services_of(self.plan.stage)}
         gathered = given | declared | self._build(folders, stop)
-        image_versions(self.engine, gathered)  # asks for each
+        image_versions(self.engine, gathered)  # for its ImageMissing: the versions are read again later
         return gathered
 
     def _build(self, folders: Mapping[str, object], stop: threading.Event) -> dict[str, str]:
-        """Build the image of each folder; a folder that several have in common is built once, by its name."""
+        """Build the image of each folder; one that several external services share is built once."""
         paths = {name: Path(str(folder)) for name, folder in folders.items()}
-        external = self.system.external  # those that share a folder are one program under several names
+        # External services that share a folder are one program: its image has the name of the folder.
+        external = self.system.external
         names = {path: path.name if name in external else name for name, path in paths.items()}
         built = build_service_images(
             self.engine, self.system, {names[path]: path for path in paths.values()}, self.progress, stop
@@ -160,7 +163,7 @@ class Creation:
                 namespace.create_network(outside, {})
         elements = [*elements_of(plan, namespace), *self._instances(namespace, plan)]
         elements.sort(key=lambda element: FIRST.get(element.role, len(FIRST)))
-        # A thread for each: those that wait for the balancer must never keep the balancer waiting.
+        # A thread for each: instances wait in theirs for the balancer, which must not queue behind them.
         with ThreadPoolExecutor(len(elements), thread_name_prefix="labkit-create") as pool:
             try:
                 _all([pool.submit(self._start, element) for element in elements])
@@ -191,7 +194,7 @@ class Creation:
         try:
             self._balancer.set_result(balancer.start())
         except BaseException:
-            # The cause is raised here; for the instances that wait it is only the end.
+            # The cause is raised here; the instances that wait for the balancer just stop.
             self._balancer.set_exception(Stopped())
             raise
 
@@ -217,9 +220,9 @@ class Creation:
 
 
 def _given(system: System, stage: str, images: Mapping[str, str]) -> dict[str, str]:
-    """Return the image of each service of a stage out of those that somebody gave.
+    """Return the image of each service of a stage, out of the images that the caller gave.
 
-    :raises LabError: when one is missing or is of no service.
+    :raises LabError: when one is missing, or belongs to no service.
     """
     needed = [service.name for service in system.services_of(stage)]
     for name in images:
@@ -233,7 +236,7 @@ def _given(system: System, stage: str, images: Mapping[str, str]) -> dict[str, s
 
 
 def _all(tasks: list["Future[None]"]) -> None:
-    """Wait for all tasks; raise the first failure at once, and a Stopped only when nothing else failed."""
+    """Wait for all tasks; raise the first failure at once, but a Stopped only when nothing else failed."""
     finished, pending = wait(tasks, return_when=FIRST_EXCEPTION)
     failures = [fault for task in finished if (fault := task.exception())]
     if pending and all(isinstance(fault, Stopped) for fault in failures):
@@ -260,7 +263,10 @@ def delete(
     workspace: Workspace,
     save: Callable[[], list[str]] = list,
 ) -> None:
-    """Remove an environment and record that; save is called before, and returns what it saved, by name."""
+    """Remove an environment and record that. save is called before, and returns the names of what it saved.
+
+    plan None, for an environment of which only parts remain, records nothing.
+    """
     containers = namespace.containers()
     saved = save() if containers else []
     removed = namespace.engine.remove(namespace.identity)

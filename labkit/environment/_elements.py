@@ -1,4 +1,4 @@
-"""Finds the elements of one environment by name or kind, and adds and removes instances of its services."""
+"""Finds the elements of one environment by name or kind, and adds and removes instances."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -20,40 +20,44 @@ E = TypeVar("E", bound=Element)
 
 
 class Elements:
-    """The elements of one environment. plan is None when parts of it are gone, and with them the plan."""
+    """The elements of one environment. plan is None when the network that carried it is gone."""
 
     def __init__(self, namespace: Namespace, plan: Plan | None) -> None:
         self._namespace, self._plan = namespace, plan
         self.added: dict[str, Element] = {}
-        """Somebody's own containers, added by this process: they keep their class."""
+        """The containers that this process added by name: they keep their own class."""
 
     @property
     def plan(self) -> Plan:
         """The plan.
 
-        :raises LabError: when it is gone.
+        :raises LabError: when it is gone with the network that carried it.
         """
         if self._plan is None:
             name = self._namespace.name
-            raise LabError(name, "only parts of it", f"labkit environment clean-up {name}")
+            raise LabError(
+                f"the whole environment {name}",
+                "only parts of it are left",
+                f"labkit environment clean-up {name}",
+            )
         return self._plan
 
     @cached_property
     def balancer(self) -> Balancer:
-        """The load balancer; kept, because it is asked more often than all others together."""
+        """The load balancer; cached, because it is used more often than all other elements together."""
         return self.one(Balancer)
 
     def all(self) -> dict[str, Element]:
-        """Return every element by name: those of the plan, missing ones too, and what else there is."""
+        """Return every element by name: those of the plan, even when missing, and all others that exist."""
         listed = {container.name: container for container in self._namespace.containers()}
         planned = elements_of(self._plan, self._namespace) if self._plan else []
         elements = {element.name: element.attach(listed.pop(element.name, None)) for element in planned}
         return elements | {name: self._unplanned(container) for name, container in listed.items()}
 
     def one(self, kind: type[E]) -> E:
-        """Return the planned element of a kind; it may have no container.
+        """Return the planned element of a kind; its container may be missing.
 
-        :raises LabError: when the plan has none.
+        :raises LabError: when the plan has no element of this kind.
         """
         for element in elements_of(self.plan, self._namespace):
             if isinstance(element, kind):
@@ -61,7 +65,7 @@ class Elements:
         raise self.absent(f"an element of the kind {kind.role}")
 
     def absent(self, what: str) -> LabError:
-        """Return the error for what the stage has not."""
+        """Return the error for something that the stage does not have."""
         seen = f"the stage {self.plan.stage} has none"
         return LabError(f"{what} of {self._namespace.name}", seen, "environment.elements() shows what it has")
 
@@ -69,7 +73,7 @@ class Elements:
         """Return the instances of a service by number, as they are now."""
         self.plan.service(service)
         instances = [self._attached(container) for container in self._copies(service)]
-        with suppress(NoAnswer):  # a balancer that does not answer knows nothing of them
+        with suppress(NoAnswer):  # then their state is the engine's word alone
             servers = self.balancer.servers(service)
             for instance in instances:
                 known = servers.get(instance.name)
@@ -79,7 +83,10 @@ class Elements:
     def add_instance(
         self, service: str, image: str, version: str, deadline_s: float, stop: Event
     ) -> Instance:
-        """Start one more instance and return it when its health check has passed; see Environment."""
+        """Start one more instance and return it when its health check has passed.
+
+        stop ends the wait early; see Environment.add_instance.
+        """
         instance = self._start_instance(replace(self._namespace, stop=stop), service, image, version)
         try:
             instance.await_health_check(deadline_s, CHECKED)
@@ -90,14 +97,14 @@ class Elements:
         return instance
 
     def remove_instance(self, instance: Instance) -> None:
-        """Have balancer and coordinator forget an instance, and remove it."""
+        """Remove an instance from the balancer, the coordinator and the engine."""
         self.balancer.forget(instance)
         if self.plan.coordinator and (etcd := self.one(Etcd)).engine_state == "running":
             InstanceRegistry(etcd.client()).unregister(instance.service, instance.name)
         instance.stop()
 
     def _start_instance(self, namespace: Namespace, service: str, image: str, version: str) -> Instance:
-        """Start one under the next free number; somebody else may take that at the same moment."""
+        """Start an instance under the next free number; another process may take the number first."""
         taken = [_number(container.name)[0] for container in self._copies(service)]
         for number in count(max(taken, default=0) + 1):
             name, balancer = f"{service}-{number}", lambda: self.balancer

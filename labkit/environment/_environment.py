@@ -45,18 +45,22 @@ COMMAND_S = 600.0
 WORK = "/work"
 E = TypeVar("E", bound=Element)
 SPEECHLESS = ("harness",)
-"""Roles whose logs say nothing."""
+"""Roles whose containers log nothing."""
 
 
 class Environment:
-    """A live environment, made by `create` or found again by `attach`; leaving its `with` block cleans it up.
+    """A live environment, from `create` or `attach`; leaving its `with` block cleans it up.
 
-    It holds no state of its own: what it answers is read from the engine and its elements each time.
+    It holds no state of its own: its answers are read from the engine and the elements each time.
     """
 
     def __init__(self, workspace: Workspace, namespace: Namespace, plan: Plan | None) -> None:
-        """Look at an environment that lives; create and attach do that. plan None: parts of it are gone."""
+        """Represent a live environment; create and attach call this.
+
+        plan None means that the network that carried the plan is gone: all that is left is to clean up.
+        """
         self._workspace, self._plan_found = workspace, plan
+        # Without a plan there is no stage and no digest to record a use of.
         on_use = partial(_record.used, workspace, plan) if plan else namespace.on_use
         self._namespace = replace(namespace, on_use=on_use)
         self._engine = namespace.engine
@@ -82,17 +86,18 @@ class Environment:
     ) -> Self:
         """Create an environment and return it when all of it is ready.
 
-        images maps each service to its image; None builds them from the system's folders (at no cost when
-        these are unchanged). module names the one service of a development environment. owner None is this
-        process, so that nothing outlives it; for production it is the workspace. workspace None is the one
-        that Workspace.open finds. config overrides configuration parameters. real names read-only external
-        services that are called for real here, beside those that system.toml says so of. because is the event
-        that caused the creation, which is recorded. ready_s is how long each instance may take to be ready,
-        in seconds. progress gets a sentence for each element that is ready, and for what takes longer.
+        images maps each service to its image; None builds them from the system's folders, whose unchanged
+        images are used again. module is the service of a development environment, None for every other stage.
+        owner None is this process, so that nothing outlives it; for production it is the workspace. workspace
+        None is the one that Workspace.open finds. config overrides configuration parameters; None overrides
+        none. real names read-only external services to be called for real here, beside those that system.toml
+        makes real. because is the event that caused the creation; it is recorded. ready_s is how long each
+        instance may take to be ready, in seconds. progress gets a sentence for each element that is ready,
+        and for what takes longer; None is silence.
 
-        :raises LabError: for a configuration that cannot work, a read-write external service that is to be
-            real outside production (nothing has started by then), an image that is missing, an element that
-            does not get ready, or an engine that is gone. All that was started is removed before.
+        :raises LabError: when the configuration cannot work, or a read-write external service is to be real
+            outside production; nothing has started by then. Also when an image is missing, an element does
+            not get ready, or the engine is gone; everything that was started is removed by then.
         """
         workspace = workspace or Workspace.open()
         # Planned before the engine is asked: what cannot work must not start.
@@ -104,7 +109,7 @@ class Environment:
 
     @classmethod
     def attach(cls, name: str, workspace: Workspace | None = None) -> Self:
-        """Return a live environment that this or another process created; workspace None is as in create.
+        """Return a live environment that any process created; workspace None is as in create.
 
         :raises LabError: when there is none of that name in the workspace.
         """
@@ -129,7 +134,7 @@ class Environment:
 
     @property
     def workspace(self) -> Workspace:
-        """The workspace that it belongs to."""
+        """The workspace to which it belongs."""
         return self._workspace
 
     @property
@@ -144,7 +149,7 @@ class Environment:
 
     @property
     def owner(self) -> str:
-        """Who it belongs to, as its label says: a process or the workspace; see Owner."""
+        """Its owner, a process or the workspace, in the words of its label; see engine.Owner."""
         return self._namespace.labels[Label.OWNER]
 
     @property
@@ -195,7 +200,7 @@ class Environment:
         return self._elements.one(Etcd).client() if self._plan.coordinator else None
 
     def elements(self) -> builtins.list[ElementStatus]:
-        """Return how every element is now, by role and name; what should be there and is not is missing."""
+        """Return the status of every element, by role and name; one that should be there may be "missing"."""
         elements = self._elements.all().values()
         running = {element.name for element in elements if element.engine_state == "running"}
         coordinator = self.coordinator if "coordinator" in running else None
@@ -213,12 +218,14 @@ class Environment:
         return elements[name]
 
     def add(self, container: Container, name: str | None = None) -> Container:
-        """Start somebody's own testcontainers container in this environment, and return it when it is ready.
+        """Start your own testcontainers container in this environment, and return it when it is ready.
 
-        Services find it by its name; None takes that of its class, as "redis" of RedisContainer, or else of
-        its image. It is watched, recorded, found by `element` and cleaned up as all others are.
+        Services find it by its name. name None takes the name that you gave it (`with_name`), else that of
+        its class, such as "redis" of RedisContainer, else that of its image. It is listed, recorded, found by
+        `element` and cleaned up as all other elements are.
 
         :raises LabError: when it was started already, or the name is taken.
+        :raises NotReady: when it ends, or is not ready in time; nothing of it is left.
         """
         name = name or _name_of(container)
         if name in self._elements.all():
@@ -246,16 +253,16 @@ class Environment:
     ) -> Instance:
         """Start one more instance of a service and return it when it is ready; it gets no requests yet.
 
-        version None is what the image says of itself.
+        version None is that of the image: its version label, else its tag.
 
-        :raises NotReady: when it is not ready within deadline_s seconds; it is removed by then.
+        :raises NotReady: when it is not ready within deadline_s seconds; it has been removed by then.
         """
         version = version or image_versions(self._engine, {service: image})[service]
         start = partial(self._elements.add_instance, service, image, version, deadline_s)
         return uninterruptible(start, self.remove_instance)
 
     def remove_instance(self, instance: Instance) -> None:
-        """Take an instance out of the balancer and remove it; drain it first to lose no request."""
+        """Remove an instance, from the balancer too; drain it first so that no request is lost."""
         uninterruptible(lambda _: self._elements.remove_instance(instance))
 
     @property
@@ -266,7 +273,7 @@ class Environment:
     def stub(self, name: str) -> Stub:
         """Return the stub of an external service.
 
-        :raises LabError: when that is real here, or there is none of that name.
+        :raises LabError: when the service is real here, or there is none of that name.
         """
         if name not in self.stubs:
             listed = ", ".join(self.stubs) or "none, for the external services are real here"
@@ -274,11 +281,11 @@ class Environment:
         return self._elements.one(Stubs).stub(name)
 
     def record(self, name: str, requests: Iterable[str]) -> Recording:
-        """Ask an external service that is real here, and return its answers for a stub to give.
+        """Ask an external service that is real here, and return its answers for a stub to replay.
 
-        requests are such as "GET /rates/EUR".
+        Each request is a text such as "GET /rates/EUR".
 
-        :raises LabError: when it is not real here, or not read-only, or does not answer with JSON.
+        :raises LabError: when the service is not real here, is not read-only, or does not answer with JSON.
         """
         external = {provider.name: provider for provider in self._plan.providers}.get(name)
         if external is None:
@@ -302,11 +309,13 @@ class Environment:
         environment: Mapping[str, str] | None = None,
         timeout_s: float = COMMAND_S,
     ) -> Completed:
-        """Run a command in the module's container at /app, or beside the services; return what came of it.
+        """Run a command in the module's container at /app, or beside the services; return its result.
 
-        Beside the services, the command runs in the test runner: a container in their network, which stays
-        until clean-up; each command has a folder of its own. With image, the command runs in a new container
-        of that image, which is removed afterwards. files are put into the folder first.
+        Beside the services, the command runs in the test runner: a container in their network that stays
+        until clean-up. Each command has a folder of its own. With image, the command runs in a new container
+        of that image, which is removed afterwards. files are copied into the folder first; None means none.
+        environment are further variables; None adds none. A command that takes longer than timeout_s seconds
+        is ended, and its result has timed_out.
         """
         words = command if isinstance(command, str) else shlex.join(command)
         done = self._run(command, image, files or {}, environment or {}, timeout_s)
@@ -346,9 +355,11 @@ class Environment:
         return runner
 
     def capture(self) -> Capture:
-        """Start a recording proxy in front of the balancer, which writes down what comes in; one at a time.
+        """Start a recording proxy in front of the balancer, which records what comes in; one at a time.
 
-        Clients use the capture's own url; what enters by the environment's is not written down.
+        Clients use the capture's own url: requests to the environment's url are not recorded.
+
+        :raises LabError: when a capture is open already.
         """
         entry = self._plan.service(self._plan.entry)
 
@@ -364,9 +375,9 @@ class Environment:
     ) -> builtins.list[dict[str, Any]]:
         """Return what was logged, oldest first, each line with at least time, service and instance.
 
-        service is a service, or an element such as "database"; None means all of them. With request_id only
-        the lines are returned that were logged for this request, in any service. Lines that are no JSON have
-        their text as message. The logs of a removed instance are gone.
+        service is a service, or an element such as "database"; None means all of them. request_id selects
+        every line that was logged for that request, in any service; None selects all. A line that is no JSON
+        has its text as message. The logs of a removed instance are gone.
         """
         chosen = [one for one in self._logging() if service in {None, one.service, one.role, one.name}]
         lines = read_logs(self._engine, chosen)
@@ -375,21 +386,22 @@ class Environment:
         )
 
     def calls(self, last_s: float | None = None) -> builtins.list[Call]:
-        """Return who called whom, the service graph, as the logs tell it.
+        """Return who called whom, the service graph, read from the logs.
 
-        The calls of a removed instance are gone with its logs. last_s is for how many seconds back; None is
-        all that the logs hold.
+        last_s is how many seconds to look back; None reads the whole logs. The calls of a removed instance
+        are gone with its logs.
         """
         return calls_of(read_logs(self._engine, self._logging(), last_s))
 
     # ---- clean up ----
 
     def clean_up(self, *, save: Path | None = None) -> None:
-        """Remove everything of this environment and record that; doing it again does nothing.
+        """Remove everything of this environment and record that; a second call does nothing.
 
-        save is a folder for what is to outlive it: the logs and the calls of the stubs, as JSON.
+        save is a folder into which the logs and the calls of the stubs are written first, as JSON; None saves
+        nothing.
 
-        :raises LabError: when something cannot be removed; it names what is left.
+        :raises LabError: when something cannot be removed; the error names what is left.
         """
 
         def saved() -> builtins.list[str]:
@@ -401,7 +413,7 @@ class Environment:
     def clean_up_all(cls, workspace: Workspace) -> builtins.list[str]:
         """Clean up every environment of a workspace, production too; return their names.
 
-        One that its reaper removes in the same moment is left to it.
+        One that its reaper is removing at that moment is left to the reaper.
         """
         names = [status.name for status in cls.list(workspace)]
         for name in names:
@@ -415,7 +427,7 @@ class Environment:
     def _save(self, folder: Path) -> builtins.list[str]:
         """Write the logs and the calls of the stubs into a folder, as JSON; return the names of the files.
 
-        The calls of a stub that does not answer any more are null.
+        The calls of a stub that no longer answers are null.
         """
         folder.mkdir(parents=True, exist_ok=True)
         logs, calls = folder / f"{self.name}.logs.jsonl", folder / f"{self.name}.calls.json"
@@ -449,7 +461,7 @@ class Environment:
 
 
 def _name_of(container: Any) -> str:  # noqa: ANN401 - any testcontainers container
-    """Return a name for somebody's container: its own, that of its class, or that of its image."""
+    """Return a name for a user's container: its own, that of its class, or that of its image."""
     own = str(container._name or "")  # noqa: SLF001 - the library has no public name for it
     kind = type(container).__name__.removesuffix("Container").lower()
     image = container.image.rpartition("/")[2].partition(":")[0]

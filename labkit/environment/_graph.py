@@ -1,4 +1,4 @@
-"""Who calls whom: the service graph, as the lines in the logs tell it."""
+"""Who calls whom: the service graph, read from the logs."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,9 @@ BROKEN = 500
 class Call:
     """One line of the service graph: who calls whom, as "cart/v1", how often, and how that went.
 
-    caller is "clients" for requests from outside. called has no version for an external service, nor where
-    no instance was there to answer. failed counts the answers of 500 and more; p50_ms is the median time
-    until the answer.
+    caller is "clients" for requests from outside. called has no version for an external service, nor when
+    no instance was there to answer. failed counts the answers with status 500 or higher. p50_ms is the
+    median time until the answer, in milliseconds.
     """
 
     caller: str
@@ -30,12 +30,12 @@ class Call:
 
 
 def calls_of(lines: Iterable[Mapping[str, Any]]) -> list[Call]:
-    """Return the calls that lines of logs tell of, those from outside first; other lines are left out."""
+    """Return the calls in these log lines, those from outside first; other lines are ignored."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for line in lines:
         if "status" in line and "ms" in line:
             groups[line.get("caller") or CLIENTS, _called(line)].append(line)
-    found = [
+    calls = [
         Call(
             caller=caller,
             called=called,
@@ -45,11 +45,11 @@ def calls_of(lines: Iterable[Mapping[str, Any]]) -> list[Call]:
         )
         for (caller, called), group in groups.items()
     ]
-    return sorted(found, key=lambda call: (call.caller != CLIENTS, call.caller, call.called))
+    return sorted(calls, key=lambda call: (call.caller != CLIENTS, call.caller, call.called))
 
 
 def _called(line: Mapping[str, Any]) -> str:
-    """Return who was called; the balancer answers in the place of a service that has no instance left."""
+    """Return who was called, also when the balancer answered because the service has no instance left."""
     service = line.get("backend") or line["service"]
     version = line.get("version", "unknown")
     return f"{service}/{version}" if version != "unknown" else str(service)

@@ -1,4 +1,4 @@
-"""What an environment has at this moment: each element, and what the others know of it."""
+"""The state of each element of an environment, and what balancer and coordinator know of it."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -11,14 +11,14 @@ from labkit.coordination import INSTANCES, Coordinator
 
 @dataclass(frozen=True)
 class ElementStatus:
-    """One element of an environment as it was seen, and what the balancer and the coordinator know of it.
+    """One element of an environment at one moment, and what the balancer and the coordinator know of it.
 
     role is what it is for: service, balancer, database, coordinator, stub, provider, container, harness,
     capture, module, or added. state is the engine's word (running, paused, exited …), "disconnected" for one
-    that runs off the network, "missing" for one that the environment should have. container is its id, ""
-    when it is missing. balanced is the balancer's word for an instance (UP, DOWN, DRAIN, MAINT), "" where it
-    has none; requests are those that it was given, held_ms is how long its answers are held back. registered
-    says whether the coordinator knows it; None means that nobody can tell.
+    that runs off the network, "missing" for one that should be there. container is its id, "" when it is
+    missing. balanced is the balancer's word for an instance (UP, DOWN, DRAIN, MAINT), "" where it has none.
+    requests counts those that it was given, held_ms is by how long its answers are delayed. registered says
+    whether the coordinator knows an instance; None for other elements, and when no coordinator answers.
     """
 
     name: str
@@ -38,7 +38,7 @@ def status_of(
 ) -> list[ElementStatus]:
     """Return the status of each element, by role and name.
 
-    balancer and coordinator are None when the environment has none; one that does not answer knows nothing.
+    balancer and coordinator None mean that there is none to ask. One that does not answer counts as none.
     """
     servers: dict[str, ServerStatus] = {}
     held_ms: dict[str, int] = {}
@@ -51,8 +51,8 @@ def status_of(
     with suppress(OSError):
         if coordinator:
             registered = frozenset(key.rpartition("/")[2] for key in coordinator.values(INSTANCES))
-    found = [_status(element, servers, held_ms, registered) for element in elements]
-    return sorted(found, key=lambda status: (status.role, status.name))
+    listed = [_status(element, servers, held_ms, registered) for element in elements]
+    return sorted(listed, key=lambda status: (status.role, status.name))
 
 
 def _status(

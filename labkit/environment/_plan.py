@@ -1,7 +1,7 @@
 """What an environment is to have, as plain data: made before anything starts, and kept in a label.
 
-Because the whole plan stands in a label, another process can use and clean up an environment without having
-seen how it was made, and without the system's files.
+Because the label has the whole plan, another process can use and clean up an environment without having seen
+its creation, and without the system's files.
 """
 
 import json
@@ -16,9 +16,9 @@ from labkit.coordination import PORT as COORDINATOR_PORT
 from labkit.errors import LabError
 from labkit.system import Container, External, Service, System
 
-DATABASE_PORT = 5432  # PostgreSQL's own; a plan needs no engine, and so not the room postgres
+DATABASE_PORT = 5432  # PostgreSQL's own; not from labkit.postgres, because a plan needs no engine
 LABEL = "labkit.plan"
-"""The label with the plan: on the environment's network, or where it has none on its one container."""
+"""The label with the plan: on the environment's network, or on its only container when it has no network."""
 
 WITH_COORDINATOR = ("staging", "production")
 
@@ -36,10 +36,10 @@ class PlannedService:
 
 @dataclass(frozen=True)
 class PlannedExternal:
-    """An external service: answered by a stub, or by the provider that stands for the real one.
+    """An external service: a stub answers for it, or the provider that stands for the real one.
 
-    writes says whether a call may change something there.
-    answers are the stub's, as system.toml has them; a plan that was read from a label has none.
+    writes says whether a call may change something there. answers are the stub's, as system.toml has them; a
+    plan that was read from a label has none.
     """
 
     name: str
@@ -83,7 +83,10 @@ class Plan:
         because: str,
         real: Collection[str] = (),
     ) -> Self:
-        """Plan an environment of a stage; whatever cannot work is a LabError now, before anything starts."""
+        """Plan an environment of a stage; module None is the whole system.
+
+        :raises LabError: for whatever cannot work, so that nothing has started by then.
+        """
         _check_real(system, module, real)
         configuration = system.configuration(stage, config)
         if (stage == "development") != (module is not None):
@@ -111,17 +114,21 @@ class Plan:
         )
 
     def service(self, name: str) -> PlannedService:
-        """Return a service of the environment by name."""
+        """Return a service of the environment by name.
+
+        :raises LabError: when there is none of that name.
+        """
         for service in self.services:
             if service.name == name:
                 return service
-        known = ", ".join(service.name for service in self.services) or "none, for it is a module's"
+        known = ", ".join(service.name for service in self.services) or "none, for it has one module alone"
         raise LabError(f"a service of {self.name}: {known}", repr(name), "name one of them")
 
     def variables(self) -> dict[str, str]:
-        """Return the environment variables that everything here gets: configuration and addresses.
+        """Return the environment variables that every element gets: configuration and addresses.
 
-        A service is found by NAME_URL, a declared container, whose protocol nobody knows, by NAME_ADDRESS.
+        NAME_URL is where a service is. NAME_ADDRESS is where a declared container is, whose protocol labkit
+        does not know.
         """
         ports = {service.name: service.port for service in self.services}
         ports |= {external.name: external.port for external in self.external}
@@ -169,10 +176,10 @@ class Plan:
         return not {external.name for external in self.providers}.isdisjoint(service.calls)
 
     def outside(self, workspace: str) -> str:
-        """Return the network of the real external services, "" where none is real.
+        """Return the name of the network of the real external services, "" where none is real.
 
-        Production's is the workspace's one network of that kind. Another stage, for which the system declares
-        a read-only service as real, gets its own, so that nothing of it outlives it.
+        workspace is the workspace's id. Production's network is the one of the workspace. An environment of
+        another stage, in which a read-only service is real, gets its own, which goes with the environment.
         """
         if not self.providers:
             return ""
@@ -206,7 +213,7 @@ class Plan:
 
 
 def variable(name: str) -> str:
-    """Return a name as an environment variable is spelt."""
+    """Return a name in the spelling of environment variables: "cart-v2" gives "CART_V2"."""
     return name.upper().replace("-", "_")
 
 
@@ -227,7 +234,9 @@ def _entry(system: System, stage: str) -> str:
     if system.services[system.entry].instances[stage] < 1:
         next_step = f"write instances = {{ {stage} = 1 }} at [services.{system.entry}]"
         raise LabError(
-            f"an instance of {system.entry} in {stage}, for clients enter by it", "none", next_step
+            f"an instance of {system.entry} in {stage}, because it is the entry for clients",
+            "none",
+            next_step,
         )
     return system.entry
 
@@ -239,14 +248,17 @@ def _service(service: Service, stage: str) -> PlannedService:
 def _check_real(system: System, module: str | None, real: Collection[str]) -> None:
     for name in real:
         if module is not None:
-            raise LabError("a module alone", f"the real {name} beside it", "take real out, or the module")
+            raise LabError("a module alone", f"the real {name} beside it", "leave out real, or module")
         if name not in system.external:
             known = ", ".join(system.external) or "none"
             raise LabError(f"an external service of {system.name}: {known}", repr(name), "name one of them")
 
 
 def _external(external: External, stage: str, asked: Collection[str]) -> PlannedExternal:
-    """Plan an external service; this is where one that writes is kept from being real outside production."""
+    """Plan an external service.
+
+    :raises LabError: when it is to be real and is read-write outside production, or has no provider.
+    """
     real = stage in external.real or external.name in asked
     place, writes = f"external.{external.name}", external.mode == "read-write"
     if real and writes and stage != "production":

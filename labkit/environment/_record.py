@@ -1,4 +1,4 @@
-"""Writes the life of an environment down as facts."""
+"""Records the life of an environment as facts."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ def created(
     containers: Sequence[ContainerInfo],
     seconds: Mapping[str, float],
 ) -> None:
-    """Record that an environment is there, and the services in it; seconds maps a step to its time."""
+    """Record that an environment and its services exist; seconds maps a step of the creation to its time."""
     record = _recorder(workspace, plan)
     record(
         Kind.ENVIRONMENT_CREATED,
@@ -52,12 +52,12 @@ def created(
 
 
 def used(workspace: Workspace, plan: Plan, what: str, **details: Any) -> None:  # noqa: ANN401 - JSON data
-    """Record that an environment was used: a command was run, its database kept or put back."""
+    """Record that an environment was used, for example that a command ran or its database was restored."""
     _recorder(workspace, plan)(Kind.ENVIRONMENT_USED, Subject(plan.name, plan.digest), use=what, **details)
 
 
 def lost(workspace: Workspace) -> None:
-    """Record the end of the environments whose owner died: the reaper that removes them records nothing."""
+    """Record the end of the environments whose owner died: their reaper records nothing."""
     history = workspace.artifacts.history
     ended = {fact.environment for fact in history(kind=Kind.ENVIRONMENT_DELETED)}
     for fact in history(kind=Kind.ENVIRONMENT_CREATED):
@@ -87,7 +87,7 @@ def deleted(
     removed: Mapping[str, int],
     saved: Iterable[str],
 ) -> None:
-    """Record that an environment is gone: what was removed, how long it lived, and what was saved from it."""
+    """Record that an environment is gone: what was removed, how long it lived, and which files were saved."""
     record = _recorder(workspace, plan)
     for service, copies in _by_service(containers).items():
         subject = Subject(service, copies[0].digest)

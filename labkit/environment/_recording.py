@@ -1,4 +1,4 @@
-"""Asks a real external service once, so that a stub can give the same answers from then on."""
+"""Records the answers of a real external service, so that a stub can give them from then on."""
 
 import json
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ ANSWER_S = 10.0
 def record(external: PlannedExternal, host: str, port: int, requests: Iterable[str]) -> Recording:
     """Send requests ("GET /path") to the real service at host:port and return what it answered.
 
-    :raises LabError: for a service that writes, a request that is no GET, and an answer that is no JSON.
+    :raises LabError: when the service is read-write, a request is no GET, or an answer is no JSON.
     """
     _refuse_what_writes(external)
     answers = {request: _ask(external.name, host, port, request) for request in dict.fromkeys(requests)}
@@ -35,7 +35,11 @@ def _refuse_what_writes(external: PlannedExternal) -> None:
 def _ask(name: str, host: str, port: int, request: str) -> dict[str, Any]:
     method, _, path = request.partition(" ")
     if method != "GET" or not path.startswith("/"):
-        raise LabError('requests such as "GET /path"', repr(request), "record what only reads")
+        raise LabError(
+            'requests such as "GET /path"',
+            repr(request),
+            'write it as "GET /path": only requests that change nothing are recorded',
+        )
     try:
         response = send(host, port, method, path, timeout_s=ANSWER_S)
     except OSError as problem:

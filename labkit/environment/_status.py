@@ -1,4 +1,4 @@
-"""Which environments live: read from the labels in the engine, so that any process sees the same."""
+"""Which environments exist, read from the labels in the engine, so that every process sees the same."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,11 @@ from labkit.engine import Engine, Label, Owner
 
 @dataclass(frozen=True)
 class EnvironmentStatus:
-    """One live environment. containers counts them, services maps a service to its number of instances."""
+    """One live environment.
+
+    owner is its owner label, see engine.Owner. containers is how many containers it has, services maps a
+    service to its number of instances.
+    """
 
     name: str
     stage: str
@@ -22,7 +26,7 @@ class EnvironmentStatus:
 
     @property
     def owner_alive(self) -> bool:
-        """Return whether the owner may still need it."""
+        """Whether the owner may still need it."""
         return Owner.parse(self.owner).alive()
 
     def to_json(self) -> dict[str, Any]:
@@ -54,12 +58,12 @@ def labelled(engine: Engine, labels: Mapping[str, str | None]) -> list[Labelled]
 
 
 def statuses(engine: Engine, workspace: str) -> list[EnvironmentStatus]:
-    """Return the environments of one workspace, half-made ones too, the oldest first."""
+    """Return the environments of one workspace, the oldest first, unfinished ones too."""
     groups: dict[str, list[Labelled]] = {}
     for thing in labelled(engine, {Label.WORKSPACE: workspace, Label.ENVIRONMENT: None}):
         groups.setdefault(thing.labels[Label.ENVIRONMENT], []).append(thing)
-    found = [_status(name, group) for name, group in groups.items()]
-    return sorted(found, key=lambda status: (status.created_at, status.name))
+    listed = [_status(name, group) for name, group in groups.items()]
+    return sorted(listed, key=lambda status: (status.created_at, status.name))
 
 
 def _status(name: str, group: Iterable[Labelled]) -> EnvironmentStatus:

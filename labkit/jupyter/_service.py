@@ -47,7 +47,7 @@ class PanelService:
         notebooks maps the process id of a kernel to the path of the notebook that it runs.
         """
         from labkit.environment import Environment  # noqa: PLC0415 - see the module's docstring
-        from labkit.pipeline import runs  # noqa: PLC0415 - as above
+        from labkit.pipeline import runs  # noqa: PLC0415 - see the module's docstring
 
         problems: dict[str, Json] = {}
         state: Json = {"environments": [], "runs": [], "problems": problems}

@@ -42,7 +42,7 @@ def ask(url: str, body: object = None, headers: Mapping[str, str] | None = None)
     sent = {"Content-Type": "application/json", **(headers or {})}
     request = urllib.request.Request(url, data, sent)  # noqa: S310 - a service's own address
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - a service's own address
             return _response(response.status, response.read(), response.headers, began)
     except urllib.error.HTTPError as refusal:
         with refusal:

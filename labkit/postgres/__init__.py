@@ -1,4 +1,4 @@
-"""PostgreSQL in a container: the server, its databases, and the ways to keep a state and put it back."""
+"""PostgreSQL in a container: the server, its databases, and strategies to snapshot and restore a state."""
 
 from labkit.postgres._database import Database
 from labkit.postgres._fingerprint import fingerprint

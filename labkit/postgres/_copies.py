@@ -1,4 +1,4 @@
-"""Databases copied, dropped, and put in each other's place within their server."""
+"""Copies, drops and swaps databases within their server."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,9 +9,11 @@ import psycopg
 from psycopg import sql
 
 EMPTY = "template1"
-"""What a new database is a copy of."""
+"""The database of which an empty one is a copy."""
 
 END_S = 5.0
+"""How long connections may take to end, in seconds."""
+
 PAUSE_S = 0.001
 _TRUE, _FALSE = sql.SQL("true"), sql.SQL("false")
 
@@ -25,21 +27,21 @@ def copy(server: psycopg.Connection[Any], source: str, target: str) -> None:
 
 
 def copy_in_use(server: psycopg.Connection[Any], source: str, target: str) -> None:
-    """Copy a database that is in use; nobody may connect to the copy, so it stays as it is."""
+    """Copy a database that is in use; nobody may connect to the copy, so that it does not change."""
     with closed(server, source):
         copy(server, source, target)
     _allow_connections(server, target, _FALSE)
 
 
 def drop(server: psycopg.Connection[Any], name: str) -> None:
-    """Drop a database, whoever uses it, if it is there."""
+    """Drop a database, even one in use; one that does not exist is no error."""
     server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def swap(server: psycopg.Connection[Any], name: str, new: str, old: str) -> None:
-    """Give the database `name` the name `old`, and `new` its place: both, or neither.
+    """Rename the database `name` to `old` and `new` to `name`: both, or neither.
 
-    The connections to it are ended, and nobody finds the name missing.
+    Its connections are ended. No client finds the name missing meanwhile.
     """
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     with closed(server, name), server.transaction():
@@ -48,9 +50,9 @@ def swap(server: psycopg.Connection[Any], name: str, new: str, old: str) -> None
 
 
 def replace(server: psycopg.Connection[Any], name: str, make: Callable[[str], object]) -> None:
-    """Make a database under another name, let it take the place of `name`, and drop that."""
+    """Make a database under another name, swap it with `name`, and drop the former one."""
     new, old = f"new_{name}", f"old_{name}"
-    drop(server, new)  # of a restore whose process was killed
+    drop(server, new)  # left by a restore whose process was killed
     drop(server, old)
     try:
         make(new)
@@ -62,7 +64,7 @@ def replace(server: psycopg.Connection[Any], name: str, make: Callable[[str], ob
 
 @contextmanager
 def closed(server: psycopg.Connection[Any], name: str) -> Iterator[None]:
-    """Let nobody into a database meanwhile: PostgreSQL copies and renames only one without connections."""
+    """Keep connections out during the block: PostgreSQL copies and renames only a database without any."""
     _allow_connections(server, name, _FALSE)
     try:
         _end_connections(server, name)
@@ -79,7 +81,7 @@ def _allow_connections(server: psycopg.Connection[Any], name: str, allowed: sql.
 def _end_connections(server: psycopg.Connection[Any], name: str) -> None:
     """End the connections to a database and wait until they are gone, for at most END_S seconds.
 
-    PostgreSQL's own waits look only ten times a second, which would be most of a restore.
+    PostgreSQL's own wait looks only ten times a second, which would take most of a restore's time.
     """
     end = time.monotonic() + END_S
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"

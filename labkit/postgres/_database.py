@@ -1,4 +1,4 @@
-"""One database of a server, whose state can be kept and put back."""
+"""One database of a server, whose state can be snapshotted and restored."""
 
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ class Database:
     """The database `name` of a server.
 
     A snapshot is a copy inside the server (`CREATE DATABASE … TEMPLATE … STRATEGY file_copy`, PostgreSQL 15),
-    so a restore costs a file copy whatever was changed, and leaves nothing behind that a ROLLBACK or a DELETE
-    would miss: sequences, statistics and the schema are put back too.
+    so a restore costs a file copy whatever was changed. It restores sequences, statistics and the schema too,
+    which a ROLLBACK or a DELETE would miss.
 
-    Its verbs raise NoAnswer when the server does not answer: it was paused, killed or removed.
+    Its verbs raise NoAnswer when the server does not answer, because it was paused, killed or removed.
     """
 
     strategies = tuple(STRATEGIES)
@@ -33,7 +33,7 @@ class Database:
 
     @property
     def url(self) -> str:
-        """Return where it is reached from outside the environment, as a libpq URL."""
+        """Where it is reached from outside the environment, as a libpq URL."""
         return self.server.url(self.name)
 
     def connect(self, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own settings
@@ -44,7 +44,7 @@ class Database:
         return self.server.connect(self.name, **settings)
 
     def beside(self, name: str) -> "Database":
-        """Make an empty database in the same server and return it; one of the same name is dropped before."""
+        """Create an empty database in the same server and return it; one of that name is dropped first."""
         with self.server.session() as server:
             drop(server, name)
             copy(server, EMPTY, name)
@@ -52,7 +52,7 @@ class Database:
         return Database(name, self.server)
 
     def create(self, migrations: Path) -> None:
-        """Make the database and apply the migrations, as migrate does."""
+        """Create the database and apply the migrations, as migrate does."""
         with self.server.session() as server:
             copy(server, EMPTY, self.name)
         with self.connect() as connection:
@@ -61,9 +61,10 @@ class Database:
     def migrate(self, migrations: Path) -> list[str]:
         """Apply a folder's .sql files that were not applied yet, in the order of their names; return these.
 
-        It may be in use: each file is applied whole or not at all, and waits at most a second for a lock.
+        The database may be in use: each file is applied whole or not at all, and each statement waits at most
+        a second for a lock.
 
-        :raises LabError: when one that was applied has changed or is gone since, or PostgreSQL refuses one.
+        :raises LabError: when a file that was applied has changed or is gone, or when PostgreSQL refuses one.
         """
         with self.connect() as connection:
             fresh = migrate(connection, migrations)
@@ -72,17 +73,17 @@ class Database:
         return fresh
 
     def snapshot(self, name: str = "snapshot") -> None:
-        """Keep the present state under a name; a snapshot of the same name is replaced."""
+        """Keep the present state under a name; an older snapshot of that name is replaced."""
         with self.server.exclusive() as server:
             drop(server, PREFIX + name)
             copy_in_use(server, self.name, PREFIX + name)
         self._record("snapshot", snapshot=name)
 
     def restore(self, name: str = "snapshot") -> None:
-        """Put the state of a snapshot back.
+        """Restore the state of a snapshot.
 
-        The copy is made beside the database and then takes its name, so that the database is never away, and
-        is still there when the copy fails.
+        The copy is made beside the database and then takes its name. So the database is never missing, and
+        remains when the copy fails.
 
         :raises LabError: when there is no such snapshot.
         """
@@ -95,15 +96,15 @@ class Database:
         self._record("restore", snapshot=name)
 
     def snapshot_by(self, strategy: str) -> SnapshotStrategy:
-        """Keep the present state by a strategy, to put it back often: `with … as kept: kept.restore()`.
+        """Keep the present state by a strategy, to restore it often: `with … as kept: kept.restore()`.
 
-        | strategy | a restore is | and does not put back |
+        | strategy | a restore is | and does not restore |
         |---|---|---|
         | rollback | a ROLLBACK TO SAVEPOINT | what other connections did; sequences |
-        | template | a copy of files, beside, then a rename | |
-        | pre-built clone | a rename; the copy was made before | |
+        | template | a copy of files beside the database, then a rename | |
+        | pre-built clone | a rename, for the copy was made before | |
         | truncate and load | COPY into emptied tables | the schema |
-        | dump | pg_restore, beside, then a rename | |
+        | dump | pg_restore beside the database, then a rename | |
         | container | a new container of an image | |
 
         :raises LabError: when there is no such strategy.
@@ -119,7 +120,7 @@ class Database:
             return self._snapshots(server)
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 over the schema and all rows, the same however the rows lie on the disk."""
+        """Return "sha256:…" over the schema and all rows, independent of where the rows lie on the disk."""
         with self.connect() as connection:
             return fingerprint(connection)
 

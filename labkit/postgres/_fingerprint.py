@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-# Texts of values depend on these; fixed here, the fingerprint does not depend on who asks.
+# The text of a value depends on these settings, so they are fixed: the fingerprint is the same for everybody.
 SETTINGS = """
 SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'iso_8601'; SET LOCAL timezone = 'UTC';
 SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; SET LOCAL search_path = pg_catalog;
@@ -49,8 +49,8 @@ SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.rel
  WHERE c.relkind IN ('r', 'm') AND {ours} ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
 """).format(ours=OURS)
 
-# Rows are hashed one by one and the hashes sorted, so that only 32 bytes a row are sorted, wherever the row
-# lies.
+# Each row is hashed and the hashes are sorted: the order of the rows does not matter, and a sort moves only
+# 32 bytes a row.
 ROWS = sql.SQL("""
 SELECT count(*), sha256(coalesce(string_agg(hash, ''::bytea ORDER BY hash), ''::bytea))
   FROM (SELECT sha256(convert_to(t::text, 'UTF8')) AS hash FROM {table} AS t) AS hashes

@@ -1,7 +1,7 @@
 """Migrations: a folder's .sql files, each applied once to a database, in the order of their names.
 
-Which were applied stands in the database itself, so that it is told by a copy or a dump of it too: in the
-comment of its schema `public`, not in a table, so that the system's own tables are all that a survey sees.
+The database itself records which were applied, so that a copy or a dump of it carries that too. The record is
+the comment of its schema `public`, not a table, so that a survey sees only the system's own tables.
 """
 
 import json
@@ -17,14 +17,14 @@ from labkit.errors import LabError
 
 MARK = "applied by labkit: "
 LOCK_MS = 1000
-"""How long a statement may wait for a lock: whoever queues behind it waits as long."""
+"""How long a statement may wait for a lock, in milliseconds: whoever queues behind it waits as long."""
 
 
 def migrate(connection: psycopg.Connection[Any], folder: Path) -> list[str]:
     """Apply the migrations that were not applied yet, and return their names; each is all or nothing.
 
-    :raises LabError: when one that was applied has changed or is gone since (nothing is applied then), when
-        PostgreSQL refuses one, or it cannot have its lock within LOCK_MS; those before it stay applied.
+    :raises LabError: when a file that was applied has changed or is gone (nothing is applied then). Also when
+        PostgreSQL refuses a file, or the file gets no lock within LOCK_MS; the files before it stay applied.
     """
     files = {file.name: file.read_bytes() for file in sorted(folder.glob("*.sql"))}
     applied = _applied(connection)
@@ -59,7 +59,9 @@ def _apply(connection: psycopg.Connection[Any], name: str, text: bytes, applied:
             connection.execute(note)
     except psycopg.errors.LockNotAvailable as problem:
         seen = f"{name}: {str(problem).strip()}"
-        next_step = "run it again when nobody holds the table; until then nothing of it is applied"
+        next_step = (
+            "try again when no other transaction holds the table; nothing of this file is applied until then"
+        )
         raise LabError(f"a lock within {LOCK_MS / 1000:g} s", seen, next_step) from problem
     except psycopg.Error as problem:
         seen = f"{name}: {str(problem).strip()}"

@@ -1,4 +1,4 @@
-"""PostgreSQL as an element: connections to it, its own tools beside it, and its container as an image."""
+"""PostgreSQL as an element: connections, its own tools in its container, and the container as an image."""
 
 import uuid
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from labkit.errors import LabError
 
 PORT = 5432
 MAINTENANCE = "postgres"
-"""The database that every server has; the others are made and dropped from there."""
+"""The database that every server has; from a connection to it the others are created and dropped."""
 
 CONNECT_S = 5
 ANSWER_S = 2
 FOLDER = "/var/lib/postgresql"
 LOCK = 0x6C61626B69740001
-"""One snapshot or restore at a time: the number of PostgreSQL's advisory lock for it."""
+"""The number of the advisory lock under which one snapshot or restore runs at a time."""
 
 LOCK_S = 60.0
 """How long a snapshot waits for another one to end, in seconds."""
 
 
 class Postgres(Element):
-    """A PostgreSQL server. Everyone in its network is trusted, and nothing waits for the disk."""
+    """A PostgreSQL server. It trusts everybody in its network and never waits for the disk (fsync is off)."""
 
     role = "database"
 
@@ -50,12 +50,12 @@ class Postgres(Element):
         try:
             return self._connect(database, **settings)
         except psycopg.OperationalError as problem:
-            self.reload()  # a server that was restarted has another port
+            self.reload()  # a restarted server has another port
             if self.state == "running":
                 return self._connect(database, **settings)
             raise self.no_answer(str(problem).strip()) from problem
 
-    def _connect(self, database: str, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - as above
+    def _connect(self, database: str, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own
         where = {"host": self.namespace.engine.host, "port": self.get_exposed_port(PORT), "user": "postgres"}
         common = {"dbname": database, "connect_timeout": CONNECT_S, "application_name": "labkit"}
         return psycopg.connect(**{**common, **where, **settings})
@@ -69,15 +69,15 @@ class Postgres(Element):
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[Any]]:
-        """Give a connection in which databases can be made and dropped."""
+        """Give a connection in which databases can be created and dropped."""
         with self.connect(autocommit=True) as connection:
             yield connection
 
     @contextmanager
     def exclusive(self, deadline_s: float = LOCK_S) -> Iterator[psycopg.Connection[Any]]:
-        """Give such a connection while nobody else takes a snapshot or restores.
+        """Give a session during which nobody else takes a snapshot or restores.
 
-        :raises NotReady: when somebody else still does after deadline_s seconds.
+        :raises NotReady: when somebody else has not finished after deadline_s seconds.
         """
         with self.session() as connection:
 
@@ -85,7 +85,7 @@ class Postgres(Element):
                 row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
                 return bool(row and row[0])
 
-            # Asked again and again, and not waited for in PostgreSQL, where Ctrl-C would not be heard.
+            # Polled, because a wait inside PostgreSQL would not end on Ctrl-C.
             if Deadline(deadline_s, self.namespace.stop).until(locked) is not None:
                 expected = f"other snapshots and restores in {self.name} end within {deadline_s:g} s"
                 next_step = "end the process that takes one, or wait for it, then try again"
@@ -93,9 +93,9 @@ class Postgres(Element):
             yield connection
 
     def tool(self, *command: str) -> None:
-        """Run one of PostgreSQL's tools beside the server, as its user.
+        """Run one of PostgreSQL's tools in the server's container, as the server's user.
 
-        :raises LabError: when it fails; with what it wrote.
+        :raises LabError: when it fails; with its output.
         """
         self.reload()  # a restore in another process may have put another container in its place
         done = self.execute(command)
@@ -104,7 +104,7 @@ class Postgres(Element):
             raise LabError(f"{command[0]} succeeds in {self.name}", done.output.strip(), next_step)
 
     def fresh_path(self) -> str:
-        """Return a path in its container that nothing uses, in a folder where the server may write."""
+        """Return an unused path in its container, in a folder where the server may write."""
         return f"{FOLDER}/{uuid.uuid4().hex[:8]}"
 
     # ---- the whole container as a state ----
@@ -115,7 +115,7 @@ class Postgres(Element):
         return super().to_image()
 
     def replace(self, image: str) -> None:
-        """Put a container of an image in the place of its own, and return when that answers."""
+        """Replace its container by one of this image, and return when that one answers."""
         self.reload()
         self.stop()
         before, self.image = self.image, image

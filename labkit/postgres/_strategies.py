@@ -1,4 +1,4 @@
-"""Snapshot strategies: ways to keep the state of a database and put it back, all with the same verbs."""
+"""Snapshot strategies: ways to keep the state of a database and restore it, all with the same verbs."""
 
 import statistics
 import time
@@ -27,14 +27,14 @@ SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.rel
 
 
 class SnapshotStrategy(ABC):
-    """A state of one database that was kept, and can be put back any number of times.
+    """A state of one database that was kept, and can be restored any number of times.
 
-    Leaving its `with` block gives back what it took; the database stays as it is then. snapshot_s is how long
-    the snapshot took, restores_s how long each restore took, in seconds.
+    Leaving its `with` block removes what the strategy keeps in the server; the database stays as it then is.
+    snapshot_s is how long the snapshot took, restores_s how long each restore took, in seconds.
     """
 
     name: str
-    """What the strategy is called: see Database.snapshot_by."""
+    """The strategy's name, as Database.snapshot_by takes it."""
 
     def __init__(self, server: Postgres, database: str) -> None:
         """Keep the present state of a database."""
@@ -48,9 +48,9 @@ class SnapshotStrategy(ABC):
         self.snapshot_s = time.monotonic() - began
 
     def restore(self) -> None:
-        """Put the state back.
+        """Restore the state.
 
-        :raises LabError: when that cannot be done by this strategy; the message says what it does not allow.
+        :raises LabError: when the strategy cannot; the error says what it does not allow.
         """
         began = time.monotonic()
         with refused(self.name):
@@ -58,17 +58,17 @@ class SnapshotStrategy(ABC):
         self.restores_s.append(time.monotonic() - began)
 
     def await_ready(self) -> None:
-        """Wait until a restore has nothing to wait for; only a pre-built clone ever has."""
+        """Wait until a restore can begin at once; only a pre-built clone ever has to wait."""
         return
 
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection[Any]]:
-        """Give a test its connection; what it did is committed at the end of the block."""
+        """Give a test its connection; its work is committed at the end of the block."""
         with self._server.connect(self._database) as connection:
             yield connection
 
     def close(self) -> None:
-        """Give back what was taken for it, and record how often and how fast the state was put back."""
+        """Remove what the strategy keeps in the server, and record how often and how fast it restored."""
         if self._closed:
             return
         self._closed = True
@@ -101,7 +101,10 @@ class SnapshotStrategy(ABC):
 
 @contextmanager
 def refused(strategy: str) -> Iterator[None]:
-    """Turn what PostgreSQL refuses into an error that a user can fix."""
+    """Turn an error of PostgreSQL within the block into one that a user can fix.
+
+    :raises LabError: for that.
+    """
     try:
         yield
     except psycopg.Error as problem:
@@ -110,9 +113,9 @@ def refused(strategy: str) -> Iterator[None]:
 
 
 class Replaced(SnapshotStrategy):
-    """Strategies that make a new database beside the one in use, and then swap the two.
+    """A strategy that makes a new database beside the one in use, and then swaps the two.
 
-    Rows, sequences and schema come back, whoever changed them; all connections end.
+    It restores rows, sequences and schema, whoever changed them; all connections end.
     """
 
     def _restore(self) -> None:
@@ -121,11 +124,11 @@ class Replaced(SnapshotStrategy):
 
     @abstractmethod
     def _make(self, server: psycopg.Connection[Any], name: str) -> None:
-        """Make a database as it was kept."""
+        """Make a database with the kept state."""
 
 
 class Template(Replaced):
-    """A copy in the server, which is the template of the next database: a restore copies files."""
+    """A copy in the server serves as the template of the next database: a restore copies files."""
 
     name = "template"
 
@@ -146,7 +149,7 @@ class Template(Replaced):
 
 
 class Dump(Replaced):
-    """pg_dump's custom format, read by pg_restore: rows and indexes are made anew."""
+    """A file in pg_dump's custom format, which pg_restore reads: rows and indexes are built anew."""
 
     name = "dump"
 
@@ -166,9 +169,10 @@ class Dump(Replaced):
 
 
 class PrebuiltClone(Template):
-    """A template of which one copy is always ready: a restore swaps it in.
+    """A template with one copy made ahead: a restore swaps that copy in.
 
-    While the next one is made, in the background, a restore waits for it. Costs the room of two more copies.
+    The next copy is made in the background, and a restore that comes sooner waits for it. The strategy needs
+    disk space for two more copies.
     """
 
     name = "pre-built clone"
@@ -211,10 +215,10 @@ class PrebuiltClone(Template):
 
 
 class Rollback(SnapshotStrategy):
-    """One connection for all, in one transaction that nobody ends: a restore rolls back to its savepoint.
+    """One connection for all tests, in one transaction that is never committed: a restore is a rollback.
 
-    Nothing is put back that was done by another connection, a service's for instance; and no sequence,
-    because PostgreSQL takes no number back. Whatever a test locks stays locked until the restore.
+    It undoes only what this connection did: not the changes of a service, for instance. It resets no
+    sequence, because PostgreSQL takes no number back. What a test locks stays locked until the restore.
     """
 
     name = "rollback"
@@ -225,7 +229,7 @@ class Rollback(SnapshotStrategy):
 
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection[Any]]:
-        """Give the one connection; a test's commit is the end of a savepoint in its transaction."""
+        """Give the one connection; a test's commit only releases a savepoint in its transaction."""
         with self._connection.transaction():
             yield self._connection
 
@@ -233,8 +237,8 @@ class Rollback(SnapshotStrategy):
         try:
             self._connection.execute(BACK)
         except (errors.NoActiveSqlTransaction, errors.InvalidSavepointSpecification) as problem:
-            seen = f"its transaction has ended, and what was done in it stays: {str(problem).strip()}"
-            next_step = "keep the state by template when something commits"
+            seen = f"its transaction has ended, and its changes stay: {str(problem).strip()}"
+            next_step = 'use snapshot_by("template") when something commits'
             raise LabError("a rollback: nobody commits", seen, next_step) from problem
 
     def _give_back(self) -> None:
@@ -242,9 +246,9 @@ class Rollback(SnapshotStrategy):
 
 
 class TruncateAndLoad(SnapshotStrategy):
-    """A file of rows for each table: a restore empties all tables and loads them.
+    """A file of rows for each table: a restore empties all tables and loads the files.
 
-    Sequences come back too. The schema does not: a table, column or index that was changed stays changed.
+    It restores sequences too, but not the schema: a changed table, column or index stays changed.
     """
 
     name = "truncate and load"
@@ -261,7 +265,7 @@ class TruncateAndLoad(SnapshotStrategy):
 
     def _restore(self) -> None:
         with self._server.connect(self._database) as connection:
-            # The rows fitted each other when they were kept: no trigger and no foreign key has to look again.
+            # The rows were consistent when they were kept, so no trigger or foreign key need check them.
             connection.execute("SET session_replication_role = replica")
             if self._tables:
                 connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(self._tables)))
@@ -290,10 +294,10 @@ def _position(connection: psycopg.Connection[Any], sequence: sql.Identifier) -> 
 
 
 class Container(SnapshotStrategy):
-    """An image of the server's container, data and all: a restore removes the container and starts another.
+    """An image of the server's container with its data: a restore removes the container and starts another.
 
-    All databases of the server come back as they were, also those of other strategies and the snapshots. The
-    port is another one afterwards. The image that a restore has put in use goes with the environment.
+    It restores all databases of the server, including the snapshots and what other strategies keep. The port
+    changes. The image that a restore has put into use is removed with the environment.
     """
 
     name = "container"
@@ -308,7 +312,7 @@ class Container(SnapshotStrategy):
         self._server.replace(self._image)
 
     def _end_sessions(self) -> None:
-        """End the connections, so that whoever has one learns of it at once; a dead server has none."""
+        """End the connections, so that their clients learn of it at once; a dead server has none."""
         try:
             with self._server.session() as server, closed(server, self._database):
                 return

@@ -90,7 +90,7 @@ def _problem(key: str, value: Any) -> tuple[str, object] | None:  # noqa: ANN401
 def _check_states(table: TomlTable) -> None:
     """Refuse an answer that is never given.
 
-    It stands behind an answer for all states, or it is for a state that no answer leads to.
+    Either an answer for all states comes before it, or it is for a state to which no answer leads.
     """
     written = [(key, answer) for key, value in table.values().items() for answer in _each(value)]
     reached = {START, *(answer["then"] for _, answer in written if "then" in answer)}

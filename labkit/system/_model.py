@@ -61,13 +61,13 @@ class Container:
 
 @dataclass(frozen=True)
 class External:
-    """A service of somebody else.
+    """An external service: it belongs to somebody else.
 
     stub maps "METHOD /path" to an answer, or to a list of them; labkit.service.stub gives these answers.
     recording is the file with what the real one answered, None when there is none; its answers stand in stub
-    too, save where the same key is written by hand. provider is the folder of the service that stands for the
-    real one, None when there is none. real holds the stages in which the real one is called; for a read-write
-    service that is production alone.
+    too, except where the same key is written by hand. provider is the folder of the service that stands for
+    the real one, None when there is none. real holds the stages in which the real one is called; for a
+    read-write service that is production alone.
     """
 
     name: str

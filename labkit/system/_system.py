@@ -97,7 +97,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
-        next_step = "give the folder that holds system.toml, or write one as the README shows"
+        next_step = "give the folder that holds system.toml, or copy one: the course's labs/shop/system.toml"
         raise LabError("a system.toml", f"there is no {file}", next_step) from fault
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise LabError(f"{file} is TOML in UTF-8", str(fault), f"correct that line of {file.name}") from fault
@@ -160,7 +160,7 @@ def _check_ports(top: TomlTable, system: System) -> None:
 
 
 def _check_names(top: TomlTable, system: System) -> None:
-    """Refuse a container whose name in the network is somebody else's."""
+    """Refuse a container whose name in the network is taken."""
     for name in system.containers:
         if name in {*system.services, *system.external, *RESERVED}:
             expected = "a name that no service and no other element of an environment has"

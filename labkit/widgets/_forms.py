@@ -13,7 +13,7 @@ LINES = 6
 
 def show(*things: object) -> None:
     """Show things below the cell that runs."""
-    display(*things)  # type: ignore[no-untyped-call]
+    display(*things)  # type: ignore[no-untyped-call]  # IPython has no types for it
 
 
 def choice_form(

@@ -13,7 +13,7 @@ from labkit.errors import LabError
 def hold(folder: Path, name: str) -> Iterator[None]:
     """Hold the lock `name` for one block.
 
-    :raises LabError: when somebody holds it; it names the process.
+    :raises LabError: when a process holds it; the error names the process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # "a+", because the file must keep its holder's number until this process has the lock.

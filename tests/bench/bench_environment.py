@@ -75,13 +75,13 @@ class Floor:
 
 def memory_bytes(engine: Engine, environment: Environment) -> int:
     """Return the memory of an environment's containers without page cache, as `docker stats` does."""
-    told = 0
+    used = 0
     for thing in engine.owned({Label.ENVIRONMENT: environment.name}):
         if thing.kind == "container":
             stats = engine.client.api.stats(thing.id, stream=False)["memory_stats"]
             inactive = stats["stats"].get("total_inactive_file", stats["stats"].get("inactive_file", 0))
-            told += stats["usage"] - inactive
-    return told
+            used += stats["usage"] - inactive
+    return used
 
 
 def against_the_floor(engine: Engine, workspace: Workspace) -> float:
@@ -140,6 +140,6 @@ def killed(engine: Engine, workspace: Workspace, create_s: float) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        found, here = Engine.find(), Workspace.create(Path(folder) / "workspace")
-        killed(found, here, against_the_floor(found, here))
+        engine, here = Engine.find(), Workspace.create(Path(folder) / "workspace")
+        killed(engine, here, against_the_floor(engine, here))
         here.artifacts.close()

@@ -79,9 +79,11 @@ def report(seconds: dict[str, list[float]], size: int) -> None:
         ratio = round(statistics.median(took) / theirs, 4)
         aim = {"aim": f"<= {AIMS[name]:g}"} if name in AIMS else {}
         line = {"figure": f"restore by {name} / by pg_restore", "value": ratio, "unit": "ratio", **aim}
-        told = {"restore_s": round(statistics.median(took), 4), "pg_restore_s": round(theirs, 3)}
-        rounds = [round(it, 4) for it in took]
-        print(json.dumps({**line, **told, "database_mb": round(size / MEGA), "seconds": rounds}), flush=True)
+        medians = {"restore_s": round(statistics.median(took), 4), "pg_restore_s": round(theirs, 3)}
+        rounds = [round(restore_s, 4) for restore_s in took]
+        print(
+            json.dumps({**line, **medians, "database_mb": round(size / MEGA), "seconds": rounds}), flush=True
+        )
 
 
 if __name__ == "__main__":
@@ -90,7 +92,7 @@ if __name__ == "__main__":
         with Environment.create(workspace.system, "integration", workspace=workspace) as made:
             assert made.database is not None
             filled = fill(made.database)
-            found, alike = measure(made.database)
-            report(found, filled)
+            times, alike = measure(made.database)
+            report(times, filled)
             print(json.dumps({"figure": "fingerprint is the same", "value": alike, "unit": "", "aim": True}))
         workspace.artifacts.close()

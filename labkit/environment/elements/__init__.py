@@ -1,8 +1,8 @@
 """The elements of an environment, one class and one file each.
 
-What an environment has by its plan is registered with `@planned`; every module of this package is read for
-that, so a new kind of infrastructure is one new file here. Balancer, PostgreSQL and etcd have rooms of their
-own; `infrastructure` says when an environment has them.
+A function with `@planned` yields the elements of one kind that a plan asks for. Every module of this package
+is imported for that, so a new kind of element is one new file here. Balancer, PostgreSQL and etcd have rooms
+of their own; `infrastructure` says when an environment has them.
 """
 
 from importlib import import_module

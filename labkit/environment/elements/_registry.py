@@ -1,4 +1,4 @@
-"""Which elements an environment has by its plan, beside the instances of its services."""
+"""The register of what a plan asks for, besides the instances of its services."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -15,13 +15,13 @@ _MAKERS: list[Make] = []
 def planned(make: M) -> M:
     """Register a function that yields the elements of one kind that a plan asks for, not started yet.
 
-    It is called when an environment is created, and again by each process that attaches to one. So what it
-    yields depends on the plan and the namespace alone, and costs nothing.
+    It is called when an environment is created, and whenever its elements are listed, in any process. So it
+    must be cheap, and depend on the plan and the namespace alone.
     """
     _MAKERS.append(make)
     return make
 
 
 def elements_of(plan: Plan, namespace: Namespace) -> list[Element]:
-    """Return the elements that a plan asks for, in no order, not started and not attached."""
+    """Return the elements that a plan asks for, in no particular order, neither started nor attached."""
     return [element for make in _MAKERS for element in make(plan, namespace)]

@@ -1,7 +1,7 @@
-"""Captures what comes in: a recording proxy in front of the balancer, which writes each request down.
+"""Captures what comes in: a recording proxy in front of the balancer records each request.
 
-nginx passes every request on to the load balancer and logs it with its time and body when it was answered.
-The log stays in the proxy's container until it is read, so that nothing is sampled and nothing is lost.
+nginx passes every request on to the load balancer, and logs it with its time and body once it is answered.
+The log stays in the proxy's container until it is read, so that every request is in it.
 
 Source: nginx, "Module ngx_http_log_module": log_format with escape=json, $msec, $request_time, $request_body.
 """
@@ -21,7 +21,7 @@ from labkit.errors import LabError
 
 READY_S = 30.0
 GRACE_S = 5.0
-"""How long a proxy that ends waits for the answers under way, in seconds."""
+"""How long a proxy that ends waits for the open requests to be answered, in seconds."""
 
 LOG = "/capture.jsonl"
 MOST_BODY = "1m"
@@ -59,8 +59,9 @@ WRITE_AND_RUN = 'printf "%s" "$CONFIGURATION" > /tmp/nginx.conf && exec nginx -c
 class Captured:
     """A request as it came in, at_s seconds after the first one.
 
-    path has its query. body is text, "" for none; bytes that are no UTF-8 are replaced. status is what was
-    answered, after ms milliseconds. Of the headers only the content type is kept: no cookie, no password.
+    path includes the query. body is text, "" for none; bytes that are no UTF-8 are replaced. status is that
+    of the answer, which came after ms milliseconds. Of the headers only the content type is kept, so that no
+    cookie or password is recorded.
     """
 
     at_s: float
@@ -78,7 +79,7 @@ class RecordingProxy(Element):
     role = "capture"
 
     def __init__(self, namespace: Namespace, entry: PlannedService) -> None:
-        """Describe a proxy to the service that clients enter by."""
+        """Describe a proxy to the entry service."""
         words = {"log": LOG, "most": MOST_BODY, "port": entry.port, "is_open": IS_OPEN, "service": entry.name}
         super().__init__(
             namespace,
@@ -93,11 +94,11 @@ class RecordingProxy(Element):
 
     @property
     def url(self) -> str:
-        """Return where clients reach it."""
+        """Where clients reach it."""
         return f"http://{self.namespace.engine.host}:{self.get_exposed_port(self._port)}"
 
     def start(self) -> Self:
-        """Start it and return it when it lets requests through.
+        """Start it and return it when it passes requests on.
 
         :raises LabError: when the environment has one already.
         """
@@ -112,7 +113,7 @@ class RecordingProxy(Element):
     def log(self) -> bytes:
         """Return what it has logged.
 
-        :raises LabError: when it is gone together with its environment.
+        :raises LabError: when it was removed with its environment.
         """
         try:
             return self.read(LOG)
@@ -132,35 +133,35 @@ class RecordingProxy(Element):
 
 
 class Capture:
-    """A recording proxy at `url`: what comes through it reaches the system and is written down.
+    """A recording proxy at `url`: each request that it gets reaches the system and is recorded.
 
-    Leaving its `with` block ends it. It is gone with its environment too.
+    Leaving its `with` block stops it, and so does the clean-up of its environment.
     """
 
     def __init__(self, proxy: RecordingProxy) -> None:
-        """Capture what comes through a proxy that was started."""
+        """Capture the requests to a proxy that was started."""
         self._proxy = proxy
         self._captured: list[Captured] | None = None
         self.url = proxy.url
 
     def requests(self) -> list[Captured]:
-        """Return what came through so far, the oldest first; a request is there once it was answered.
+        """Return the requests so far, the oldest first; a request counts once it is answered.
 
         :raises LabError: when the environment was cleaned up before the capture was stopped.
         """
         return read_log(self._proxy.log()) if self._captured is None else self._captured
 
     def stop(self) -> list[Captured]:
-        """End the proxy when the answers under way are given; return what came through it."""
+        """Stop the proxy once its open requests are answered; return all requests. Again, return the same."""
         if self._captured is None:
-            self._proxy.finish("QUIT", GRACE_S)  # nginx's signal for: answer what is under way, then end
+            self._proxy.finish("QUIT", GRACE_S)  # to nginx: answer the open requests, then end
             self._captured = self.requests()
             self._proxy.stop()
             self._proxy.namespace.on_use("capture", requests=len(self._captured))
         return self._captured
 
     def save(self, path: Path) -> None:
-        """Write what came through into a file, one JSON object a line."""
+        """Write the requests into a file, one JSON object a line."""
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = (f"{json.dumps(asdict(captured))}\n" for captured in self.requests())
         path.write_text("".join(lines), encoding="utf-8")
@@ -175,7 +176,7 @@ class Capture:
 def read_capture(path: Path) -> list[Captured]:
     """Return the requests that `Capture.save` wrote.
 
-    :raises LabError: for a file that is none of these.
+    :raises LabError: when the file is missing or no such file.
     """
     try:
         return [Captured(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -185,7 +186,7 @@ def read_capture(path: Path) -> list[Captured]:
 
 
 def read_log(log: bytes) -> list[Captured]:
-    """Return the requests of nginx's log by the time at which they came; what was no HTTP is left out."""
+    """Return the requests in nginx's log by the time at which they came, without those that were no HTTP."""
     entries = [json.loads(line) for line in log.decode(errors="replace").split("\n") if line]
     requests = sorted((entry for entry in entries if entry["method"]), key=_came_s)
     return list(_captured(requests, _came_s(requests[0]) if requests else 0.0))

@@ -10,9 +10,10 @@ from labkit.system import Container
 
 
 class Declared(Element):
-    """A container of which labkit knows what system.toml says: a Redis, a broker, a second database.
+    """A container of which labkit knows only what system.toml says: a Redis, a broker, a second database.
 
-    It is ready when a path answers with 200, when a command in it succeeds, or when it listens at its port.
+    It is ready when its `ready` path answers with 200, or its `ready` command succeeds. Without `ready` it is
+    ready when it listens at its port, or, without a port, as soon as it has started.
     """
 
     role = "container"

@@ -11,15 +11,14 @@ READY_S = 30.0
 """How long an instance may take to be ready, in seconds."""
 
 WAITING = "waiting"
-"""The state of an instance that runs and that the balancer does not know."""
+"""The state of an instance that runs and is not registered at the balancer."""
 
 
 class Instance(Element):
     """One running copy of a service, behind the balancer.
 
-    name is also its name in the network. address is ip:port inside the network, "" while it has none. state
-    is the balancer's word (UP, DOWN, DRAIN, MAINT), "waiting" while the balancer does not know it, or the
-    engine's (paused, exited …) when it does not run.
+    name is also its name in the network. state is the balancer's word (UP, DOWN, DRAIN, MAINT), "waiting"
+    while the balancer does not know it, or the engine's word (paused, exited …) when it does not run.
     """
 
     role = "service"
@@ -34,7 +33,7 @@ class Instance(Element):
         version: str,
         balancer: Callable[[], Balancer],
     ) -> None:
-        """Describe an instance; balancer returns the load balancer, and may wait until that is there."""
+        """Describe an instance; balancer returns the load balancer, and may wait until that has started."""
         planned = plan.service(service)
         super().__init__(namespace, name, image, variables=plan.variables_of(planned, name, version))
         self.service, self.version, self.balancer = service, version, balancer
@@ -49,20 +48,24 @@ class Instance(Element):
 
     @property
     def state(self) -> str:
-        """The balancer's word, "waiting", or the engine's word when it does not run."""
+        """The balancer's word, "waiting", or the engine's word when it does not run.
+
+        "running" means that the balancer was not asked, as by Environment.element, or did not answer.
+        """
         runs = self.info is not None and self.info.state == "running"
         return self.balancer_state or "running" if runs else self.engine_state
 
     def _before_start(self) -> None:
-        if self._outside:  # it calls a service that is real here
+        if self._outside:  # it calls an external service that is real here
             self._api.connect_container_to_network(
                 self.get_container_id(), self._outside, aliases=[self.name]
             )
 
     def await_health_check(self, within_s: float, backend: str = "") -> None:
-        """Register it at the balancer and wait until its health check has passed; it gets no requests.
+        """Register it at the balancer and wait until its health check has passed; it gets no requests yet.
 
-        backend CHECKED lets the balancer forget it again.
+        backend "" is its service's own. CHECKED is the one for health checks alone: it is forgotten there
+        afterwards.
 
         :raises NotReady: when it is not ready within within_s seconds.
         """
@@ -80,26 +83,30 @@ class Instance(Element):
                 balancer.forget(self, backend)
 
     def slow(self, ms: int) -> None:
-        """Hold each of its answers back by ms milliseconds, 0 ends that; its readiness checks are not.
+        """Delay each of its answers by ms milliseconds, but no health check; 0 ends that.
 
-        The balancer does it, through which every request goes; so it is the network that is slow, or the
-        instance, which no client can tell apart.
+        The balancer does it, through which every request goes. No client can tell whether the network or the
+        instance is slow.
+
+        :raises LabError: when ms is negative.
         """
         if ms < 0:
-            raise LabError("milliseconds from 0 on", str(ms), "slow(300) holds back, slow(0) ends that")
+            raise LabError("milliseconds from 0 on", str(ms), "slow(300) delays answers, slow(0) ends that")
         self._do("slow", lambda: self.balancer().slow(self, ms), ms=ms)
 
     def fail(self, share: float) -> None:
-        """Turn this share (0 to 1) of its answers into errors 500, 0 ends that; its readiness checks pass.
+        """Turn this share (0 to 1) of its answers into errors 500, but no health check; 0 ends that.
 
         The balancer does it, as with slow.
+
+        :raises LabError: when share is not between 0 and 1.
         """
         if not 0 <= share <= 1:
             raise LabError("a share from 0 to 1", str(share), "fail(0.1) for a tenth, fail(0) ends that")
         self._do("fail", lambda: self.balancer().fail(self, share), share=share)
 
     def _reconnect(self) -> None:
-        """Put it into the network again; the balancer, when it knows the instance, learns the new address."""
+        """Put it into the network again, and tell the balancer the new address if it is registered there."""
         super()._reconnect()
         if self.name in self.balancer().servers(self.service):
             self.balancer().move(self)

@@ -1,4 +1,4 @@
-"""Providers: what stands for a real external service, in the network outside."""
+"""Providers: containers that stand for the real external services, in a network outside."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +11,7 @@ READY_S = 30.0
 
 
 class Provider(Element):
-    """A real external service. Only services that call it, and no tests, share its network."""
+    """A real external service. Only the services that call it share its network; tests do not."""
 
     role = "provider"
 

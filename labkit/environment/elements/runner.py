@@ -13,12 +13,12 @@ APP = "/app"
 INSTALL_S = 120.0
 PATH = "/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# The wheelhouse has pytest; an image that already has it costs one look.
+# pytest comes from the wheelhouse; an image that has it already needs only this check.
 TOOLS = "python3 -c 'import pytest' 2>/dev/null || pip install --quiet pytest"
 
 
 class Runner(Element):
-    """The test runner, which slides call the harness: a container beside the services, where commands run.
+    """The test runner, "harness" in the chapter: a container beside the services, where commands run.
 
     The first command starts it; it stays until clean-up.
     """
@@ -29,13 +29,13 @@ class Runner(Element):
         super().__init__(namespace, "harness", BUILD, command=STAY, variables=plan.variables())
 
     def ensure(self) -> None:
-        """Start it unless it runs, and see that pytest is there."""
+        """Start it unless it runs, and install pytest unless it is there."""
         self.reload()
         if self.state == "running":
             return
         try:
             self.start()
-        except NameTaken:  # another process was quicker; pytest is there once the command below has ended
+        except NameTaken:  # another process started it first; either of them may install pytest below
             self.reload()
         self.execute(TOOLS, timeout_s=INSTALL_S)
 
@@ -46,7 +46,7 @@ class Runner(Element):
 
 
 class Module(Element):
-    """The module under development: one service's source and its requirements, without a network."""
+    """The module under development: one service's source and requirements, without a network."""
 
     role = "module"
 
@@ -62,7 +62,7 @@ class Module(Element):
         self.plan = plan
 
     def _labels(self) -> dict[str, str]:
-        # There is no network to carry the plan.
+        # A development environment has no network, so its one container carries the plan.
         return super()._labels() | self.plan.to_labels()
 
 

@@ -1,8 +1,8 @@
-"""Stubs: what stands in for the external services, and remembers how it was called.
+"""Stubs: they stand in for the external services, and record how they were called.
 
-One container holds the stubs of all external services, one process and one port each, because starting a
-container costs more than all of the stubs' work. The interpreter loads the stub once and forks, which saves a
-second start-up.
+One container has the stubs of all external services, one process and one port each, because to start a
+container costs more than all of the stubs' work. The interpreter loads the stub's modules once and forks, so
+that no further process has to load them.
 """
 
 import json
@@ -39,7 +39,7 @@ for _ in stubs:
 
 
 class Stubs(Element):
-    """The container of all stubs; it answers to the names of the external services."""
+    """The container of all stubs; the external services' names lead to it."""
 
     role = "stub"
 
@@ -73,14 +73,14 @@ def stubs(plan: Plan, namespace: Namespace) -> Iterator[Stubs]:
 
 
 class Stub:
-    """The stub of one external service. It answers as system.toml says until it is told otherwise."""
+    """The stub of one external service. It answers as system.toml says until set or replay changes that."""
 
     def __init__(self, name: str, port: int, container: Stubs) -> None:
         self.name, self._port, self._container = name, port, container
 
     @property
     def url(self) -> str:
-        """Return where it is reached from outside the environment.
+        """Where it is reached from outside the environment.
 
         :raises NoAnswer: when the container of the stubs does not run.
         """
@@ -106,20 +106,20 @@ class Stub:
 
     @property
     def state(self) -> str:
-        """The state that its answers have led to; "start" at first."""
+        """Its present state, which its answers change; "start" at first."""
         return str(json.loads(self._answered("GET", CONTROL))["state"])
 
     def set(self, key: str, answer: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Give another answer to "METHOD /path" from now on, or one for each state, as in system.toml.
 
-        :raises LabError: for an answer that cannot be given.
+        :raises LabError: when the answer is not written as in system.toml.
         """
         self._set({key: answer})
 
     def replay(self, recording: Recording) -> None:
         """Give the answers of a recording from now on.
 
-        :raises LabError: when it was recorded of another external service.
+        :raises LabError: when the recording is of another external service.
         """
         if recording.external != self.name:
             next_step = f"replay it at the stub of {recording.external}"
