@@ -229,6 +229,16 @@ def test_squawk_lets_an_extension_pass_and_does_not_run_on_what_is_no_sql(tmp_pa
     assert squawk(tmp_path).outcome == CheckOutcome.NOT_RUN
 
 
+def test_squawk_lists_its_findings_by_file_and_line(tmp_path: Path) -> None:
+    """All findings of the first file come before those of the next, each file's from top to bottom."""
+    drop = "ALTER TABLE products DROP COLUMN"
+    (tmp_path / "003_first.sql").write_text(f"SELECT 1;\nSELECT 2;\n{drop} stock;\n{drop} price;\n")
+    (tmp_path / "004_next.sql").write_text(f"{drop} name;\n")
+    errors = [finding for finding in squawk(tmp_path).findings if finding.rule == "ban-drop-column"]
+    places = [(finding.path, finding.line) for finding in errors]
+    assert places == [("003_first.sql", 3), ("003_first.sql", 4), ("004_next.sql", 1)]
+
+
 def test_the_shops_own_migrations_pass_squawk() -> None:
     """They only make tables, which nobody reads yet."""
     assert squawk(Path(__file__).parents[1] / "labs/shop/catalog/migrations").outcome == CheckOutcome.PASS

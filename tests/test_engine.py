@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,7 +19,7 @@ from pathlib import Path
 import pytest
 from images import remove_images
 
-from labkit._tar import pack
+from labkit._tar import pack, unpack
 from labkit.engine import (
     BASE,
     BUILD,
@@ -765,6 +767,35 @@ def test_a_recipe_is_known_by_everything_that_goes_in() -> None:
     assert changed.digest != python.digest
     assert known[BUILD].inputs.keys() > python.inputs.keys()
     assert python.digest == _recipes.recipes()[PYTHON].digest
+
+
+def test_a_context_holds_the_locked_modules_and_with_the_build_tools_their_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """labkit/python gets its locked modules, installed for its own Python; labkit/build the wheels too."""
+    wheels, recipe = tmp_path / "wheels", tmp_path / "recipes"
+    shutil.copytree(_recipes.HERE, recipe)
+    wheels.mkdir()
+    about = "thing-1.0.dist-info"
+    tagged = {"METADATA": "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n", "RECORD": ""}
+    tagged["WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: cp311-cp311-manylinux_2_17_aarch64\n"
+    wheel = wheels / "thing-1.0-cp311-cp311-manylinux_2_17_aarch64.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("thing.py", "")
+        for name, text in tagged.items():
+            archive.writestr(f"{about}/{name}", text)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (recipe / "python" / "requirements.lock").write_text(f"thing==1.0 --hash=sha256:{digest}\n")
+    monkeypatch.setattr(_recipes, "HERE", recipe)
+    monkeypatch.setattr(_recipes, "wheelhouse", lambda _lock, _architecture: wheels)
+    known = _recipes.recipes()
+    unpack(known[PYTHON].context("arm64"), tmp_path / "python")
+    unpack(known[BUILD].context("arm64"), tmp_path / "build")
+    for image in ("python", "build"):
+        assert (tmp_path / image / "modules" / "thing.py").is_file()
+        assert (tmp_path / image / "Dockerfile").is_file()
+    assert not (tmp_path / "python" / "wheelhouse").exists()
+    assert [path.name for path in (tmp_path / "build" / "wheelhouse").iterdir()] == [wheel.name]
 
 
 def test_what_labkit_python_holds_is_locked_as_in_the_wheelhouse() -> None:
