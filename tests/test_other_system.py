@@ -184,6 +184,15 @@ def test_a_container_that_cannot_be_is_refused_with_file_and_key(
     assert "system.toml, containers.queue" in caught.value.expected
 
 
+def test_a_service_takes_no_name_of_labkits_own_elements(tmp_path: Path) -> None:
+    """A service called database would be found under the name of the database server."""
+    write(tmp_path)
+    text = FILES["system.toml"].replace("services.vote", "services.database")
+    (tmp_path / "system.toml").write_text(text)
+    with pytest.raises(LabError, match=r"services\.database: a name that no service"):
+        System.load(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["vote", "database", "balancer"])
 def test_a_container_takes_nobodys_name(tmp_path: Path, name: str) -> None:
     """A container gets no name of a service or of labkit's own elements."""

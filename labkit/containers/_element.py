@@ -185,6 +185,7 @@ class Element(DockerContainer):
             except BaseException:
                 with suppress(APIError):
                     self._container.remove(v=True, force=True)
+                self._container = None  # so that it can be started again
                 raise
         return self
 

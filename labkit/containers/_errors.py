@@ -8,18 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests.exceptions
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, ImageNotFound, NullResource
 
 from labkit.engine import Engine, NoEngine
 from labkit.errors import LabError
 
 NAME_TAKEN = "is already in use by container"
 OTHER_PORTS = "try again: the engine chooses other ports; labkit doctor checks that some are free"
+SEE_STATES = "environment.elements() shows the state that each is in"
 NEXT_STEPS = {
     "No command specified": "give the Dockerfile of the image a CMD",
     "port is already allocated": OTHER_PORTS,
     "address already in use": OTHER_PORTS,
     "address pool": "the engine's networks are used up: clean up environments (labkit environment list)",
+    "No such container": SEE_STATES,
+    "is paused": SEE_STATES,
+    "is not running": SEE_STATES,
     "no space left": "free some disk: labkit doctor shows how much is needed",
 }
 """Words in the engine's error → the next step that helps."""
@@ -47,6 +51,8 @@ def refusals(engine: Engine, expected: str, image: str = "") -> Iterator[None]:
     except ImageNotFound:
         engine.image(image)  # raises ImageMissing with the step that brings it
         raise
+    except NullResource as problem:  # the engine's library was given the id of a container that is gone
+        raise LabError(expected, "its container is gone", SEE_STATES) from problem
     except APIError as problem:
         raise _refused(expected, str(problem.explanation or problem)) from problem
     except requests.exceptions.RequestException as problem:

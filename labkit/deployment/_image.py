@@ -1,5 +1,7 @@
 """The image of a service as it was at a version of the system."""
 
+import re
+
 from labkit._git import git, git_text
 from labkit.engine import Engine, Label, build_service_image, one_builder
 from labkit.errors import LabError
@@ -25,6 +27,7 @@ def image_of(workspace: Workspace, service: str, version: str) -> str:
             f"{version}: {archive.stderr.decode(errors='replace').strip()}",
             f"name one of them, or read the commits: git -C {repository} log --oneline",
         )
-    with one_builder():
-        name = f"labkit/{system.name}-{service}:{version}"
+    with one_builder(print):  # while another process builds, who asks in a notebook reads why it takes long
+        tag = re.sub(r"[^\w.-]+", "-", version)  # a branch such as feature/price is no tag of an image
+        name = f"labkit/{system.name}-{service}:{tag}"
         return build_service_image(Engine.find(), archive.stdout, name, {Label.VERSION: version}).ref

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -215,6 +216,9 @@ class Environment:
         if name not in elements:
             known = ", ".join(sorted(elements))
             raise LabError(f"an element of {self.name}: {known}", repr(name), "name one of them")
+        if isinstance(instance := elements[name], Instance):  # whose state the balancer knows
+            copies = self.instances(instance.service)
+            return next((copy for copy in copies if copy.name == name), instance)
         return elements[name]
 
     def add(self, container: Container, name: str | None = None) -> Container:
@@ -464,5 +468,5 @@ def _name_of(container: Any) -> str:  # noqa: ANN401 - any testcontainers contai
     """Return a name for a user's container: its own, that of its class, or that of its image."""
     own = str(container._name or "")  # noqa: SLF001 - the library has no public name for it
     kind = type(container).__name__.removesuffix("Container").lower()
-    image = container.image.rpartition("/")[2].partition(":")[0]
+    image = re.split("[:@]", container.image.rpartition("/")[2], maxsplit=1)[0]
     return own or (kind if kind != "docker" else image)

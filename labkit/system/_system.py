@@ -160,11 +160,15 @@ def _check_ports(top: TomlTable, system: System) -> None:
 
 
 def _check_names(top: TomlTable, system: System) -> None:
-    """Refuse a container whose name in the network is taken."""
-    for name in system.containers:
-        if name in {*system.services, *system.external, *RESERVED}:
-            expected = "a name that no service and no other element of an environment has"
-            top.refuse(f"containers.{name}", expected, name, f"rename {name}")
+    """Refuse a service, external service or container whose name in the network is taken."""
+    taken = set(RESERVED)
+    places = {"services": system.services, "external": system.external, "containers": system.containers}
+    for place, names in places.items():
+        for name in names:
+            if name in taken:
+                expected = "a name that no service and no other element of an environment has"
+                top.refuse(f"{place}.{name}", expected, name, f"rename {name}")
+        taken |= {*names}
 
 
 def _check_folders(top: TomlTable, system: System) -> None:

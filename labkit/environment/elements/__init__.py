@@ -8,9 +8,10 @@ of their own; `infrastructure` says when an environment has them.
 from importlib import import_module
 from pkgutil import iter_modules
 
+from labkit.environment._plan import Plan
 from labkit.environment.elements._registry import elements_of, planned
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["elements_of", "planned"]
+__all__ = ["Plan", "elements_of", "planned"]
