@@ -164,15 +164,15 @@ class Balancer(Element):
         """
         self.register(server)
         try:
-            late = Deadline(deadline_s).until(lambda: self.is_healthy(server))
-            seen = self.last_check(server) if late else ""
+            if Deadline(deadline_s).until(lambda: self.is_healthy(server)) is None:
+                return
+            seen = self.last_check(server)
         except BaseException:
             self.forget(server)
             raise
-        if late:
-            self.forget(server)
-            next_step = f"read its log: environment.logs({server.service!r})"
-            raise NotReady(f"{server.name} is ready within {deadline_s:g} s", seen, next_step)
+        self.forget(server)
+        next_step = f"read its log: environment.logs({server.service!r})"
+        raise NotReady(f"{server.name} is ready within {deadline_s:g} s", seen, next_step)
 
     def register(self, server: Server, backend: str = "") -> None:
         """Make a server known, so that it is health-checked from now on; it gets no requests yet.

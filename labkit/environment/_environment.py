@@ -321,21 +321,9 @@ class Environment:
         environment are further variables; None adds none. A command that takes longer than timeout_s seconds
         is ended, and its result has timed_out.
         """
-        words = command if isinstance(command, str) else shlex.join(command)
-        done = self._run(command, image, files or {}, environment or {}, timeout_s)
-        self._namespace.on_use("run", command=words, exit_code=done.exit_code, seconds=round(done.seconds, 3))
-        return done
-
-    def _run(
-        self,
-        command: Sequence[str] | str,
-        image: str | None,
-        files: Files,
-        variables: Mapping[str, str],
-        timeout_s: float,
-    ) -> Completed:
+        files, variables = files or {}, environment or {}
         if image is not None:
-            return self._engine.run(
+            done = self._engine.run(
                 image,
                 ["sh", "-c", command] if isinstance(command, str) else list(command),
                 files={f"{WORK}/{name}": content for name, content in files.items()},
@@ -345,12 +333,16 @@ class Environment:
                 timeout_s=timeout_s,
                 workdir=WORK,
             )
-        place = self._elements.one(Module) if self._plan.module else self._runner()
-        folder = APP if self._plan.module else Runner.fresh_folder()
-        if place.engine_state != "running":
-            raise place.no_answer()
-        place.put(folder, files)
-        return place.execute(command, workdir=folder, variables=variables, timeout_s=timeout_s)
+        else:
+            place = self._elements.one(Module) if self._plan.module else self._runner()
+            folder = APP if self._plan.module else Runner.fresh_folder()
+            if place.engine_state != "running":
+                raise place.no_answer()
+            place.put(folder, files)
+            done = place.execute(command, workdir=folder, variables=variables, timeout_s=timeout_s)
+        words = command if isinstance(command, str) else shlex.join(command)
+        self._namespace.on_use("run", command=words, exit_code=done.exit_code, seconds=round(done.seconds, 3))
+        return done
 
     def _runner(self) -> Element:
         with self._one_runner:

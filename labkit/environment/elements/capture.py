@@ -7,7 +7,6 @@ Source: nginx, "Module ngx_http_log_module": log_format with escape=json, $msec,
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -187,22 +186,20 @@ def read_capture(path: Path) -> list[Captured]:
 
 def read_log(log: bytes) -> list[Captured]:
     """Return the requests in nginx's log by the time at which they came, without those that were no HTTP."""
-    entries = [json.loads(line) for line in log.decode(errors="replace").split("\n") if line]
+    entries = (json.loads(line) for line in log.decode(errors="replace").split("\n") if line)
     requests = sorted((entry for entry in entries if entry["method"]), key=_came_s)
-    return list(_captured(requests, _came_s(requests[0]) if requests else 0.0))
-
-
-def _captured(entries: Iterable[dict[str, Any]], first_s: float) -> Iterable[Captured]:
-    for entry in entries:
-        yield Captured(
-            at_s=round(_came_s(entry) - first_s, 3),
-            method=entry["method"],
-            path=entry["path"],
-            content_type=entry["content_type"],
-            body=entry["body"],
-            status=entry["status"],
-            ms=round(entry["took_s"] * 1000, 1),
+    return [
+        Captured(
+            at_s=round(_came_s(request) - _came_s(requests[0]), 3),
+            method=request["method"],
+            path=request["path"],
+            content_type=request["content_type"],
+            body=request["body"],
+            status=request["status"],
+            ms=round(request["took_s"] * 1000, 1),
         )
+        for request in requests
+    ]
 
 
 def _came_s(entry: dict[str, Any]) -> float:
