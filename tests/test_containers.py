@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,9 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy
 
+from labkit._uninterruptible import Stopped
 from labkit.artifacts import Kind
-from labkit.containers import Element, Namespace, NotReady, listens, responds, succeeds
+from labkit.containers import Deadline, Element, Namespace, NotReady, listens, responds, succeeds
 from labkit.engine import PYTHON, SERVERS, Engine, ImageMissing, Label
 from labkit.environment import Environment
 from labkit.errors import LabError, NoAnswer
@@ -153,6 +155,22 @@ def test_a_wait_says_what_was_waited_for_and_what_was_met(
     with pytest.raises(NotReady, match=words):
         environment.add(container, "pages")
     assert "pages" not in {status.name for status in environment.elements()}
+
+
+def test_a_wait_is_cut_short_by_its_event_and_without_one_lasts_to_its_end() -> None:
+    """Who waits hears at once that the event was set; without an event the question is asked to the end."""
+    stop, asked = threading.Event(), [0]
+
+    def ask() -> bool:
+        asked[0] += 1
+        stop.set()
+        return False
+
+    with pytest.raises(Stopped):
+        Deadline(5.0, stop).until(ask)
+    assert asked[0] == 1
+    assert Deadline(0.05).until(ask) == "no answer"
+    assert asked[0] > 1
 
 
 def test_a_wait_is_met_by_a_server_that_answers(environment: Environment) -> None:

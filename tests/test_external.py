@@ -176,6 +176,15 @@ def test_only_the_caller_of_a_real_service_reaches_it(environment: Environment) 
 
 
 @pytest.mark.engine
+def test_what_stands_for_a_real_service_is_listed_by_its_name(environment: Environment) -> None:
+    """Of the elements, the one provider is that of the rates, and says so: name and service are the same."""
+    listed = [
+        (element.name, element.service) for element in environment.elements() if element.role == "provider"
+    ]
+    assert listed == [("rates", "rates")]
+
+
+@pytest.mark.engine
 def test_a_stub_tells_that_money_moved_although_the_order_failed(environment: Environment) -> None:
     """A payment whose answer comes too late is recorded; the customer sees an error, the goods come back."""
     stub, before = environment.stub("payments"), stock(environment)

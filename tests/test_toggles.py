@@ -124,12 +124,14 @@ def test_no_request_with_a_revision_is_mixed_while_a_toggle_flips_by_set_and_by_
     threads = [threading.Thread(target=customer, args=(seed,)) for seed in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(5):
-        store.set("moon")
-        switch(store, "moon", ["cart"], on=False, deadline_s=PATIENCE_S)
-    over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for _ in range(5):
+            store.set("moon")
+            switch(store, "moon", ["cart"], on=False, deadline_s=PATIENCE_S)
+    finally:  # else the process of the tests would never end
+        over.set()
+        for thread in threads:
+            thread.join()
     assert asked[0] > 100
     assert mixed == [0]
 
