@@ -43,6 +43,14 @@ def environment(workspace: Workspace) -> Iterator[Environment]:
         yield made
 
 
+class Unlucky(PostgresContainer):
+    """A container that waits for more after its start, and in vain."""
+
+    def _connect(self) -> None:
+        message = "no such luck"
+        raise TimeoutError(message)
+
+
 def server() -> DockerContainer:
     """Return a web server as a testcontainers user writes it."""
     return DockerContainer(PYTHON).with_command(SERVE).with_exposed_ports(8000)
@@ -133,6 +141,8 @@ def test_a_container_that_cannot_join_is_refused_and_leaves_nothing(environment:
             environment.add(late, "pages")
     with pytest.raises(ImageMissing, match="nobody/has:1"):
         environment.add(DockerContainer("nobody/has:1"), "pages")
+    with pytest.raises(NotReady, match="no such luck"):
+        environment.add(Unlucky(image=SERVERS))
     assert Engine.find().owned({Label.ENVIRONMENT: environment.name}) == before
 
 

@@ -3,8 +3,8 @@
 import io
 import tarfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -19,6 +19,7 @@ from testcontainers.core.container import DockerContainer
 from labkit._tar import Files, pack
 from labkit.containers._errors import NotReady, refusals
 from labkit.containers._info import ContainerInfo
+from labkit.containers._logs import LAST_LINES, last_lines
 from labkit.containers._namespace import Namespace
 from labkit.engine import Completed, Engine, Label, is_source
 from labkit.errors import LabError, NoAnswer
@@ -175,19 +176,38 @@ class Element(DockerContainer):
         self._configure()  # testcontainers' hook: a container class sets its variables there
         with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} starts", self.image):
             self._container = self._create()
-            try:
+            with self.all_or_nothing():
                 for transfer in self._transferable_specs:
                     self._transfer_into_container(*transfer)
                 self._before_start()
-                self._container.start()
+                self.get_wrapped_container().start()
                 self.reload()
-                self._await_ready()
-            except BaseException:
-                with suppress(APIError):
-                    self._container.remove(v=True, force=True)
-                self._container = None  # so that it can be started again
-                raise
+                if self._wait_strategy is not None:
+                    self._wait_strategy.wait_until_ready(self)
         return self
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Remove the container when the block fails, so that it can be started again.
+
+        :raises NotReady: for the TimeoutError or RuntimeError of testcontainers' own waits.
+        """
+        try:
+            yield
+        except BaseException as problem:
+            seen = "" if self._container is None else self._last_words()
+            with suppress(LabError):  # the first error is the one to raise
+                self.stop()
+            self._container = self.info = None
+            if isinstance(problem, TimeoutError | RuntimeError) and not isinstance(problem, LabError):
+                next_step = "correct what its last lines say, or wait for something else, then add it again"
+                raise NotReady(f"{self.name} is ready", f"{problem}\n{seen}".strip(), next_step) from problem
+            raise
+
+    def _last_words(self) -> str:
+        with suppress(APIError):
+            return "\n".join(last_lines(self.namespace.engine, self.get_container_id(), LAST_LINES))
+        return ""
 
     def _create(self) -> Any:  # noqa: ANN401 - a container of the untyped library
         given = dict(self._kwargs)
@@ -215,22 +235,11 @@ class Element(DockerContainer):
     def _before_start(self) -> None:
         """Do what an element needs between its creation and its start; most need nothing."""
 
-    def _await_ready(self) -> None:
-        if self._wait_strategy is None:
-            return
-        try:
-            self._wait_strategy.wait_until_ready(self)
-        except (TimeoutError, RuntimeError) as problem:  # testcontainers' own strategies raise these
-            if isinstance(problem, LabError):
-                raise
-            seen = self.get_logs()[1].decode(errors="replace").strip()[-1000:]
-            next_step = f"read its log: environment.logs({self.name!r})"
-            raise NotReady(f"{self.name} is ready", f"{problem}\n{seen}", next_step) from problem
-
     def stop(self, force: bool = True, delete_volume: bool = True) -> None:  # noqa: FBT001, FBT002 - the parent has them by position
         """Remove its container, as testcontainers does; the engine's connection stays open."""
-        with refusals(self.namespace.engine, f"{self.name} is removed"), suppress(NotFound):
-            self._api.remove_container(self.get_container_id(), v=delete_volume, force=force)
+        if self._container is not None:
+            with refusals(self.namespace.engine, f"{self.name} is removed"), suppress(NotFound):
+                self._api.remove_container(self.get_container_id(), v=delete_volume, force=force)
 
     def finish(self, signal: str, within_s: float) -> None:
         """Send a signal to its first process; wait at most within_s seconds until the container has ended."""
@@ -396,10 +405,11 @@ def adopt(container: Container, namespace: Namespace, name: str) -> Container:
     if container._container is not None:  # noqa: SLF001 - the parent's public question raises instead of answering
         expected = "a container that was not started, so that it starts in the environment's network"
         raise LabError(expected, f"{name} runs already", "give it to environment.add before its start()")
-    own = type(container)
-    bases = (Element,) if own is DockerContainer else (own, Element)
-    container.__class__ = type(own.__name__, bases, {"__module__": own.__module__})
-    container.get_docker_client().client.close()  # the one that it made for itself; join gives the engine's
+    if not isinstance(container, Element):  # it is one when it failed to start before
+        own = type(container)
+        bases = (Element,) if own is DockerContainer else (own, Element)
+        container.__class__ = type(own.__name__, bases, {"__module__": own.__module__})
+        container.get_docker_client().client.close()  # its own one; join gives it the engine's
     container.join(namespace, name)  # type: ignore[attr-defined]  # its new class is an Element
     return container
 

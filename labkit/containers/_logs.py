@@ -13,6 +13,8 @@ from labkit.containers._info import ContainerInfo
 from labkit.engine import Engine
 
 READERS = 6
+LAST_LINES = 12
+"""How many lines of a log an error shows."""
 
 
 def read_logs(

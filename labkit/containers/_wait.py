@@ -13,7 +13,7 @@ from testcontainers.core.waiting_utils import WaitStrategy
 from labkit import _http
 from labkit._uninterruptible import Stopped
 from labkit.containers._errors import NotReady, refusals
-from labkit.containers._logs import last_lines
+from labkit.containers._logs import LAST_LINES, last_lines
 
 if TYPE_CHECKING:
     from labkit.containers._element import Element  # which waits by these strategies
@@ -26,7 +26,6 @@ LONGEST_PAUSE_S = 0.05
 LOOK_S = 0.4
 """The time between two looks at whether the container still runs, in seconds."""
 
-LAST_LINES = 12
 ANSWER_S = 2.0
 """How long one request or command of a wait may take, in seconds."""
 

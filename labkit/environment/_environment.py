@@ -239,7 +239,8 @@ class Environment:
 
         def work(stop: Event) -> Container:
             element.namespace = replace(self._namespace, stop=stop)
-            element.start()
+            with element.all_or_nothing():  # its own class may wait for more after the start
+                element.start()
             element.namespace = self._namespace
             return container
 
