@@ -40,6 +40,7 @@ python3 -m venv --system-site-packages /venv
 /venv/bin/pip install --quiet --require-hashes --requirement requirements.lock
 """
 
+Save = Callable[[], list[str]]
 FIRST = {"database": 0, "service": 1}
 """The roles that take longest to get ready, in the order in which they start, before all others."""
 
@@ -257,12 +258,7 @@ def take_back(namespace: Namespace, fault: BaseException) -> None:
             fault.next_step += left
 
 
-def delete(
-    namespace: Namespace,
-    plan: Plan | None,
-    workspace: Workspace,
-    save: Callable[[], list[str]] = list,
-) -> None:
+def delete(namespace: Namespace, plan: Plan | None, workspace: Workspace, save: Save = list) -> None:
     """Remove an environment and record that. save is called before, and returns the names of what it saved.
 
     plan None, for an environment of which only parts remain, records nothing.

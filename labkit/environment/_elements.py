@@ -118,19 +118,17 @@ class Elements:
         listed = (one for one in self._namespace.containers() if one.role == Instance.role)
         return [container for container in listed if container.service == service]
 
-    def _attached(self, container: ContainerInfo) -> Instance:
-        name, image, version = container.name, container.image, container.version
-        instance = Instance(
-            self._namespace, self.plan, container.service, name, image, version, lambda: self.balancer
-        )
-        return instance.attach(container)
+    def _attached(self, one: ContainerInfo) -> Instance:
+        space, plan = self._namespace, self.plan
+        instance = Instance(space, plan, one.service, one.name, one.image, one.version, lambda: self.balancer)
+        return instance.attach(one)
 
     def _unplanned(self, container: ContainerInfo) -> Element:
         if container.role == Instance.role and self._plan:
             return self._attached(container)
-        name, role = container.name, container.role or Element.role
+        name = container.name
         element = self.added.get(name) or Element(self._namespace, name, container.image)
-        element.role = role
+        element.role = container.role or Element.role
         return element.attach(container)
 
 

@@ -335,8 +335,10 @@ class Environment:
                 workdir=WORK,
             )
         else:
-            place = self._elements.one(Module) if self._plan.module else self._runner()
-            folder = APP if self._plan.module else Runner.fresh_folder()
+            with self._one_runner:
+                module = self._elements.one(Module) if self._plan.module else None
+                place = module or Runner(self._namespace, self._plan).ensure()
+            folder = APP if module else Runner.fresh_folder()
             if place.engine_state != "running":
                 raise place.no_answer()
             place.put(folder, files)
@@ -344,12 +346,6 @@ class Environment:
         words = command if isinstance(command, str) else shlex.join(command)
         self._namespace.on_use("run", command=words, exit_code=done.exit_code, seconds=round(done.seconds, 3))
         return done
-
-    def _runner(self) -> Element:
-        with self._one_runner:
-            runner = Runner(self._namespace, self._plan)
-            runner.ensure()
-        return runner
 
     def capture(self) -> Capture:
         """Start a recording proxy in front of the balancer, which records what comes in; one at a time.

@@ -1,12 +1,15 @@
 """The state of each element of an environment, and what balancer and coordinator know of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from labkit.balancer import Balancer, ServerStatus
 from labkit.containers import Element
 from labkit.coordination import INSTANCES, Coordinator
+
+UNKNOWN = ServerStatus(name="", status="", address="", check="", sessions=0, queued=0, requests=0)
+"""What the balancer knows of an element that is no server of it."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +54,21 @@ def status_of(
     with suppress(OSError):
         if coordinator:
             registered = frozenset(key.rpartition("/")[2] for key in coordinator.values(INSTANCES))
-    listed = [_status(element, servers, held_ms, registered) for element in elements]
+    listed = [
+        ElementStatus(
+            name=element.name,
+            role=element.role,
+            service=element.service,
+            version=element.version,
+            state=element.engine_state,
+            container=element.container,
+            balanced=servers.get(element.name, UNKNOWN).status,
+            requests=servers.get(element.name, UNKNOWN).requests,
+            held_ms=held_ms.get(element.name, 0),
+            registered=None
+            if registered is None or element.role != "service"
+            else element.name in registered,
+        )
+        for element in elements
+    ]
     return sorted(listed, key=lambda status: (status.role, status.name))
-
-
-def _status(
-    element: Element,
-    servers: Mapping[str, ServerStatus],
-    held_ms: Mapping[str, int],
-    registered: frozenset[str] | None,
-) -> ElementStatus:
-    server = servers.get(element.name)
-    is_instance = element.role == "service"
-    return ElementStatus(
-        name=element.name,
-        role=element.role,
-        service=element.service,
-        version=element.version,
-        state=element.engine_state,
-        container=element.container,
-        balanced=server.status if server else "",
-        requests=server.requests if server else 0,
-        held_ms=held_ms.get(element.name, 0),
-        registered=element.name in registered if registered is not None and is_instance else None,
-    )

@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Self
 
 from labkit.containers import Element, Namespace, NameTaken
 from labkit.engine import BUILD
@@ -28,16 +30,15 @@ class Runner(Element):
     def __init__(self, namespace: Namespace, plan: Plan) -> None:
         super().__init__(namespace, "harness", BUILD, command=STAY, variables=plan.variables())
 
-    def ensure(self) -> None:
-        """Start it unless it runs, and install pytest unless it is there."""
+    def ensure(self) -> Self:
+        """Start it unless it runs, install pytest where that is missing, and return it."""
         self.reload()
-        if self.state == "running":
-            return
-        try:
-            self.start()
-        except NameTaken:  # another process started it first; either of them may install pytest below
+        if self.state != "running":
+            with suppress(NameTaken):  # another process started it first; either may install pytest below
+                self.start()
             self.reload()
-        self.execute(TOOLS, timeout_s=INSTALL_S)
+            self.execute(TOOLS, timeout_s=INSTALL_S)
+        return self
 
     @staticmethod
     def fresh_folder() -> str:
