@@ -177,6 +177,8 @@ def test_the_tree_of_a_commit_is_given_as_it_was_and_removed(repository: Path) -
     assert not folder.exists()
 
 
+# Without the filters that it has, Python 3.12 and 3.13 warn of what 3.14 will do.
+@pytest.mark.filterwarnings("ignore:Python 3.14 will, by default:DeprecationWarning")
 def test_the_tree_of_a_commit_is_given_by_a_python_without_tar_filters_too(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

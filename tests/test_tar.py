@@ -13,6 +13,9 @@ import pytest
 
 from labkit._tar import pack, unpack
 
+# The branch for a Python without filters, tried on one that has them and that warns of their absence.
+pytestmark = pytest.mark.filterwarnings("ignore:Python 3.14 will, by default:DeprecationWarning")
+
 DEBIAN = Path("/usr/bin/python3")
 WITHOUT_FILTERS = (
     "import sys, tarfile; sys.exit(sys.version_info < (3, 11) or hasattr(tarfile, 'data_filter'))"
