@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from labkit import lesson, widgets
 from labkit.artifacts import Kind
@@ -180,3 +182,34 @@ def test_each_hint_opens_inside_the_one_before(lab: lesson.Lab, shown: list[Any]
         < html.index("look right")
         < html.index("</details>")
     )
+
+
+RYUK = """\
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+testcontainers_config.ryuk_disabled = False
+testcontainers_config.ryuk_image = "labkit/no-such-ryuk:1"
+DockerContainer("labkit/python:1").start()
+"""
+
+
+@pytest.mark.engine
+def test_a_container_that_cannot_have_ryuk_tells_how_to_do_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a lab, testcontainers' own start offline is no traceback; other errors stay as they are."""
+    workspace = Workspace.create(tmp_path / "workspace")
+    workspace.artifacts.close()
+    monkeypatch.setenv("LABKIT_WORKSPACE", str(workspace.root))
+    cells = [
+        "from labkit import lesson\nlab = lesson.open('a-lab')",
+        RYUK,
+        "import docker\ndocker.from_env().images.get('nobody/has:1')",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=60, kernel_name="python3", allow_errors=True).execute()
+    names = [output.get("ename", "") for cell in notebook.cells for output in cell.outputs]
+    texts = ["\n".join(output.get("traceback", [])) for cell in notebook.cells for output in cell.outputs]
+    assert [name for name in names if name] == ["LabError", "ImageNotFound"]
+    assert "TESTCONTAINERS_RYUK_DISABLED" in "".join(texts)
+    assert "images.get" in "".join(texts)

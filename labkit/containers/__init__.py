@@ -5,13 +5,14 @@ environment, on the engine's own connection.
 """
 
 from labkit.containers._element import Container, Element, adopt
-from labkit.containers._errors import NameTaken, NotReady, refusals
+from labkit.containers._errors import ENGINE_ERRORS, NameTaken, NotReady, refusals, ryuk_missing
 from labkit.containers._info import ContainerInfo
 from labkit.containers._logs import read_logs
 from labkit.containers._namespace import Namespace
 from labkit.containers._wait import SERVER_S, Answers, Deadline, listens, responds, succeeds
 
 __all__ = [
+    "ENGINE_ERRORS",
     "SERVER_S",
     "Answers",
     "Container",
@@ -26,5 +27,6 @@ __all__ = [
     "read_logs",
     "refusals",
     "responds",
+    "ryuk_missing",
     "succeeds",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests.exceptions
-from docker.errors import APIError, ImageNotFound, NullResource
+from docker.errors import APIError, DockerException, ImageNotFound, NullResource
 
 from labkit.engine import Engine, NoEngine
 from labkit.errors import LabError
@@ -68,3 +68,18 @@ def _refused(expected: str, seen: str) -> LabError:
         if words in seen:
             next_step = step
     return LabError(expected, seen, next_step)
+
+
+ENGINE_ERRORS = (DockerException,)
+"""What the engine's library raises."""
+
+
+def ryuk_missing(error: Exception) -> LabError | None:
+    """Return the error for Ryuk's image that cannot be had; None when the error is about something else.
+
+    testcontainers starts Ryuk before the first container that somebody starts without an environment.
+    """
+    if "ryuk" not in str(error):
+        return None
+    next_step = "start Python with TESTCONTAINERS_RYUK_DISABLED=true, or use environment.add(container)"
+    return LabError("the image of Ryuk, which testcontainers starts first", str(error), next_step)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labkit import widgets
 from labkit.artifacts import Fact, Kind, Subject
+from labkit.containers import ENGINE_ERRORS, ryuk_missing
 from labkit.engine import Engine, Label, Owner
 from labkit.environment import Environment
 from labkit.errors import LabError
@@ -177,6 +178,7 @@ def open(slug: str) -> Lab:  # noqa: A001 - see the docstring of labkit.lesson
     :raises LabError: when the notebook lies in no workspace.
     """
     workspace = Workspace.open()
+    widgets.rephrase_errors(ENGINE_ERRORS, ryuk_missing)
     lab = Lab(slug, workspace, _minutes(workspace.root, slug))
     duration = f", about {lab.minutes} minutes" if lab.minutes else ""
     widgets.show(widgets.note(f"{slug}{duration}; your workspace is {workspace.root}"))

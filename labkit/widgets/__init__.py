@@ -7,7 +7,7 @@ artifact database or the engine, so a reopened notebook shows the truth.
 from labkit.widgets._audit import audit
 from labkit.widgets._board import PipelineBoard, board
 from labkit.widgets._deployment_board import DeploymentBoard, deployment_board
-from labkit.widgets._forms import choice_form, number_form, show, text_form
+from labkit.widgets._forms import choice_form, number_form, rephrase_errors, show, text_form
 from labkit.widgets._graph import ServiceGraph, service_graph
 from labkit.widgets._picture import EnvironmentView, environment
 from labkit.widgets._request import request
@@ -31,6 +31,7 @@ __all__ = [
     "link",
     "note",
     "number_form",
+    "rephrase_errors",
     "request",
     "rollout",
     "run",

@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 import ipywidgets
+from IPython import get_ipython
 from IPython.display import display
 
 OnRecord = Callable[[str], None]
@@ -14,6 +15,23 @@ LINES = 6
 def show(*things: object) -> None:
     """Show things below the cell that runs."""
     display(*things)  # type: ignore[no-untyped-call]  # IPython has no types for it
+
+
+def rephrase_errors(
+    kinds: tuple[type[Exception], ...], rephrase: Callable[[Exception], Exception | None]
+) -> None:
+    """Show a notebook's errors of some kinds in other words, wherever rephrase returns an error with these.
+
+    Outside of a notebook there is nothing to show them in, and nothing is done.
+    """
+    if (shell := get_ipython()) is None:
+        return
+
+    def show(shell: Any, _: object, error: Exception, __: object, tb_offset: int | None = None) -> None:  # noqa: ANN401 - IPython's shell has no types
+        shown = rephrase(error) or error
+        shell.showtraceback((type(shown), shown, shown.__traceback__), tb_offset=tb_offset)
+
+    shell.set_custom_exc(kinds, show)
 
 
 def choice_form(
