@@ -137,7 +137,7 @@ def test_a_rollback_says_that_somebody_committed(database: Database) -> None:
         with pytest.raises(psycopg.Error), kept.connect() as connection:
             connection.execute(ROWS)
             connection.execute("COMMIT")
-        with pytest.raises(LabError, match=r"nobody commits[\s\S]*snapshot_by\("template"\)"):
+        with pytest.raises(LabError, match=r'nobody commits[\s\S]*snapshot_by\("template"\)'):
             kept.restore()
 
 
