@@ -61,6 +61,7 @@ class Creation:
     ready_s: float
     progress: Progress
     _seconds: dict[str, float] = field(default_factory=dict)
+    _versions: dict[str, str] = field(default_factory=dict)
     _balancer: "Future[Balancer]" = field(default_factory=Future)  # instances wait for it
 
     def run(self, images: Mapping[str, str] | None) -> tuple[Namespace, Plan]:
@@ -133,7 +134,9 @@ class Creation:
         if images is None:
             folders |= {one.name: one.path for one in self.system.services_of(self.plan.stage)}
         gathered = given | declared | self._build(folders, stop)
-        image_versions(self.engine, gathered)  # for its ImageMissing: the versions are read again later
+        self._versions = image_versions(
+            self.engine, gathered
+        )  # raises ImageMissing for one that is not there
         return gathered
 
     def _build(self, folders: Mapping[str, object], stop: threading.Event) -> dict[str, str]:
@@ -173,10 +176,11 @@ class Creation:
                 raise
 
     def _instances(self, namespace: Namespace, plan: Plan) -> Iterator[Instance]:
-        version = image_versions(self.engine, plan.images)
         for service, name in plan.instances():
             image = plan.images[service]
-            yield Instance(namespace, plan, service, name, image, version[service], self._balancer.result)
+            yield Instance(
+                namespace, plan, service, name, image, self._versions[service], self._balancer.result
+            )
 
     def _start(self, element: Element) -> None:
         with self._step(element.name):
