@@ -16,13 +16,17 @@ KINDS: tuple[Kind, ...] = ("container", "network", "volume", "image")
 
 @dataclass(frozen=True)
 class Owned:
-    """A container, network, volume or image with labels of labkit. state is a container's, else ""."""
+    """A container, network, volume or image with labels of labkit.
+
+    state is a container's, else ""; ports is how many ports of a container are published, else 0.
+    """
 
     kind: Kind
     id: str
     name: str
     labels: Mapping[str, str] = field(hash=False)
     state: str = ""
+    ports: int = 0
 
 
 # The low-level API, because the library's objects ask the engine once more for each container.
@@ -65,4 +69,5 @@ def _read(kind: Kind, entry: Mapping[str, Any]) -> Owned:
         name=names[0].lstrip("/"),
         labels=entry.get("Labels") or {},
         state=entry.get("State", ""),
+        ports=sum("PublicPort" in port for port in entry.get("Ports") or []) if kind == "container" else 0,
     )

@@ -25,10 +25,6 @@ PAUSE_S = 0.1
 # Networks and volumes are free only after the containers; images come last of all, for containers hold them.
 STAGES: tuple[tuple[Kind, ...], ...] = (("container",), ("network", "volume", "image"))
 
-# The engine lists what is newest first. An image has to go before an older one that it stands on; of the
-# containers the oldest go first, because servers are started first and take longest to end.
-OLDEST_FIRST: tuple[Kind, ...] = ("container",)
-
 _REMOVE: Mapping[Kind, Callable[[APIClient, Owned], object]] = {
     "container": lambda api, thing: api.remove_container(thing.id, v=True, force=True),
     "network": lambda api, thing: api.remove_network(thing.id),
@@ -78,7 +74,9 @@ def _pass(
         tries: list[tuple[Owned, Future[APIError | None]]] = []
         for kind, answer in answers.items():
             try:
-                things = answer.result()[:: -1 if kind in OLDEST_FIRST else 1]
+                # A published port takes the engine as long as the rest of a container: the long work goes
+                # first. Else the order stays: newest first, as an image goes before one that it stands on.
+                things = sorted(answer.result(), key=lambda thing: -thing.ports)
                 tries += [(thing, removals.submit(_try, client, thing)) for thing in things]
             except APIError as error:  # the engine stumbles over what is being removed: list again
                 yield kind, "list", error
