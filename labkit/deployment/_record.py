@@ -62,6 +62,15 @@ def withdrawn(fleet: Fleet, image: str) -> str:
     return str(reasons[-1]) if reasons else ""
 
 
+def latest(fleet: Fleet) -> Fact | None:
+    """Return the newest fact about a deployment of the fleet; None when there was none.
+
+    Of one that succeeded the kind is SERVICE_UPGRADED, with the fields of `Deployment`. Of any other the
+    field `deployment` says how it is or how it ended: "began", "paused", "rolled back" and the like.
+    """
+    return next(reversed(_facts(fleet)), None)
+
+
 def status(fleet: Fleet) -> Status:
     """Return the status of a fleet by artifact database and balancer, whichever process deploys to it."""
     facts = _facts(fleet)
