@@ -86,7 +86,6 @@ def _strategy(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @deployment.command()
-@_strategy
 @click.option("--surge", default=1, show_default=True, help="How many more instances than before may run.")
 @click.option("--unavailable", default=0, show_default=True, help="How many fewer than before may serve.")
 @click.option(
@@ -96,6 +95,7 @@ def _strategy(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Which old instances go first.",
 )
+@_strategy
 def rolling(upgrade: _Upgrade, *, surge: int, unavailable: int, order: str) -> None:
     """Replace the instances of SERVICE by VERSION, some at a time.
 
@@ -111,8 +111,8 @@ def rolling(upgrade: _Upgrade, *, surge: int, unavailable: int, order: str) -> N
 
 
 @deployment.command("blue-green")
-@_strategy
 @click.option("--keep", is_flag=True, help="Leave the old instances on standby, for a quick roll-back.")
+@_strategy
 def blue_green(upgrade: _Upgrade, *, keep: bool) -> None:
     """Start VERSION beside the instances of SERVICE, and switch all requests to it at one moment.
 
@@ -127,13 +127,13 @@ def blue_green(upgrade: _Upgrade, *, keep: bool) -> None:
 
 
 @deployment.command()
-@_strategy
 @click.option("--instances", type=int, multiple=True, help="So many canaries for everybody; again: a step.")
 @click.option("--share", type=float, multiple=True, help="This part (0 to 1) of the clients; again: a step.")
 @click.option("--group", help="The clients that name this group in the header X-Group.")
 @click.option("--user", multiple=True, help="The user of this name, by the header X-User; may come again.")
 @click.option("--discovery", metavar="NAME", help="The clients that find the service under this name.")
 @click.option("--watch-s", default=20.0, show_default=True, help="Seconds to watch each step.")
+@_strategy
 def canary(upgrade: _Upgrade, *, watch_s: float, **groups: Any) -> None:  # noqa: ANN401 - click's own values
     """Serve some clients of SERVICE by VERSION first, watch, then serve everybody by it.
 
