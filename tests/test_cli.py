@@ -119,10 +119,20 @@ exec "{sys.executable}" -m labkit "$@"
 """
 TAB = """\
 eval "$(_LABKIT_COMPLETE=bash_source labkit)"
-COMP_WORDS=(labkit "$@"); COMP_CWORD=$#
-_labkit_completion labkit
-echo "${COMPREPLY[@]}"
+while read -r typed; do
+    COMP_WORDS=(labkit $typed); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+    _labkit_completion labkit
+    echo "${COMPREPLY[@]}"
+done
 """
+OFFERED = {
+    "deployment roll": ["roll-back", "rolling"],
+    "deployment rolling c": ["cart", "catalog"],
+    "deployment rolling cart tagg": ["tagged-1", "tagged-2"],
+    "deployment status --environment shop-": ["shop-2"],
+    "toggle switch b": ["basket_discount"],
+}
+"""What Tab offers for words that were typed."""
 
 
 @pytest.fixture(scope="module")
@@ -142,25 +152,18 @@ def shell(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     return os.environ | NO_ENGINE | {"PATH": path, "LABKIT_WORKSPACE": str(root)}
 
 
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        (["tog"], ["toggle"]),
-        (["deployment", "roll"], ["roll-back", "rolling"]),
-        (["deployment", "rolling", "c"], ["cart", "catalog"]),
-        (["deployment", "rolling", "cart", "tagg"], ["tagged-1", "tagged-2"]),
-        (["deployment", "status", "--environment", "shop-"], ["shop-2"]),
-        (["toggle", "switch", "b"], ["basket_discount"]),
-    ],
-)
-def test_bash_completes_commands_and_names_without_an_engine(
-    typed: list[str], offered: list[str], shell: dict[str, str]
-) -> None:
-    """What Tab offers in a real bash after the line that README gives for it."""
+def test_bash_completes_commands_and_names_without_an_engine(shell: dict[str, str]) -> None:
+    """What Tab offers in a real bash, after the line that README gives for it."""
     done = subprocess.run(
-        ["bash", "--norc", "-c", TAB, "bash", *typed], capture_output=True, text=True, check=True, env=shell
+        ["bash", "--norc", "-c", TAB],
+        input="".join(f"{typed}\n" for typed in OFFERED),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=shell,
     )
-    assert (sorted(done.stdout.split()), done.stderr) == (offered, "")
+    offered = [sorted(line.split()) for line in done.stdout.splitlines()]
+    assert (dict(zip(OFFERED, offered, strict=True)), done.stderr) == (OFFERED, "")
 
 
 def test_zsh_is_told_the_same(shell: dict[str, str]) -> None:
@@ -180,7 +183,7 @@ def test_completion_outside_of_a_workspace_is_empty_and_silent(tmp_path: Path) -
     """Where there is nothing to offer, Tab prints no error over the line that is being typed."""
     words = {"_LABKIT_COMPLETE": "bash_complete", "COMP_WORDS": "labkit toggle set b", "COMP_CWORD": "3"}
     done = call(**words, LABKIT_WORKSPACE=str(tmp_path))
-    assert (done.stdout, done.stderr) == ("", "")
+    assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
 def test_wrong_usage_leaves_with_2() -> None:
@@ -619,6 +622,8 @@ def test_ctrl_c_ends_a_capture_and_keeps_what_came(
     with started(*arguments) as process:
         url = line_of(process, "http://").split()[-1]
         assert httpx.get(f"{url}/products?page=1", timeout=30).status_code == 200
+        assert call_here("environment", "capture", staging, "--workspace", root) == 1
+        assert "docker rm --force" in capsys.readouterr().err
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors.split()[-1]) == (130, "stopped")

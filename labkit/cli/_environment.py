@@ -181,7 +181,15 @@ def capture(name: str | None, seconds: float, to: Path | None, root: Path | None
 
 
 def _capture(found: "Environment", seconds: float, to: Path | None) -> "Sequence[Captured]":
-    """Capture for some seconds, or until Ctrl-C; the requests are saved in each case."""
+    """Capture for some seconds, or until Ctrl-C; the requests are saved in each case.
+
+    :raises LabError: when a capture is open already.
+    """
+    for one in found.elements():
+        if one.role == "capture":
+            next_step = "end the other with Ctrl-C; if its process was killed: "
+            next_step += f"docker rm --force {one.container[:12]}"
+            raise LabError(f"one capture of {found.name} at a time", "one is open", next_step)
     with found.capture() as recorded:
         progress.print(f"send the requests to {recorded.url}", markup=False, soft_wrap=True)
         try:
