@@ -199,7 +199,9 @@ def test_wrong_usage_leaves_with_2() -> None:
     [
         "environment create --stage development",
         "deployment canary cart v2 --share 0.1 --user ada",
+        "deployment canary cart v2 --share 0.5 --share 0.1",
         "deployment rolling cart",
+        "deployment rolling cart v2 --surge 0",
         "toggle set basket_discount",
         "toggle set basket_discount on --share 0.5",
         "toggle switch basket_discount on",
@@ -646,8 +648,12 @@ def test_an_environment_outlives_its_command_and_is_cleaned_up_by_name(
     assert [row["name"] for row in answer(capsys, root, "environment", "list")] == [staging, name]
     assert call_here("deployment", "status", "--workspace", root) == 1
     assert f"name one of: {staging}, {name}" in capsys.readouterr().err
-    for group, seen in (("database", "has none"), ("toggle", "none")):
-        assert call_here(group, "list", "--environment", name, "--workspace", root) == 1
+    for words, seen in (
+        (["database", "list", "--environment"], "has none"),
+        (["toggle", "list", "--environment"], "staging or production"),
+        (["environment", "capture"], "an entry service"),
+    ):
+        assert call_here(*words, name, "--workspace", root) == 1
         assert seen in capsys.readouterr().err
     assert answer(capsys, root, "environment", "clean-up", name) == [{"name": name}]
     assert [row["name"] for row in answer(capsys, root, "environment", "list")] == [staging]

@@ -86,8 +86,20 @@ def _strategy(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @deployment.command()
-@click.option("--surge", default=1, show_default=True, help="How many more instances than before may run.")
-@click.option("--unavailable", default=0, show_default=True, help="How many fewer than before may serve.")
+@click.option(
+    "--surge",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="How many more instances than before may run.",
+)
+@click.option(
+    "--unavailable",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="How many fewer than before may serve.",
+)
 @click.option(
     "--order",
     type=click.Choice([*ORDERS]),
@@ -106,6 +118,9 @@ def rolling(upgrade: _Upgrade, *, surge: int, unavailable: int, order: str) -> N
     """
     from labkit import deployment as strategies  # noqa: PLC0415 - keeps `labkit --help` quick
 
+    if surge + unavailable == 0:
+        message = "give 1 or more for --surge or --unavailable"
+        raise click.UsageError(message)
     chosen = getattr(strategies, ORDERS[order])
     upgrade.run(strategies.rolling, surge=surge, unavailable=unavailable, order=chosen)
 
@@ -127,12 +142,28 @@ def blue_green(upgrade: _Upgrade, *, keep: bool) -> None:
 
 
 @deployment.command()
-@click.option("--instances", type=int, multiple=True, help="So many canaries for everybody; again: a step.")
-@click.option("--share", type=float, multiple=True, help="This part (0 to 1) of the clients; again: a step.")
+@click.option(
+    "--instances",
+    type=click.IntRange(1),
+    multiple=True,
+    help="So many canaries for everybody; again: a step.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    multiple=True,
+    help="This part (0 to 1) of the clients; again: a step.",
+)
 @click.option("--group", help="The clients that name this group in the header X-Group.")
 @click.option("--user", multiple=True, help="The user of this name, by the header X-User; may come again.")
 @click.option("--discovery", metavar="NAME", help="The clients that find the service under this name.")
-@click.option("--watch-s", default=20.0, show_default=True, help="Seconds to watch each step.")
+@click.option(
+    "--watch-s",
+    type=click.FloatRange(0, min_open=True),
+    default=20.0,
+    show_default=True,
+    help="Seconds to watch each step.",
+)
 @_strategy
 def canary(upgrade: _Upgrade, *, watch_s: float, **groups: Any) -> None:  # noqa: ANN401 - click's own values
     """Serve some clients of SERVICE by VERSION first, watch, then serve everybody by it.
@@ -149,6 +180,10 @@ def canary(upgrade: _Upgrade, *, watch_s: float, **groups: Any) -> None:  # noqa
     if len(chosen) > 1:
         message = f"give one kind of client, not {' and '.join(f'--{name}' for name in chosen)}"
         raise click.UsageError(message)
+    for name in ("instances", "share"):
+        if sorted({*groups[name]}) != [*groups[name]]:
+            message = f"the steps of --{name} have to grow"
+            raise click.UsageError(message)
     kinds: Mapping[str, Callable[[Any], strategies.Group]] = {
         "instances": lambda numbers: strategies.everybody(*numbers),
         "share": lambda parts: strategies.share(*parts),

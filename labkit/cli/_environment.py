@@ -156,7 +156,9 @@ def logs(
 
 @environment.command()
 @the_environment
-@click.option("--seconds", default=30.0, show_default=True, help="How long to capture.")
+@click.option(
+    "--seconds", type=click.FloatRange(0), default=30.0, show_default=True, help="How long to capture."
+)
 @click.option(
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),

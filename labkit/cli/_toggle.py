@@ -52,7 +52,11 @@ def list_toggles(environment: str | None, root: Path | None, *, as_json: bool) -
 @toggle.command("set")
 @the_toggle
 @click.argument("value", type=on_or_off, required=False)
-@click.option("--share", type=float, help="On for this part (0 to 1) of the keys, such as customers' ids.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    help="On for this part (0 to 1) of the keys, such as customers' ids.",
+)
 @in_environment
 @in_workspace
 @as_json
@@ -82,7 +86,13 @@ def set_toggle(
 @the_toggle
 @click.argument("value", type=on_or_off)
 @click.argument("service", nargs=-1, required=True, shell_complete=services)
-@click.option("--deadline-s", default=10.0, show_default=True, help="Seconds for all instances to be ready.")
+@click.option(
+    "--deadline-s",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    help="Seconds for all instances to be ready.",
+)
 @in_environment
 @in_workspace
 @as_json

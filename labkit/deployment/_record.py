@@ -46,7 +46,7 @@ def image_before(fleet: Fleet) -> str:
         raise LabError(
             f"a deployment of {fleet.service} in {fleet.environment.name} to roll back from",
             "none on record",
-            "deploy an image with rolling or blue_green first",
+            f"deploy another version first: labkit deployment rolling {fleet.service} VERSION",
         )
     return str(image)
 
