@@ -529,7 +529,7 @@ def test_ctrl_c_ends_a_deployment_between_two_steps_and_the_same_command_goes_on
     assert (process.returncode, errors.split()[-1]) == (130, "stopped")
     assert "the same command goes on from there" in errors
     both = versions(capsys, root)
-    assert (sum(both.values()), len(both), both["v2"]) == (3, 2, 1)
+    assert (sum(both.values()), len(both)) == (3, 2)
     answer(capsys, root, *arguments[:4])
     assert versions(capsys, root) == {"v2": 3}
 
