@@ -2,23 +2,34 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import click
+import httpx
 import pytest
 
 import labkit
+from labkit.artifacts import Kind, Subject
+from labkit.checks import CheckOutcome, Finding, Report
+from labkit.cli import labkit as commands
 from labkit.cli import main
 from labkit.cli._show import duration
 from labkit.engine import NoEngine, NoPermission
-from labkit.environment import Environment
+from labkit.environment import Environment, read_capture
 from labkit.errors import LabError
+from labkit.pipeline import Stage
+from labkit.pipeline._recorder import FactSubject, RunRecorder
 from labkit.workspace import Workspace
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
@@ -43,19 +54,136 @@ def test_version_and_help_are_there() -> None:
     """`--version` names the version, `--help` every command."""
     assert labkit.__version__ in call("--version").stdout
     listing = call("--help").stdout
-    for command in (
-        "start",
-        "lab",
-        "reset",
-        "doctor",
-        "images",
-        "release",
-        "pipeline",
-        "environment",
-        "artifacts",
-        "data",
-    ):
+    for command in commands.commands:
         assert command in listing
+
+
+def every_command(group: click.Group = commands, *path: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield each command that does something, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from every_command(command, *path, name)
+        else:
+            yield " ".join([*path, name]), command
+
+
+COMMANDS = dict(every_command())
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_each_command_is_in_the_readme_and_has_help_with_an_example_that_can_be_typed(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """README names the command; its help explains each option, and click takes its example as it stands."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    group, _, name = words.rpartition(" ")
+    rows = [line for line in readme.splitlines() if f"`labkit {group or name}" in line]
+    assert any(f"`{name}`" in row or f"labkit {words}" in row for row in rows)
+
+    command = COMMANDS[words]
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    assert [one.name for one in options if not one.help] == []
+    example = re.search(r"^ +Example: labkit (.+)$", command.get_help(click.Context(command)), re.MULTILINE)
+    assert example, "the help ends with one line: Example: labkit …"
+    monkeypatch.chdir(tmp_path)
+    Path("images.tar").touch()  # the example of a command that reads a file finds one
+    typed = shlex.split(example[1].partition(" > ")[0])
+    assert typed[: len(words.split())] == words.split()
+    command.make_context(name, typed[len(words.split()) :])
+
+
+LISTS_NOTHING = {"start", "lab", "reset", "images build", "images save", "images load"}
+"""What these do is not a listing, and their result is one sentence."""
+
+
+def test_each_command_that_lists_or_has_a_result_takes_json() -> None:
+    """`--json` is there everywhere, but where nobody would read it."""
+    without = {
+        words
+        for words, command in COMMANDS.items()
+        if not any(option.name == "as_json" for option in command.params)
+    }
+    assert without == LISTS_NOTHING
+
+
+def test_the_help_loads_no_heavy_library() -> None:
+    """`labkit --help` stays quick: no database, no engine, no load and no notebook is loaded for it."""
+    code = "import labkit.cli, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"sqlalchemy", "docker", "psycopg", "locust", "polars", "nbformat"} & {*loaded.split()}
+
+
+ON_PATH = f"""\
+#!/bin/sh
+exec "{sys.executable}" -m labkit "$@"
+"""
+TAB = """\
+eval "$(_LABKIT_COMPLETE=bash_source labkit)"
+while read -r typed; do
+    COMP_WORDS=(labkit $typed); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+    _labkit_completion labkit
+    echo "${COMPREPLY[@]}"
+done
+"""
+OFFERED = {
+    "deployment roll": ["roll-back", "rolling"],
+    "deployment rolling c": ["cart", "catalog"],
+    "deployment rolling cart tagg": ["tagged-1", "tagged-2"],
+    "deployment status --environment shop-": ["shop-2"],
+    "toggle switch b": ["basket_discount"],
+}
+"""What Tab offers for words that were typed."""
+
+
+@pytest.fixture(scope="module")
+def shell(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the variables of a shell that finds `labkit`, and whose workspace has had two environments."""
+    place = tmp_path_factory.mktemp("bin") / "labkit"
+    place.write_text(ON_PATH)
+    place.chmod(0o755)
+    artifacts = Workspace.open(root).artifacts
+    for kind, name in (
+        (Kind.ENVIRONMENT_CREATED, "shop-1"),
+        (Kind.ENVIRONMENT_CREATED, "shop-2"),
+        (Kind.ENVIRONMENT_DELETED, "shop-1"),
+    ):
+        artifacts.record(kind, Subject(name, ""), environment=name)
+    path = f"{place.parent}:{os.environ['PATH']}"
+    return os.environ | NO_ENGINE | {"PATH": path, "LABKIT_WORKSPACE": str(root)}
+
+
+def test_bash_completes_commands_and_names_without_an_engine(shell: dict[str, str]) -> None:
+    """What Tab offers in a real bash, after the line that README gives for it."""
+    done = subprocess.run(
+        ["bash", "--norc", "-c", TAB],
+        input="".join(f"{typed}\n" for typed in OFFERED),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=shell,
+    )
+    offered = [sorted(line.split()) for line in done.stdout.splitlines()]
+    assert (dict(zip(OFFERED, offered, strict=True)), done.stderr) == (OFFERED, "")
+
+
+def test_zsh_is_told_the_same(shell: dict[str, str]) -> None:
+    """By click's protocol for zsh, the words so far and the place of the cursor give what fits there."""
+    words = {
+        "_LABKIT_COMPLETE": "zsh_complete",
+        "COMP_WORDS": "labkit deployment rolling c",
+        "COMP_CWORD": "3",
+    }
+    done = call("--", **shell, **words)
+    assert done.stdout.split() == ["plain", "cart", "_", "plain", "catalog", "_"]
+    source = call(**shell, _LABKIT_COMPLETE="zsh_source")
+    assert "#compdef labkit" in source.stdout
+
+
+def test_completion_outside_of_a_workspace_is_empty_and_silent(tmp_path: Path) -> None:
+    """Where there is nothing to offer, Tab prints no error over the line that is being typed."""
+    words = {"_LABKIT_COMPLETE": "bash_complete", "COMP_WORDS": "labkit toggle set b", "COMP_CWORD": "3"}
+    done = call(**words, LABKIT_WORKSPACE=str(tmp_path))
+    assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
 def test_wrong_usage_leaves_with_2() -> None:
@@ -64,6 +192,31 @@ def test_wrong_usage_leaves_with_2() -> None:
     assert call("artifacts", "what-runs").returncode == 2
     assert call("environment", "create", "--stage", "moon").returncode == 2
     assert call("environment", "clean-up").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "environment create --stage development",
+        "deployment canary cart v2 --share 0.1 --user ada",
+        "deployment canary cart v2 --share 0.5 --share 0.1",
+        "deployment rolling cart",
+        "deployment rolling cart v2 --surge 0",
+        "toggle set basket_discount",
+        "toggle set basket_discount on --share 0.5",
+        "toggle switch basket_discount on",
+        "pipeline reject 1f0c9a3e",
+        "pipeline list --limit 0",
+        "artifacts history --limit -1",
+        "artifacts what-runs cart --stage stagin",
+    ],
+)
+def test_what_does_not_fit_together_is_wrong_usage_too(
+    line: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A half command, two answers to one question and a number out of its range start nothing."""
+    assert call_here(*shlex.split(line), "--workspace", root) == 2
+    assert "Usage: labkit" in capsys.readouterr().err
 
 
 def test_outside_a_workspace_the_next_step_is_named(tmp_path: Path) -> None:
@@ -230,17 +383,281 @@ def test_nothing_runs_before_the_first_run(root: Path) -> None:
     assert "labkit pipeline run" in done.stderr
 
 
-@pytest.mark.engine
-def test_an_environment_outlives_its_command_and_is_cleaned_up_by_name(root: Path) -> None:
-    """`environment create` leaves an environment of the workspace, `list` shows it, `clean-up` removes it."""
-    made = call("environment", "create", "--stage", "integration", "--workspace", root, "--json")
+def answer(capsys: pytest.CaptureFixture[str], root: Path, *arguments: str | Path, code: int = 0) -> Any:
+    """Run `labkit … --json` in this process, and return what it printed as JSON."""
+    capsys.readouterr()
+    assert call_here(*arguments, "--workspace", root, "--json") == code
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def waiting(root: Path) -> str:
+    """Record a run that waits for approval, after one red and one green gate; return its id."""
+    commit, run = "a" * 40, f"run-{datetime.now(UTC):%H%M%S%f}"
+    recorder = RunRecorder(Workspace.open(root).artifacts, run, Subject("shop", f"gitCommit:{commit}"))
+    stages = [
+        Stage("development", "development", "commit", ("unit", "squawk")),
+        Stage("production", "production", "development.cleaned-up", ("watch",)),
+    ]
+    recorder.run_started(
+        commit=commit, subject_line="Sell [plasters]", stages=[one.name for one in stages], owner="a friend"
+    )
+    recorder.stage_started(stages[0], "commit")
+    findings = tuple(Finding(f"test_{letter}", "is red") for letter in "abcd")
+    for report in (Report("unit", CheckOutcome.FAIL, findings), Report("squawk", CheckOutcome.PASS)):
+        recorder.gate_answered(stages[0], report, [FactSubject(Subject("cart", "gitTree:1"))])
+    recorder.stage_finished(stages[0], "passed")
+    recorder.stage_started(stages[1], "approval", state="waiting")
+    return run
+
+
+def test_runs_are_listed_and_shown_with_every_finding(
+    root: Path, waiting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The newest run comes first; `show` has its stages, its gates' answers and all that they found."""
+    assert answer(capsys, root, "pipeline", "list", "--limit", "1")[0]["id"] == waiting
+    assert call_here("pipeline", "list", "--workspace", root) == 0
+    assert "Sell [plasters]" in capsys.readouterr().out
+    shown = answer(capsys, root, "pipeline", "show", waiting)
+    assert [(stage["name"], stage["state"]) for stage in shown["stages"]] == [
+        ("development", "passed"),
+        ("production", "waiting"),
+    ]
+    assert call_here("pipeline", "show", waiting, "--workspace", root) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"unit +fail", printed)
+    assert re.search(r"squawk +pass", printed)
+    assert [f"test_{letter}: is red" in printed for letter in "abcd"] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("command", "decision"),
+    [(["approve"], "approved"), (["reject", "--reason", "not on a Friday"], "rejected")],
+)
+def test_a_waiting_run_is_approved_or_rejected_with_name_and_reason(
+    command: list[str], decision: str, root: Path, waiting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The decision is a fact of the run, by the user of the command."""
+    given = answer(capsys, root, "pipeline", command[0], waiting, *command[1:])
+    (fact,) = Workspace.open(root).artifacts.history(kind=Kind.APPROVED, run=waiting)
+    assert given == {"run": waiting, **fact.predicate, "by": fact.by}
+    assert (given["decision"], given["reason"]) == (decision, "".join(command[2:]))
+
+
+@pytest.mark.parametrize("command", [["show"], ["approve"], ["reject", "--reason", "no"]])
+def test_an_unknown_run_is_refused_with_those_that_are_known(
+    command: list[str], root: Path, waiting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, and the next step names runs that can be typed."""
+    assert call_here("pipeline", *command, "no-such", "--workspace", root) == 1
+    assert waiting in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def staging(root: Path) -> Iterator[str]:
+    """Create staging by the command line, and return its name; it is cleaned up by the command line too."""
+    made = call("environment", "create", "--stage", "staging", "--workspace", root, "--json")
     assert made.returncode == 0, made.stderr
     name = json.loads(made.stdout)["name"]
-    listed = json.loads(call("environment", "list", "--workspace", root, "--json").stdout)
-    assert [row["name"] for row in listed] == [name]
+    yield name
     assert call("environment", "clean-up", name, "--workspace", root).returncode == 0
-    assert json.loads(call("environment", "list", "--workspace", root, "--json").stdout) == []
-    left = ["docker", "ps", "-aq", "--filter", f"label=labkit.workspace={Workspace.open(root).id}"]
+
+
+@contextmanager
+def started(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Start `labkit …` as a child process, which is killed if it is still there in the end."""
+    command = [sys.executable, "-m", "labkit", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line_of(process: subprocess.Popen[str], words: str) -> str:
+    """Return the first line of a child's progress that has these words in it."""
+    assert process.stderr
+    return next(line for line in process.stderr if words in line)
+
+
+def versions(capsys: pytest.CaptureFixture[str], root: Path) -> dict[str, int]:
+    """Return how many carts of each version `deployment status` tells of."""
+    (state,) = answer(capsys, root, "deployment", "status", "cart")
+    return dict(state["versions"])
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("staging")
+def test_a_version_is_deployed_withdrawn_and_rolled_back(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rolling, a red health command and roll-back: progress on one stream, the result on the other."""
+    (before,) = answer(capsys, root, "deployment", "status", "cart")
+    assert (before["status"], before["deployment"]) == ("healthy", None)
+    assert sum(one["share"] for one in before["instances"]) == pytest.approx(1, abs=0.001)
+
+    done = answer(capsys, root, "deployment", "rolling", "cart", "v2", "--surge", "3")
+    assert (done["service"], done["result"], versions(capsys, root)) == ("cart", "deployed", {"v2": 3})
+    red = ("deployment", "blue-green", "cart", "toggled", "--health", "echo $LABKIT_URL is red; false")
+    assert call_here(*red, "--workspace", root) == 1
+    printed = capsys.readouterr()
+    assert re.search(r"rolled back .*the health command failed: http://.* is red", printed.out)
+    assert "starting" in printed.err
+    (after,) = answer(capsys, root, "deployment", "status", "cart")
+    assert (after["status"], after["deployment"]["state"], after["versions"]) == (
+        "rolled back",
+        "rolled back",
+        {"v2": 3},
+    )
+    answer(capsys, root, "deployment", "roll-back", "cart")
+    assert versions(capsys, root) == before["versions"]
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("staging")
+def test_ctrl_c_ends_a_deployment_between_two_steps_and_the_same_command_goes_on(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It leaves with 130 and as many instances as before; the next call brings the rest."""
+    arguments = ("deployment", "rolling", "cart", "v2", "--workspace", root)
+    with started(*arguments) as process:
+        line_of(process, "in balancer")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.split()[-1]) == (130, "stopped")
+    assert "the same command goes on from there" in errors
+    both = versions(capsys, root)
+    assert (sum(both.values()), len(both)) == (3, 2)
+    answer(capsys, root, *arguments[:4])
+    assert versions(capsys, root) == {"v2": 3}
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("staging")
+def test_a_canarys_share_is_told_while_it_is_watched(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """During the watch `status` says that one instance has the canary's share, and others the rest."""
+    seen = tmp_path / "status.json"
+    status = f"{sys.executable} -m labkit deployment status cart --json --workspace {root}"
+    look = f"[ -e {seen} ] || {status} > {seen}"
+    canary = ("deployment", "canary", "cart", "pinned", "--share", "0.4", "--watch-s", "0.1")
+    answer(capsys, root, *canary, "--health", look)
+    (state,) = json.loads(seen.read_text())
+    assert state["status"] == "progressing"
+    shares = {one["version"]: one["share"] for one in state["instances"]}
+    assert shares["pinned"] == 0.4
+    assert sum(one["share"] for one in state["instances"]) == pytest.approx(1, abs=0.001)
+    assert versions(capsys, root) == {"pinned": 3}
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("staging")
+def test_a_toggle_is_listed_set_and_switched(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A share is set at once; a switch needs carts that know the toggle, and changes nothing without them."""
+    (listed,) = answer(capsys, root, "toggle", "list")
+    assert (listed["name"], listed["value"], listed["owner"]) == ("basket_discount", "off", "cart team")
+    assert (listed["remove_by"], listed["stale"], listed["places"]) == ("2027-06-30", False, [])
+    assert answer(capsys, root, "toggle", "set", "basket_discount", "--share", "0.1")["value"] == "10 %"
+    switch = ("toggle", "switch", "basket_discount", "on", "catalog", "--deadline-s", "0.2")
+    assert call_here(*switch, "--workspace", root) == 1  # the catalog's code does not ask for it
+    assert "0/1 ready" in capsys.readouterr().err
+    assert answer(capsys, root, "toggle", "list")[0]["value"] == "10 %"
+
+    answer(capsys, root, "deployment", "blue-green", "cart", "toggled")
+    assert answer(capsys, root, "toggle", "switch", "basket_discount", "on", "cart")["value"] == "on"
+    assert answer(capsys, root, "toggle", "set", "basket_discount", "off")["value"] == "off"
+    for unknown in (("set", "basket_discout", "on"), ("switch", "basket_discount", "on", "card")):
+        assert call_here("toggle", *unknown, "--workspace", root) == 1
+        assert re.search("basket_discount|catalog", capsys.readouterr().err)
+
+
+@pytest.mark.engine
+def test_a_snapshot_is_restored_by_another_process(
+    root: Path, staging: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What one process kept under a name, another one restores; a name that was never kept is refused."""
+    kept = call("database", "snapshot", "full", "--workspace", root, "--json")
+    assert json.loads(kept.stdout) == {"environment": staging, "snapshot": "full"}
+    database = Environment.attach(staging, Workspace.open(root)).database
+    assert database
+    before = database.fingerprint()
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE more (id integer)")
+    assert database.fingerprint() != before
+    answer(capsys, root, "database", "restore", "full")
+    assert database.fingerprint() == before
+    assert answer(capsys, root, "database", "list") == [{"environment": staging, "snapshot": "full"}]
+    assert call_here("database", "restore", "fall", "--workspace", root) == 1
+    assert "labkit database snapshot fall" in capsys.readouterr().err
+
+
+@pytest.mark.engine
+def test_logs_are_chosen_by_instance_and_by_request(
+    root: Path, staging: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A request's lines come from all services that it met; an instance's lines from it alone."""
+    url = Environment.attach(staging, Workspace.open(root)).url
+    httpx.get(f"{url}/products", headers={"X-Request-Id": "the-one"}, timeout=30).raise_for_status()
+    lines = answer(capsys, root, "environment", "logs", staging, "--request-id", "the-one")
+    assert {"storefront", "catalog"} <= {line["service"] for line in lines}
+    assert {line["request_id"] for line in lines} == {"the-one"}
+    catalog = answer(capsys, root, "environment", "logs", "--service", "catalog-1")
+    assert {line["instance"] for line in catalog} == {"catalog-1"}
+    assert call_here("environment", "logs", "--service", "catalog-1", "--workspace", root) == 0
+    assert "catalog-1" in capsys.readouterr().out.splitlines()[-1]
+    assert call_here("environment", "logs", "--service", "catalog-9", "--workspace", root) == 1
+    assert "catalog-1" in capsys.readouterr().err
+
+
+@pytest.mark.engine
+def test_ctrl_c_ends_a_capture_and_keeps_what_came(
+    root: Path, staging: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The requests to the printed address are in the file, and the proxy is gone."""
+    file = tmp_path / "requests.jsonl"
+    arguments = ("environment", "capture", staging, "--seconds", "600", "--to", file, "--workspace", root)
+    with started(*arguments) as process:
+        url = line_of(process, "http://").split()[-1]
+        assert httpx.get(f"{url}/products?page=1", timeout=30).status_code == 200
+        assert call_here("environment", "capture", staging, "--workspace", root) == 1
+        assert "docker rm --force" in capsys.readouterr().err
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.split()[-1]) == (130, "stopped")
+    assert [(one.method, one.path) for one in read_capture(file)] == [("GET", "/products?page=1")]
+    assert answer(capsys, root, "environment", "capture", "--seconds", "0") == []
+
+
+@pytest.mark.engine
+def test_an_environment_outlives_its_command_and_is_cleaned_up_by_name(
+    root: Path, staging: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`create` leaves an environment of the workspace, `list` shows it, `clean-up` leaves nothing of it.
+
+    With two of them, a command asks which one is meant; the one without a database or coordinator says so.
+    """
+    module = ("environment", "create", "--stage", "development", "--module", "cart")
+    made = call(*module, "--workspace", root, "--json")
+    assert made.returncode == 0, made.stderr
+    name = json.loads(made.stdout)["name"]
+    assert [row["name"] for row in answer(capsys, root, "environment", "list")] == [staging, name]
+    assert call_here("deployment", "status", "--workspace", root) == 1
+    assert f"name one of: {staging}, {name}" in capsys.readouterr().err
+    for words, seen in (
+        (["database", "list", "--environment"], "has none"),
+        (["toggle", "list", "--environment"], "staging or production"),
+        (["environment", "capture"], "an entry service"),
+    ):
+        assert call_here(*words, name, "--workspace", root) == 1
+        assert seen in capsys.readouterr().err
+    assert answer(capsys, root, "environment", "clean-up", name) == [{"name": name}]
+    assert [row["name"] for row in answer(capsys, root, "environment", "list")] == [staging]
+    left = ["docker", "ps", "-aq", "--filter", f"label=labkit.environment={name}"]
     assert subprocess.run(left, capture_output=True, text=True, check=True).stdout == ""
 
 

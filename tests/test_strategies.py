@@ -416,8 +416,9 @@ def test_a_canary_grows_step_by_step(fleet: Fleet, old: str, new: str) -> None:
 
 
 def test_who_is_in_a_share_stays_in_when_it_grows(fleet: Fleet, new: str) -> None:
-    """The users of the first step are among those of the second, who are more."""
+    """The users of the first step are among those of the second, who are more; the share can be read."""
     met: list[set[str]] = []
+    told: list[float] = []
 
     def health() -> str:
         if (
@@ -425,11 +426,13 @@ def test_who_is_in_a_share_stays_in_when_it_grows(fleet: Fleet, new: str) -> Non
         ):  # the canary, which gets no other requests; later it gets its share
             answers = {str(user): ask(fleet, {"X-User": str(user)}) for user in range(40)}
             met.append({user for user, answer in answers.items() if answer == version(new)})
+            told.extend(fleet.environment.balancer.routed().values())
         return ""
 
     canary(fleet, new, health, to=share(0.2, 0.8), watch_s=0.1)
     few, many = met[0], met[-1]
     assert few < many
+    assert (told[0], told[-1], fleet.environment.balancer.routed()) == (0.2, 0.8, {})
 
 
 def test_a_group_promotes_or_withdraws_its_canary(fleet: Fleet, old: str, new: str) -> None:

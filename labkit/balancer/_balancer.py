@@ -236,6 +236,18 @@ class Balancer(Element):
         self._set(CANARY_MAP, f"{server.service}/salt", salt or server.name)
         self._set(SHARE_MAP, server.service, round(share * BASIS_POINTS))
 
+    def routed(self) -> dict[str, float]:
+        """Return the random part (0 to 1) of its service's requests that each routed server gets, by name.
+
+        The requests with the route's keys are not in that part. A server without a route is left out.
+        """
+        shares, routes = self._entries(SHARE_MAP), self._entries(CANARY_MAP)
+        return {
+            name: int(shares.get(key.removesuffix("/split"), 0)) / BASIS_POINTS
+            for key, name in routes.items()
+            if key.endswith("/split")
+        }
+
     def _unroute(self, *servers: Server) -> None:
         names = {server.name for server in servers}
         for key, name in self._entries(CANARY_MAP).items():

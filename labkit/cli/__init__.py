@@ -9,7 +9,17 @@ from typing import Any
 
 import click
 
-from labkit.cli import _artifacts, _data, _engine, _environment, _pipeline, _workspace
+from labkit.cli import (
+    _artifacts,
+    _data,
+    _database,
+    _deployment,
+    _engine,
+    _environment,
+    _pipeline,
+    _toggle,
+    _workspace,
+)
 from labkit.errors import LabError
 
 __all__ = ["labkit", "main"]
@@ -31,6 +41,9 @@ labkit.add_command(_engine.doctor)
 labkit.add_command(_engine.images)
 labkit.add_command(_pipeline.pipeline)
 labkit.add_command(_environment.environment)
+labkit.add_command(_deployment.deployment)
+labkit.add_command(_toggle.toggle)
+labkit.add_command(_database.database)
 labkit.add_command(_artifacts.artifacts)
 labkit.add_command(_data.data)
 
@@ -41,7 +54,7 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's o
     arguments None are those of the process.
     """
     try:
-        labkit.main(arguments, standalone_mode=False)
+        labkit.main(arguments, prog_name="labkit", standalone_mode=False)
     except click.exceptions.Abort:  # what click makes of Ctrl-C
         click.echo("stopped", err=True)
         sys.exit(INTERRUPTED)

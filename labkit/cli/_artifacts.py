@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from labkit.cli._select import runs, services
 from labkit.cli._show import as_json, console, in_workspace, print_json, print_table
 from labkit.errors import LabError
+from labkit.system import STAGES
 from labkit.workspace import Workspace
 
 
@@ -16,12 +18,21 @@ def artifacts() -> None:
 
 
 @artifacts.command("what-runs")
-@click.argument("service")
-@click.option("--stage", default="production", show_default=True, help="The stage that it runs in.")
+@click.argument("service", shell_complete=services)
+@click.option(
+    "--stage",
+    type=click.Choice(STAGES),
+    default="production",
+    show_default=True,
+    help="The stage that it runs in.",
+)
 @in_workspace
 @as_json
 def what_runs(service: str, stage: str, root: Path | None, *, as_json: bool) -> None:
-    """Show what runs as SERVICE. The list is what went into it, such as code, packages, tests and tools."""
+    """Show what runs as SERVICE. The list is what went into it, such as code, packages, tests and tools.
+
+    Example: labkit artifacts what-runs cart --stage staging
+    """
     running = Workspace.open(root).artifacts.what_runs(service, stage)
     if running is None:
         raise LabError(
@@ -46,7 +57,10 @@ def what_runs(service: str, stage: str, root: Path | None, *, as_json: bool) -> 
 @in_workspace
 @as_json
 def where_is(purl: str, root: Path | None, *, as_json: bool) -> None:
-    """List the services that contain PURL. A PURL is a package URL, such as pkg:pypi/starlette@1.0.0."""
+    """List the services that contain PURL. A PURL is a package URL, such as pkg:pypi/starlette@1.0.0.
+
+    Example: labkit artifacts where-is pkg:pypi/starlette@1.0.0
+    """
     places = Workspace.open(root).artifacts.where_is(purl)
     if as_json:
         print_json([place.to_json() for place in places])
@@ -56,12 +70,17 @@ def where_is(purl: str, root: Path | None, *, as_json: bool) -> None:
 
 
 @artifacts.command()
-@click.option("--run", metavar="RUN", help="Only the facts of this pipeline run.")
-@click.option("--limit", type=int, default=40, show_default=True, help="How many facts, the newest ones.")
+@click.option("--run", metavar="RUN", shell_complete=runs, help="Only the facts of this pipeline run.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=40, show_default=True, help="How many facts, the newest ones."
+)
 @in_workspace
 @as_json
 def history(run: str | None, limit: int, root: Path | None, *, as_json: bool) -> None:
-    """List what happened, the oldest first."""
+    """List what happened, the oldest first.
+
+    Example: labkit artifacts history --limit 100
+    """
     facts = Workspace.open(root).artifacts.history(run=run, limit=limit)
     if as_json:
         print_json([fact.to_json() for fact in facts])
@@ -77,7 +96,10 @@ def history(run: str | None, limit: int, root: Path | None, *, as_json: bool) ->
 @in_workspace
 @as_json
 def verify(root: Path | None, *, as_json: bool) -> None:
-    """Check every signature and the chain. Print the first row that was edited, moved or removed."""
+    """Check every signature and the chain. Print the first row that was edited, moved or removed.
+
+    Example: labkit artifacts verify
+    """
     result = Workspace.open(root).artifacts.verify()
     if as_json:
         print_json(result.to_json())

@@ -20,7 +20,10 @@ def data() -> None:
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same data.")
 @as_json
 def generate(url: str, customers: int, seed: int, *, as_json: bool) -> None:
-    """Fill the empty database at URL with a pharmacy's data about invented people."""
+    """Fill the empty database at URL with a pharmacy's data about invented people.
+
+    Example: labkit data generate postgresql:///shop --customers 500
+    """
     from labkit import testdata  # noqa: PLC0415 - loads polars, which the other commands need not wait for
 
     made = testdata.generate(url, customers, seed=seed, progress=step_printer())
@@ -34,7 +37,10 @@ def generate(url: str, customers: int, seed: int, *, as_json: bool) -> None:
 @click.argument("url")
 @as_json
 def survey(url: str, *, as_json: bool) -> None:
-    """Print a first policy for the database at URL: each column with a rule and the reason for it."""
+    """Print a first policy for the database at URL: each column with a rule and the reason for it.
+
+    Example: labkit data survey postgresql:///shop > policy.toml
+    """
     from labkit import testdata  # noqa: PLC0415 - loads polars, as in generate
 
     surveyed = testdata.survey(url)
@@ -58,7 +64,10 @@ def survey(url: str, *, as_json: bool) -> None:
 )
 @as_json
 def obscure(source: str, target: str, path: Path, key_file: Path | None, *, as_json: bool) -> None:
-    """Copy the database at SOURCE into the empty one at TARGET, and change each column by its rule."""
+    """Copy the database at SOURCE into the empty one at TARGET, and change each column by its rule.
+
+    Example: labkit data obscure postgresql:///a postgresql:///b --policy p.toml
+    """
     from labkit import testdata  # noqa: PLC0415 - loads polars, as in generate
 
     key = None if key_file is None else key_file.read_bytes()
@@ -92,6 +101,8 @@ def audit(
     """Report what the test database at TARGET, made from SOURCE, still reveals about people.
 
     The exit code is 0 when the audit found no problem, and 1 when it found one.
+
+    Example: labkit data audit postgresql:///shop postgresql:///test
     """
     from labkit import testdata  # noqa: PLC0415 - loads polars, as in generate
 

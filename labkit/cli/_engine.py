@@ -13,7 +13,10 @@ from labkit.cli._show import as_json, console, print_json, step_printer
 @click.option("--fix", is_flag=True, help="Start the engine and build the images where that is needed.")
 @as_json
 def doctor(*, fix: bool, as_json: bool) -> None:
-    """Check this machine, one line a check, each failure with its next step."""
+    """Check this machine, one line a check, each failure with its next step.
+
+    Example: labkit doctor --fix
+    """
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     checks = engine.doctor(fix=fix, progress=step_printer())
@@ -37,7 +40,10 @@ def images() -> None:
 
 @images.command()
 def build() -> None:
-    """Build the missing and the outdated images. An image is outdated when its recipe has changed."""
+    """Build the missing and the outdated images. An image is outdated when its recipe has changed.
+
+    Example: labkit images build
+    """
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     engine.build_images(progress=step_printer())
@@ -47,7 +53,10 @@ def build() -> None:
 @images.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def save(file: Path) -> None:
-    """Save all images into one FILE. Take it to machines without a network."""
+    """Save all images into one FILE. Take it to machines without a network.
+
+    Example: labkit images save images.tar
+    """
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     engine.save_images(file)
@@ -58,7 +67,10 @@ def save(file: Path) -> None:
 @images.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 def load(file: Path) -> None:
-    """Load the images from FILE. `labkit images save` writes such a file."""
+    """Load the images from FILE. `labkit images save` writes such a file.
+
+    Example: labkit images load images.tar
+    """
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     engine.load_images(file)

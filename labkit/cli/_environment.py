@@ -1,12 +1,16 @@
-"""`labkit environment`: create, list, clean up."""
+"""`labkit environment`: create, list, clean up; read the logs, capture what comes in."""
 
 import getpass
-import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from labkit.cli._select import environment_of, environments, services, the_environment
 from labkit.cli._show import (
     as_json,
     console,
@@ -14,28 +18,44 @@ from labkit.cli._show import (
     in_workspace,
     print_json,
     print_table,
+    progress,
     step_printer,
 )
+from labkit.errors import LabError
 from labkit.system import STAGES
 from labkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from labkit.environment import Captured, Environment
+
+LEADING = {"time", "service", "instance", "version", "level"}
+"""The fields of a log line that a person reads before it, or can do without."""
 
 
 @click.group()
 def environment() -> None:
-    """Create, list and clean up environments."""
+    """Create, list and clean up environments. Read their logs, capture what comes in."""
 
 
 @environment.command()
 @click.option("--stage", required=True, type=click.Choice(STAGES), help="The kind of environment.")
-@click.option("--module", help="The service to develop; required for the development stage.")
+@click.option(
+    "--module", shell_complete=services, help="The service to develop; required for the development stage."
+)
 @in_workspace
 @as_json
 def create(stage: str, module: str | None, root: Path | None, *, as_json: bool) -> None:
-    """Create an environment. It outlives this command and stays until it is cleaned up."""
+    """Create an environment. It outlives this command and stays until it is cleaned up.
+
+    Example: labkit environment create --stage staging
+    """
     from labkit.engine import Owner  # noqa: PLC0415 - keeps `labkit --help` quick
     from labkit.environment import Environment  # noqa: PLC0415 - keeps `labkit --help` quick
 
     workspace = Workspace.open(root)
+    if stage == "development" and module is None:
+        message = f"the development stage needs --module: one of {', '.join(workspace.system.services)}"
+        raise click.UsageError(message)
     created = Environment.create(
         workspace.system,
         stage,
@@ -57,7 +77,10 @@ def create(stage: str, module: str | None, root: Path | None, *, as_json: bool) 
 @in_workspace
 @as_json
 def list_environments(root: Path | None, *, as_json: bool) -> None:
-    """List the environments of the workspace."""
+    """List the environments of the workspace.
+
+    Example: labkit environment list
+    """
     from labkit.environment import Environment  # noqa: PLC0415 - keeps `labkit --help` quick
 
     statuses = Environment.list(Workspace.open(root))
@@ -73,11 +96,15 @@ def list_environments(root: Path | None, *, as_json: bool) -> None:
 
 
 @environment.command("clean-up")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=environments)
 @click.option("--all", "everything", is_flag=True, help="All environments of the workspace, also production.")
 @in_workspace
-def clean_up(name: str | None, root: Path | None, *, everything: bool) -> None:
-    """Remove the environment NAME or, with --all, all. Nothing of it is left in the container engine."""
+@as_json
+def clean_up(name: str | None, root: Path | None, *, everything: bool, as_json: bool) -> None:
+    """Remove the environment NAME or, with --all, all. Nothing of it is left in the container engine.
+
+    Example: labkit environment clean-up --all
+    """
     from labkit.environment import Environment  # noqa: PLC0415 - keeps `labkit --help` quick
 
     if bool(name) == everything:
@@ -89,5 +116,89 @@ def clean_up(name: str | None, root: Path | None, *, everything: bool) -> None:
     else:
         Environment.attach(str(name), workspace).clean_up()
         cleaned = [str(name)]
-    console.print("cleaned up: " + (", ".join(cleaned) or "there was no environment"))
-    sys.exit(0)
+    if as_json:
+        print_json([{"name": one} for one in cleaned])
+    else:
+        console.print("cleaned up: " + (", ".join(cleaned) or "there was no environment"))
+
+
+@environment.command()
+@the_environment
+@click.option(
+    "--service", shell_complete=services, help="A service, an instance (cart-2), or an element (database)."
+)
+@click.option("--request-id", help="Only what was logged for this request, in any service.")
+@in_workspace
+@as_json
+def logs(
+    name: str | None, service: str | None, request_id: str | None, root: Path | None, *, as_json: bool
+) -> None:
+    """Print what the environment NAME has logged, the oldest first.
+
+    NAME may be left out if it is the only environment. The logs of a removed instance are gone.
+
+    Example: labkit environment logs --service cart-2
+    """
+    found = environment_of(root, name)
+    known = {word for one in found.elements() for word in (one.service, one.role, one.name) if word}
+    if service is not None and service not in known:
+        expected = f"a service or an element of {found.name}: {', '.join(sorted(known))}"
+        raise LabError(expected, repr(service), "name one of them")
+    lines = found.logs(service, request_id=request_id)
+    if as_json:
+        print_json(lines)
+        return
+    for line in lines:
+        rest = {key: value for key, value in line.items() if key not in LEADING and value != ""}
+        words = rest.pop("message", None) or " ".join(f"{key}={value}" for key, value in rest.items())
+        click.echo(f"{line['time']} {line['instance']:<12} {words}")
+
+
+@environment.command()
+@the_environment
+@click.option(
+    "--seconds", type=click.FloatRange(0), default=30.0, show_default=True, help="How long to capture."
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file for the requests, one JSON object a line; `labkit.load.replay` sends them again.",
+)
+@in_workspace
+@as_json
+def capture(name: str | None, seconds: float, to: Path | None, root: Path | None, *, as_json: bool) -> None:
+    """Record the requests that come to the environment NAME, through a recording proxy in front of it.
+
+    Send the requests to the address that is printed. Ctrl-C ends the capture early; what came until then is
+    kept too. NAME may be left out if it is the only environment.
+
+    Example: labkit environment capture --seconds 60 --to requests.jsonl
+    """
+    requests = _capture(environment_of(root, name), seconds, to)
+    if as_json:
+        print_json([asdict(request) for request in requests])
+        return
+    rows = [(f"{one.at_s:.3f} s", one.method, one.path, one.status, f"{one.ms:g} ms") for one in requests]
+    print_table(("at", "method", "path", "status", "took"), rows, empty="no request came")
+
+
+def _capture(found: "Environment", seconds: float, to: Path | None) -> "Sequence[Captured]":
+    """Capture for some seconds, or until Ctrl-C; the requests are saved in each case.
+
+    :raises LabError: when a capture is open already.
+    """
+    for one in found.elements():
+        if one.role == "capture":
+            next_step = "end the other with Ctrl-C; if its process was killed: "
+            next_step += f"docker rm --force {one.container[:12]}"
+            raise LabError(f"one capture of {found.name} at a time", "one is open", next_step)
+    with found.capture() as recorded:
+        progress.print(f"send the requests to {recorded.url}", markup=False, soft_wrap=True)
+        try:
+            time.sleep(seconds)
+        finally:
+            requests = recorded.stop()
+            if to is not None:
+                recorded.save(to)
+                progress.print(f"{len(requests)} requests saved in {to}", markup=False, soft_wrap=True)
+    return requests

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 in_workspace = click.option(
@@ -36,9 +37,9 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print a table, or the sentence `empty` when there is no row."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[Text(str(cell)) for cell in row] for row in rows]  # as it stands: data is no markup
     if not cells:
-        console.print(empty)
+        console.print(empty, markup=False)
         return
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in cells:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from labkit.cli._show import console, in_workspace, step_printer
+from labkit.cli._show import as_json, console, in_workspace, print_json, step_printer
 from labkit.workspace import Workspace, course
 
 HOME = Path("~/labkit")
@@ -26,7 +26,10 @@ def _start(root: Path | None) -> Workspace:
 @click.command()
 @directory
 def start(directory: Path | None) -> None:
-    """Create the workspace in DIRECTORY. The default is ~/labkit; existing files are kept."""
+    """Create the workspace in DIRECTORY. The default is ~/labkit; existing files are kept.
+
+    Example: labkit start ~/pipeline
+    """
     workspace = _start(directory)
     console.print(f"workspace ready: {workspace.root}\nnext: labkit lab {workspace.root}", soft_wrap=True)
 
@@ -36,7 +39,10 @@ def start(directory: Path | None) -> None:
 @click.option("--port", type=int, help=f"The port of JupyterLab; default: {PORT}, or the next free one.")
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
-    """Open JupyterLab on the first lab. Stop it with Ctrl-C."""
+    """Open JupyterLab on the first lab. Stop it with Ctrl-C.
+
+    Example: labkit lab ~/pipeline --no-browser
+    """
     from labkit.engine import Engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     workspace = _start(directory)
@@ -71,7 +77,10 @@ def _free_port(first: int) -> int:
 @click.argument("slug", metavar="LAB")
 @in_workspace
 def reset(slug: str, root: Path | None) -> None:
-    """Restore the original notebook of LAB. Your copy is kept beside it."""
+    """Restore the original notebook of LAB. Your copy is kept beside it.
+
+    Example: labkit reset one-change-to-production
+    """
     from labkit.grading import learner_notebooks  # noqa: PLC0415 - keeps `labkit --help` quick
 
     copy = Workspace.open(root).reset(slug, notebooks=learner_notebooks())
@@ -86,9 +95,17 @@ def reset(slug: str, root: Path | None) -> None:
     show_default=True,
     help="The folder for the copies.",
 )
-def release(to: Path) -> None:
-    """Write the learner copies of all labs. They have no solutions and no hidden tests."""
+@as_json
+def release(to: Path, *, as_json: bool) -> None:
+    """Write the learner copies of all labs. They have no solutions and no hidden tests.
+
+    Example: labkit release --to release
+    """
     from labkit import grading  # noqa: PLC0415 - keeps `labkit --help` quick
 
-    for path in grading.release(course(), to):
+    copies = grading.release(course(), to)
+    if as_json:
+        print_json(copies)
+        return
+    for path in copies:
         console.print(path, soft_wrap=True)

@@ -9,7 +9,7 @@ from labkit.deployment._groups import Group, discovery, everybody, group, share,
 from labkit.deployment._image import image_of
 from labkit.deployment._lifetimes import InstanceLifetime, instance_seconds, lifetimes
 from labkit.deployment._order import ReplacementOrder, idle_first, newest_first, oldest_first
-from labkit.deployment._record import status
+from labkit.deployment._record import latest, status
 from labkit.deployment._rolling import roll_forward, rolling
 from labkit.deployment._scale import scale
 from labkit.deployment._steps import Deployment, Result, Status, Step, StepState
@@ -38,6 +38,7 @@ __all__ = [
     "idle_first",
     "image_of",
     "instance_seconds",
+    "latest",
     "lifetimes",
     "newest_first",
     "oldest_first",

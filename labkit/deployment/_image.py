@@ -1,6 +1,7 @@
 """The image of a service as it was at a version of the system."""
 
 import re
+from collections.abc import Callable
 
 from labkit._git import git, git_text
 from labkit.engine import Engine, Label, build_service_image, one_builder
@@ -8,8 +9,12 @@ from labkit.errors import LabError
 from labkit.workspace import Workspace
 
 
-def image_of(workspace: Workspace, service: str, version: str) -> str:
+def image_of(
+    workspace: Workspace, service: str, version: str, *, progress: Callable[[str], object] = print
+) -> str:
     """Build the image of a service at a tag or commit of the workspace's repository, and return its name.
+
+    progress gets a line when another process is waited for, so that its reader knows why it takes long.
 
     :raises LabError: when the system has no such service, or the repository no such version.
     """
@@ -27,7 +32,7 @@ def image_of(workspace: Workspace, service: str, version: str) -> str:
             f"{version}: {archive.stderr.decode(errors='replace').strip()}",
             f"name one of them, or read the commits: git -C {repository} log --oneline",
         )
-    with one_builder(print):  # while another process builds, who asks in a notebook reads why it takes long
+    with one_builder(progress):
         tag = re.sub(r"[^\w.-]+", "-", version)  # a branch such as feature/price is no tag of an image
         name = f"labkit/{system.name}-{service}:{tag}"
         return build_service_image(Engine.find(), archive.stdout, name, {Label.VERSION: version}).ref

@@ -46,7 +46,7 @@ def image_before(fleet: Fleet) -> str:
         raise LabError(
             f"a deployment of {fleet.service} in {fleet.environment.name} to roll back from",
             "none on record",
-            "deploy an image with rolling or blue_green first",
+            f"deploy another version first: labkit deployment rolling {fleet.service} VERSION",
         )
     return str(image)
 
@@ -60,6 +60,15 @@ def withdrawn(fleet: Fleet, image: str) -> str:
         if fact.predicate.get("deployment") == "rolled back" and fact.subject.digest == digest
     ]
     return str(reasons[-1]) if reasons else ""
+
+
+def latest(fleet: Fleet) -> Fact | None:
+    """Return the newest fact about a deployment of the fleet; None when there was none.
+
+    Of one that succeeded the kind is SERVICE_UPGRADED, with the fields of `Deployment`. Of any other the
+    field `deployment` says how it is or how it ended: "began", "paused", "rolled back" and the like.
+    """
+    return next(reversed(_facts(fleet)), None)
 
 
 def status(fleet: Fleet) -> Status:

@@ -352,8 +352,10 @@ class Environment:
 
         Clients use the capture's own url: requests to the environment's url are not recorded.
 
-        :raises LabError: when a capture is open already.
+        :raises LabError: when a capture is open already, or the stage has no service that clients reach.
         """
+        if not self._plan.entry:
+            raise self._elements.absent("an entry service")
         entry = self._plan.service(self._plan.entry)
 
         def work(stop: Event) -> Capture:

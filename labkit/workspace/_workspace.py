@@ -9,14 +9,16 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from labkit.artifacts import ArtifactDatabase
 from labkit.errors import LabError
 from labkit.system import System
 from labkit.workspace._course import course
 from labkit.workspace._lock import hold
 from labkit.workspace._repository import make_repository
+
+if TYPE_CHECKING:
+    from labkit.artifacts import ArtifactDatabase
 
 OWN = ".labkit"
 SETTINGS = """\
@@ -110,13 +112,15 @@ class Workspace:
             raise LabError(".labkit/settings.toml is TOML in UTF-8", str(fault), next_step) from fault
 
     @cached_property
-    def artifacts(self) -> ArtifactDatabase:
+    def artifacts(self) -> "ArtifactDatabase":
         """The artifact database, opened when first used; its head hash is kept as a note in `shop`.
 
         It closes with the workspace: when nobody refers to it any more, or when the program ends.
 
         :raises LabError: when the database that the settings name cannot be opened.
         """
+        from labkit.artifacts import ArtifactDatabase  # noqa: PLC0415 - a command line that asks nothing stays quick
+
         own = self.root / OWN
         place = self.settings.get("artifacts") or own / "artifacts.db"
         return ArtifactDatabase.open(place, key=own / "artifacts.key", notes=self.shop)
