@@ -89,19 +89,17 @@ def test_what_a_lab_leaves_fails_the_run_and_is_removed(tmp_path: Path) -> None:
 
 
 def test_storing_changes_the_results_of_tagged_cells_and_no_other_byte(tmp_path: Path) -> None:
-    """A stored result makes the next run pass, and is written again only when it is another result."""
-    path = write(tmp_path / "lab.ipynb", "print('é')", "import time", 'print(f"took {time.time():.1f} s")')
+    """A result is stored where there is none or another; one that is as good as the stored one stays."""
+    same = write(tmp_path / "same.ipynb", 'print("took 1.5 s")', stored="took 2.5 s\n").read_text()
+    path = write(tmp_path / "lab.ipynb", "print('é')", "2", "3", stored=None)
     before: Any = json.loads(path.read_text())
     before["cells"][0]["source"] = "print('é')"  # a string is as good as a list of lines, and is to stay one
-    path.write_text(json.dumps(before, indent=1, ensure_ascii=False))
+    path.write_text(json.dumps(before, indent=3, ensure_ascii=False))
     assert run(tmp_path, "--labkit-store-outputs")[0] == 0
-    once = path.read_text()
-    cell = json.loads(once)["cells"][2]
-    assert (cell["execution_count"], cell["outputs"][0]["text"][0][:5]) == (3, "took ")
-    before["cells"][2] |= {"outputs": cell["outputs"], "execution_count": 3}
-    assert once == json.dumps(before, indent=1, ensure_ascii=False)
-    assert run(tmp_path, "--labkit-store-outputs")[0] == 0
-    assert path.read_text() == once
+    result = {"data": {"text/plain": ["3"]}, "execution_count": 3, "metadata": {}}
+    before["cells"][2] |= {"execution_count": 3, "outputs": [result | {"output_type": "execute_result"}]}
+    assert path.read_text() == json.dumps(before, indent=3, ensure_ascii=False)
+    assert (tmp_path / "same.ipynb").read_text() == same
 
 
 def test_a_start_of_pytest_loads_nothing_for_it() -> None:
