@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZipFile]:
 
 
 def test_the_wheel_carries_every_lab_without_its_solution(wheel: ZipFile) -> None:
-    """Each notebook of the checkout is in the wheel as a learner's copy: no solution, no hidden check, no result."""
+    """Each notebook of the checkout is in the wheel as a learner's copy: no solution, hidden check, result."""
     solved = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("labs/[0-9]*/*.ipynb")}
     carried = [name for name in wheel.namelist() if name.endswith(".ipynb")]
     assert {name.removeprefix("labkit/course/") for name in carried} == solved
@@ -48,7 +48,7 @@ def test_the_wheel_carries_the_shop_and_no_answers(wheel: ZipFile) -> None:
 
 
 def test_the_wheel_has_the_plugin_of_pytest(wheel: ZipFile) -> None:
-    """pytest finds labkit's plugin by its entry point; the file that it reads and what it needs come along."""
+    """The plugin's entry point, the file that it reads, and the extra that it needs come along."""
     names = wheel.namelist()
     assert "labkit/nbval/sanitize.cfg" in names
     entries = next(name for name in names if name.endswith("entry_points.txt"))

@@ -37,7 +37,7 @@ def _get_message(
             return wait(stream, timeout=max(0.0, min(LOOK_AGAIN_S, left)))
         except Empty:
             if not kernel.is_alive():
-                kernel.stop()  # nbval stops a kernel only while it lives, so this one's sockets would stay open
+                kernel.stop()  # nbval stops a kernel only while it lives: sockets would stay open
                 raise KernelDied from None
             if left <= 0:
                 raise

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TAG = "nbval-check-output"
 NBVAL_TIMEOUT_S = 2000.0
 TIMEOUT_S = 300.0
-"""How long a lab's cell may take unless --nbval-cell-timeout says otherwise; labkit's own waits end before."""
+"""How long a lab's cell may take without --nbval-cell-timeout; labkit's own waits end before."""
 
 
 class Labs:

@@ -18,7 +18,7 @@ class RunWorkspace:
         self.variables = {"LABKIT_WORKSPACE": str(self._workspace.root), "LABKIT_UNATTENDED": "1"}
 
     def left(self) -> list[str]:
-        """Return kind and name of what the engine has of this workspace; without an engine there is nothing."""
+        """Return kind and name of what the engine has of this workspace: nothing without an engine."""
         try:
             things = Engine.find().owned({Label.WORKSPACE: self._workspace.id})
         except NoEngine:
