@@ -1,11 +1,12 @@
-"""Notices the death of a kernel at once.
+"""Notices the death of a kernel at once: the one thing of nbval's that labkit replaces.
 
 nbval 0.11 asks whether its kernel is alive only before a cell. For the answer of one that dies in a cell it
-waits until the cell's time is up, and calls that a time-out (https://github.com/CSHS-CWRA/RavenPy/issues/357
-waited for 33 minutes; nbval itself has no issue of that yet, but #41 and #151 for time-outs).
+waits until the cell's time is up (https://github.com/CSHS-CWRA/RavenPy/issues/357: 33 minutes), interrupts it
+(https://github.com/computationalmodelling/nbval/issues/41), and calls that a time-out.
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 from queue import Empty
 from typing import Any
@@ -25,11 +26,8 @@ def notice_death(kernel: RunningKernel) -> None:
 
 
 def _get_message(
-    kernel: RunningKernel,
-    wait: Any,  # noqa: ANN401 - nbval ships no types
-    stream: str,
-    timeout: float | None = None,
-) -> Any:  # noqa: ANN401 - as above
+    kernel: RunningKernel, wait: Callable[..., dict[str, Any]], stream: str, timeout: float | None = None
+) -> dict[str, Any]:
     end = time.monotonic() + (float("inf") if timeout is None else timeout)
     while True:
         left = end - time.monotonic()
