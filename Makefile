@@ -17,7 +17,7 @@ test: install engine browser
 	mypy
 	cd extension && jlpm run check
 	pytest tests
-	PYTHONPATH=tests pytest -p nbval_shim --nbval-lax --nbval-current-env --nbval-cell-timeout=300 --timeout=600 $(NOTEBOOKS)
+	pytest --nbval-lax --timeout=600 $(NOTEBOOKS)
 
 bench: install engine
 	@for figure in tests/bench/bench_*.py; do python $$figure || exit 1; done

@@ -23,6 +23,7 @@ TAGS = (
     *("goal", "set-up", "predict", "run", "observe", "explain", "change"),
     *("exercise", "check", "reflect", "clean-up", "record"),
 )
+COMPARED = "nbval-check-output"
 ROUND = {"predict", "run", "observe", "explain", "change", "exercise", "check"}
 LONGEST_CELL = 10
 MARKERS = re.compile(r"^\s*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)$")
@@ -68,14 +69,21 @@ class TestShape:
         assert steps.index("exercise") < steps.index("check") < steps.index("reflect")
 
     def test_cells_are_small_clean_and_named(self, path: Path) -> None:
-        """A code cell has at most ten lines besides hidden checks, and no output; an id is made of words."""
+        """A code cell has at most ten lines besides hidden checks; an id is made of words."""
         for cell in read(path).cells:
             assert re.fullmatch(r"[a-z][a-z0-9-]+", cell.id), cell.id
             if cell.cell_type == "code":
-                assert cell.outputs == []
-                assert cell.execution_count is None
                 shown = [line for line in HIDDEN.sub("", cell.source).splitlines() if not MARKERS.match(line)]
                 assert len([line for line in shown if line.strip()]) <= LONGEST_CELL, cell.id
+
+    def test_outputs_are_those_that_are_compared(self, path: Path) -> None:
+        """One to five results are stored, in cells that nbval compares; no other cell has an output."""
+        cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+        compared = [cell for cell in cells if COMPARED in cell.metadata.tags]
+        assert 1 <= len(compared) <= 5
+        for cell in cells:
+            stored = (bool(cell.outputs), cell.execution_count is not None)
+            assert stored == (cell in compared, cell in compared), cell.id
 
     def test_only_public_names_of_labkit_are_imported(self, path: Path) -> None:
         """A notebook imports labkit's public names and the standard library, nothing else."""
@@ -99,9 +107,10 @@ class TestShape:
         assert len(answers(path)) >= 3
 
     def test_the_learner_copy_gives_nothing_away(self, path: Path) -> None:
-        """No solution, no hidden check, no default of a prediction is in what learners get."""
+        """No solution, no hidden check, no default of a prediction, no result is in what learners get."""
         copy = nbformat.reads(release_notebook(path), as_version=4)
         released = "\n".join(cell.source for cell in copy.cells)
+        assert not any(cell.get("outputs") for cell in copy.cells)
         for cell in read(path).cells:
             for secret in SECRET.findall(cell.source):
                 assert secret not in released
