@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("labs/[0-9]*/*.ipynb"))
-NBVAL = ("-p", "nbval_shim", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300")
+NBVAL = ("-p", "labkit.nbval", "-p", "wrong_answers", "--nbval-lax", "--timeout=600")
 AT_ONCE = 2
 
 # Longest first, so that the second place is never empty while the longest part still runs.
 PARTS: dict[str, Sequence[Sequence[str]]] = {
     "engine": [["pytest", "-m", "engine and not browser", "tests"]],
-    "labs": [["pytest", *NBVAL, "--timeout=600", *NOTEBOOKS]],
+    "labs": [["pytest", *NBVAL, *NOTEBOOKS]],
     "browser": [["pytest", "-m", "browser", "tests"]],
     "unit": [
         ["ruff", "format", "--check", "."],

@@ -16,7 +16,7 @@ LABKIT = Path(__file__).parents[1] / "labkit"
 
 # Each row imports only rows below it; a room's own sideways permission stands in SIDEWAYS.
 ROWS = [
-    {"cli", "jupyter"},
+    {"cli", "jupyter", "nbval"},
     {"grading"},
     {"lesson"},
     {"widgets"},
@@ -47,7 +47,9 @@ DOORS = {
     "cryptography": {"artifacts", "testdata"},
     "securesystemslib": {"artifacts"},
     "sqlalchemy": {"artifacts", "grading"},
-    "nbformat": {"grading"},
+    "nbformat": {"grading", "nbval"},
+    "nbval": {"nbval"},
+    "pytest": {"nbval"},
     "locust": {"load"},
     "gevent": {"load"},
     "httptools": {"load"},

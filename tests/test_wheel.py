@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZipFile]:
 
 
 def test_the_wheel_carries_every_lab_without_its_solution(wheel: ZipFile) -> None:
-    """Each notebook of the checkout is in the wheel as a learner's copy: no solution, no hidden check."""
+    """Each notebook of the checkout is in the wheel as a learner's copy: no solution, no hidden check, no result."""
     solved = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("labs/[0-9]*/*.ipynb")}
     carried = [name for name in wheel.namelist() if name.endswith(".ipynb")]
     assert {name.removeprefix("labkit/course/") for name in carried} == solved
@@ -34,6 +34,7 @@ def test_the_wheel_carries_every_lab_without_its_solution(wheel: ZipFile) -> Non
         cells = json.loads(wheel.read(name))["cells"]
         source = "".join("".join(cell["source"]) for cell in cells)
         assert "### BEGIN" not in source
+        assert not any(cell.get("outputs") for cell in cells)
 
 
 def test_the_wheel_carries_the_shop_and_no_answers(wheel: ZipFile) -> None:
@@ -44,6 +45,16 @@ def test_the_wheel_carries_the_shop_and_no_answers(wheel: ZipFile) -> None:
     assert [
         name for name in names if re.search(r"wrong-answers|rubric|_wheel\.py|\.pyc$|_cache/", name)
     ] == []
+
+
+def test_the_wheel_has_the_plugin_of_pytest(wheel: ZipFile) -> None:
+    """pytest finds labkit's plugin by its entry point; the file that it reads and what it needs come along."""
+    names = wheel.namelist()
+    assert "labkit/nbval/sanitize.cfg" in names
+    entries = next(name for name in names if name.endswith("entry_points.txt"))
+    assert "[pytest11]\nlabkit.nbval = labkit.nbval" in wheel.read(entries).decode()
+    metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
+    assert "Requires-Dist: nbval>=0.11; extra == 'nbval'" in wheel.read(metadata).decode()
 
 
 def test_the_wheel_puts_the_panel_where_jupyterlab_finds_it(wheel: ZipFile) -> None:
