@@ -1,23 +1,18 @@
 # The whole interface: make lab, make test, make bench, make format.
 # Each does all its set-up itself and can be run again: what is done is not done twice.
+# make test PART=unit runs one part of the tests; the parts are unit, engine, labs, extension and browser.
 .PHONY: lab test bench format install engine browser
 SHELL := /bin/bash
 MAKEFLAGS += --jobs=2 --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-NOTEBOOKS = $(wildcard labs/[0-9]*/*.ipynb)
 
 lab: install engine
 	labkit lab $(WORKSPACE)
 
 test: install engine browser
-	ruff format --check .
-	ruff check .
-	mypy
-	cd extension && jlpm run check
-	pytest tests
-	pytest --nbval-lax --timeout=600 $(NOTEBOOKS)
+	@python tests/parts.py $(PART)
 
 bench: install engine
 	@for figure in tests/bench/bench_*.py; do python $$figure || exit 1; done
