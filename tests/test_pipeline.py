@@ -54,7 +54,8 @@ def test_what_is_not_written_has_a_default(tmp_path: Path) -> None:
     pipeline = load(tmp_path, FIRST)
     assert not pipeline.approval
     assert pipeline.traffic.mix == {Request("GET", "/"): 1.0}
-    assert pipeline.load_smoke.error_share == 0
+    assert pipeline.strategies == {}
+    assert load(tmp_path, FIRST + "[gates.load_smoke]\n").options["load_smoke"].error_share == 0
 
 
 def test_a_second_staging_is_one_more_stage(tmp_path: Path) -> None:

@@ -1,22 +1,41 @@
 """The canary: a few instances of the new version serve first and are watched, then replace the others."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from labkit.deployment._control import Control
 from labkit.deployment._fleet import Fleet
-from labkit.deployment._groups import Group, everybody
+from labkit.deployment._groups import Group, everybody, share
+from labkit.deployment._registry import strategy
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
-from labkit.deployment._strategy import DeploymentRun, Health, Withdrawn
+from labkit.deployment._strategy import DeploymentRun, Health, Withdrawn, watching
 from labkit.environment import Instance
 from labkit.errors import LabError
+from labkit.system import TomlTable
 
-PAUSE_S = 0.1
+WHOLE = 100  # percent
 
 
+def _options(table: TomlTable) -> dict[str, Any]:
+    steps = _percentages(table, "steps") if table.has("steps") else []
+    shares = [percent / WHOLE for percent in steps if percent < WHOLE]  # the last 100 % is the replacement
+    to = share(*shares) if shares else everybody()
+    return {"to": to, "watch_s": table.number("watch_s", default=20.0)}
+
+
+def _percentages(table: TomlTable, key: str) -> list[float]:
+    expected = "growing percentages of the clients, such as [5, 25, 100], the first below 100"
+    steps = list(table.get(key, list, expected))
+    numbers = bool(steps) and all(type(step) in {int, float} and 0 < step <= WHOLE for step in steps)
+    if not numbers or sorted(set(steps)) != steps or steps[0] == WHOLE:
+        table.refuse(key, expected, steps, f"correct {key}")
+    return steps
+
+
+@strategy("canary", options=_options)
 def canary(
     fleet: Fleet,
     image: str,
@@ -44,7 +63,7 @@ def canary(
     if not watch_s > 0:
         raise LabError("a canary that is watched for a while", f"watch_s = {watch_s}", "give watch_s=20")
     steps = _Canary(fleet, image, health, to or everybody(), watch_s, control or Control())
-    run = DeploymentRun(fleet, image, steps.strategy, health, steps.control)
+    run = DeploymentRun(fleet, image, "canary", steps.take, health, steps.control)
     return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
 
 
@@ -59,7 +78,7 @@ class _Canary:
     watch_s: float
     control: Control
 
-    def strategy(self, replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
+    def take(self, replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
         """Start the canary, watch it through all its steps, then replace the old instances that are left."""
         yield
         old, first = deque(outdated), min(self.to.instances[0], len(outdated))
@@ -91,11 +110,9 @@ class _Canary:
 
     def _watch(self, chosen: Sequence[Instance] = ()) -> Iterator[None]:
         """Wait and examine; chosen are canaries for chosen clients, else the deployment run examines them."""
-        ends = time.monotonic() + self.watch_s
-        while time.monotonic() < ends and not self.control.promoted:
+        for _ in watching(self.watch_s, self.control):
             self._examine(chosen)
             yield
-            time.sleep(PAUSE_S)
 
     def _examine(self, chosen: Sequence[Instance]) -> None:
         """Examine the canaries of chosen clients.
