@@ -22,7 +22,7 @@ class ProductionStrategy:
     during a deployment; a version with which they measure more is withdrawn.
     """
 
-    deploy: Callable[..., Deployment]
+    deploy: partial[Deployment]
     limits: WatchLimits
 
 
