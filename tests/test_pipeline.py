@@ -723,19 +723,6 @@ def test_gates_and_a_strategy_are_added_as_readme_and_contributing_say(
     workspace: Workspace, second: Run, tmp_path: Path
 ) -> None:
     """Commands, a package's gate, and the recipes' two files take one commit into production."""
-    labkit, packages = tmp_path / "labkit", tmp_path / "packages"
-    root = Path(__file__).parents[1]
-    shutil.copytree(root / "labkit", labkit, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(root / "pyproject.toml", tmp_path)
-    (labkit / "pipeline/gates/left_to_do.py").write_text(recipe("gate"))
-    (labkit / "deployment/_parts.py").write_text(recipe("deployment strategy"))
-    with (labkit / "deployment/__init__.py").open("a") as file:
-        file.write("from labkit.deployment._parts import parts\n")
-    information = packages / "house-1.0.dist-info"
-    information.mkdir(parents=True)
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: house\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[labkit.gates]\nhouse = house\n")
-    (packages / "house.py").write_text(HOUSE)
     git(workspace.shop, "reset", "-q", "--hard", second.commit)
     edit(workspace.shop, "cart/service.py", "the payment is refused", "the payment failed")
     opened = f"Workspace.open({str(workspace.root)!r})"
@@ -746,7 +733,7 @@ def test_gates_and_a_strategy_are_added_as_readme_and_contributing_say(
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | {"PYTHONPATH": f"{tmp_path}:{packages}"},
+            env=os.environ | {"PYTHONPATH": as_written(tmp_path)},
             cwd=tmp_path,
         )
     assert done.returncode == 0, done.stderr
@@ -760,6 +747,24 @@ def test_gates_and_a_strategy_are_added_as_readme_and_contributing_say(
     assert [red["outcome"], missing["outcome"], slow["outcome"]] == ["fail", "not run", "not run"]
     assert red["findings"][0] == {"rule": "exit code 3", "message": "so much", "severity": "error"}
     assert deployments(workspace)[-1]["strategy"] == "parts"
+
+
+def as_written(folder: Path) -> str:
+    """Follow the recipes in a copy of labkit, install a package beside it, and return the path of both."""
+    labkit, packages = folder / "labkit", folder / "packages"
+    root = Path(__file__).parents[1]
+    shutil.copytree(root / "labkit", labkit, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(root / "pyproject.toml", folder)
+    (labkit / "pipeline/gates/left_to_do.py").write_text(recipe("gate"))
+    (labkit / "deployment/_parts.py").write_text(recipe("deployment strategy"))
+    with (labkit / "deployment/__init__.py").open("a") as file:
+        file.write("from labkit.deployment._parts import parts\n")
+    information = packages / "house-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: house\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[labkit.gates]\nhouse = house\n")
+    (packages / "house.py").write_text(HOUSE)
+    return f"{folder}:{packages}"
 
 
 def recipe(title: str) -> str:

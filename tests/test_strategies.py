@@ -21,6 +21,7 @@ from labkit.deployment import (
     Status,
     Step,
     StepState,
+    WatchLimits,
     blue_green,
     canary,
     discovery,
@@ -38,6 +39,7 @@ from labkit.deployment import (
     share,
     status,
     users,
+    within_limits,
 )
 from labkit.engine import Engine
 from labkit.load import Load, RunningLoad, apply
@@ -278,15 +280,10 @@ def test_a_version_that_answers_500_is_withdrawn_on_evidence(
     with customers(fleet) as load:
         more(load)
         evidence = Evidence(load, "breaks")
-
-        def health() -> str:
-            more(load)
-            return evidence()
-
         if strategy == "canary":
             done = canary(fleet, images["breaks"], evidence, watch_s=60)
         else:
-            done = rolling(fleet, images["breaks"], health=health)
+            done = rolling(fleet, images["breaks"], watch_s=60, health=evidence)
         load.stop()
     assert done.result is Result.ROLLED_BACK
     assert "requests to breaks failed" in done.reason
@@ -310,15 +307,11 @@ def test_a_version_that_is_slow_is_withdrawn_on_evidence(
 
 
 def test_a_switch_that_breaks_is_undone_at_once(fleet: Fleet, images: dict[str, str], old: str) -> None:
-    """The old instances are on standby until health was asked, and then serve again themselves."""
+    """The old instances are on standby while the limits are watched, and then serve again themselves."""
     before = set(fleet.states)
     with customers(fleet) as load:
-
-        def health() -> str:
-            more(load)
-            return f"{load.snapshot().failed} requests failed" if load.snapshot().failed else ""
-
-        done = blue_green(fleet, images["breaks"], health=health)
+        limits = within_limits(load, WatchLimits(error_share=0))
+        done = blue_green(fleet, images["breaks"], watch_s=60, health=limits)
         load.stop()
     assert (done.result, "requests failed" in done.reason) == (Result.ROLLED_BACK, True)
     assert set(fleet.states) == before
