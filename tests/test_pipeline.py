@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +23,24 @@ from labkit.engine import Engine, Label
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Request
-from labkit.pipeline import GATES, Pipeline, PipelineEvent, Run, approve, reject, run, runs
-from labkit.pipeline._context import RunContext
+from labkit.pipeline import (
+    GATES,
+    Answer,
+    Gate,
+    GateContext,
+    Pipeline,
+    PipelineEvent,
+    Run,
+    approve,
+    reject,
+    run,
+    runs,
+)
+from labkit.pipeline._context import RunContext, RunStopped
 from labkit.pipeline._definition import Stage
-from labkit.pipeline._gates import record_module_answers
+from labkit.pipeline._gates import Gates, record_module_answers
 from labkit.pipeline._recorder import FactSubject, RunRecorder
+from labkit.pipeline._registry import Ask
 from labkit.pipeline._source import Source
 from labkit.workspace import Workspace
 
@@ -328,6 +341,38 @@ def test_a_modules_answer_is_recorded_once_more_for_its_image(
     )
     assert [reference.uri for reference in fact.references] == ["git:shop#cart/tests"]
     assert len(events) == before
+
+
+def breaks(_: GateContext) -> Iterator[Answer]:
+    """Answer once, then break as code does."""
+    yield Answer(Report("another name", CheckOutcome.PASS))
+    message = "it broke"
+    raise ValueError(message)
+
+
+def says_nothing(_: GateContext) -> list[Answer]:
+    """Answer nothing."""
+    return []
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [(breaks, r"ValueError: it broke \(.*test_pipeline\.py, line \d+\)"), (says_nothing, "no answer")],
+)
+def test_a_gate_that_breaks_or_says_nothing_is_not_run(
+    artifacts: ArtifactDatabase, recorder: RunRecorder, ask: Ask, words: str
+) -> None:
+    """It stops the run, the reason has the place for its author, and answers bear the gate's own name."""
+    own = Gate("own", frozenset({"production"}), ask, lambda _: None)
+    stage = Stage("production", "production", "commit", ("own",))
+    declared = SimpleNamespace(gates={"own": own}, options={"own": None})
+    context = SimpleNamespace(recorder=recorder, pipeline=declared, images={})
+    environment = SimpleNamespace(name="shop-production", configuration={})
+    recorder.stage_started(stage, "commit")
+    with pytest.raises(RunStopped, match=f"gate own answered not run: could not run: .*{words}"):
+        Gates(cast("RunContext", context), stage).ask_all(cast("Environment", environment))
+    (report,) = rebuilt(artifacts).stage("production").reports
+    assert (report.check, report.outcome) == ("own", CheckOutcome.NOT_RUN)
 
 
 # On real containers. The runs build on each other, so that few are needed: first into an empty workspace,
@@ -643,7 +688,7 @@ body = {{ cart = {{ lines = [] }} }}
 )
 
 
-def deployments(workspace: Workspace) -> list[dict[str, Any]]:
+def deployments(workspace: Workspace) -> list[Mapping[str, Any]]:
     """Return what is on record about deployments of the cart, the oldest first."""
     facts = workspace.artifacts.history()
     return [

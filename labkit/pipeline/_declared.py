@@ -1,12 +1,12 @@
 """Finds the gates and strategies that pipeline.toml names, wherever they are, and reads their tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from labkit._open_table import OpenTable, T
-from labkit.deployment import STRATEGIES, Deployment, WatchLimits
+from labkit.deployment import STRATEGIES, Deployment, Strategy, WatchLimits
 from labkit.errors import LabError
 from labkit.pipeline._registry import GATES, Gate
 from labkit.system import TomlTable, nearest
@@ -26,27 +26,27 @@ class ProductionStrategy:
     limits: WatchLimits
 
 
-def find_gate(stage: TomlTable, name: str, kind: str, declared: TomlTable) -> Gate:
-    """Return a gate that a stage lists; declared is the table [gates].
+def check_gate(stage: TomlTable, name: str, kind: str, declared: TomlTable) -> None:
+    """Refuse a gate in a stage's list that cannot run in its kind of environment.
 
-    :raises LabError: when there is none of this name that can run in this kind of environment.
+    declared is the table [gates].
+
+    :raises LabError: when there is no such gate.
     """
     gate = _gate(stage, "gates", name, declared)
     if gate is None or kind not in gate.stages:
-        possible = sorted(_possible(kind))
-        expected = f"gates that can run in a {kind} environment: {', '.join(possible)}"
+        expected = f"gates that can run in a {kind} environment: {', '.join(_possible(kind))}"
         own = f', or write [gates.{name}] with run = "COMMAND"' if gate is None else ""
         stage.refuse("gates", expected, name, f"remove {name!r} or correct it{own}")
-    return gate
 
 
-def read_gates(stages: Mapping[str, Gate], declared: TomlTable) -> tuple[dict[str, Gate], dict[str, Any]]:
+def read_gates(declared: TomlTable, listed: Iterable[str]) -> tuple[dict[str, Gate], dict[str, Any]]:
     """Return the gates that stages list or that have a table, and the options of each, by name.
 
     :raises LabError: when a table belongs to no gate, or has a mistake.
     """
-    gates = dict(stages)
-    for name in declared.written:
+    gates: dict[str, Gate] = {}
+    for name in [*listed, *declared.written]:
         gate = _gate(declared, name, name, declared)
         if gate is None:
             names = GATES.names()
@@ -56,26 +56,29 @@ def read_gates(stages: Mapping[str, Gate], declared: TomlTable) -> tuple[dict[st
     return gates, {name: _options(declared.table(name), gate.read_options) for name, gate in gates.items()}
 
 
-def read_strategies(top: TomlTable, stages: Mapping[str, TomlTable]) -> dict[str, ProductionStrategy]:
-    """Return the strategies that stages name or that have a table, by name.
-
-    stages maps the name of a strategy to the table of the stage that names it.
+def read_strategies(declared: TomlTable, named: Iterable[str]) -> dict[str, ProductionStrategy]:
+    """Return the strategies that production names or that have a table, by name.
 
     :raises LabError: when there is no such strategy, or its table has a mistake.
     """
-    declared = top.table("strategies")
-    places = {name: (declared, name) for name in declared.written}
-    places |= {name: (stage, "strategy") for name, stage in stages.items()}
-    return {name: _strategy(declared, name, *place) for name, place in places.items()}
+    return {name: _strategy(declared, name) for name in [*named, *declared.written]}
 
 
-def _strategy(declared: TomlTable, name: str, place: TomlTable, key: str) -> ProductionStrategy:
+def find_strategy(place: TomlTable, key: str, name: str) -> Strategy:
+    """Return the strategy that a key of a table names.
+
+    :raises LabError: when there is none.
+    """
     strategy = _find(STRATEGIES, place, key, name)
     if strategy is None:
         names = STRATEGIES.names()
         expected = f"a strategy: one of {', '.join(names)}"
         place.refuse(key, expected, name, nearest(name, names) or f"write {ROLLING}")
-    table = declared.table(name)
+    return strategy
+
+
+def _strategy(declared: TomlTable, name: str) -> ProductionStrategy:
+    strategy, table = find_strategy(declared, name, name), declared.table(name)
     limits = WatchLimits(
         error_share=table.number("error_share", default=0.0, zero=True),
         p99_ms=table.number("p99_ms", default=5000.0),

@@ -8,7 +8,14 @@ from typing import Any, Self
 
 from labkit.errors import LabError
 from labkit.load import Request, Session
-from labkit.pipeline._declared import ROLLING, ProductionStrategy, find_gate, read_gates, read_strategies
+from labkit.pipeline._declared import (
+    ROLLING,
+    ProductionStrategy,
+    check_gate,
+    find_strategy,
+    read_gates,
+    read_strategies,
+)
 from labkit.pipeline._reader import PipelineTable
 from labkit.pipeline._registry import Gate
 from labkit.system import STAGES, TomlTable
@@ -64,10 +71,8 @@ class Pipeline:
 
     @classmethod
     def _from(cls, top: TomlTable) -> Self:
-        listed: dict[str, Gate] = {}
-        named: dict[str, TomlTable] = {}
-        stages = _stages(top, listed, named)
-        gates, options = read_gates(listed, top.table("gates"))
+        stages = _stages(top)
+        gates, options = read_gates(top.table("gates"), [gate for stage in stages for gate in stage.gates])
         pipeline = cls(
             stages=stages,
             approval=top.boolean("approval", default=False),
@@ -75,7 +80,9 @@ class Pipeline:
             traffic=_traffic(top.table("traffic")),
             gates=gates,
             options=options,
-            strategies=read_strategies(top, named),
+            strategies=read_strategies(
+                top.table("strategies"), [stage.strategy for stage in stages if stage.strategy]
+            ),
         )
         top.refuse_unknown()  # last, because a table knows its keys by having been asked for them
         return pipeline
@@ -112,15 +119,13 @@ def _traffic(table: TomlTable) -> Traffic:
     return traffic
 
 
-def _stages(top: TomlTable, listed: dict[str, Gate], named: dict[str, TomlTable]) -> tuple[Stage, ...]:
-    """Return the stages; add the gates that they list, and the tables that name a strategy, by name."""
+def _stages(top: TomlTable) -> tuple[Stage, ...]:
     declared = top.table("gates")
     stages: list[Stage] = []
     for table in top.array("stages"):
         stage = _stage(table)
-        listed |= {gate: find_gate(table, gate, stage.environment, declared) for gate in stage.gates}
-        if stage.strategy:
-            named[stage.strategy] = table
+        for gate in stage.gates:
+            check_gate(table, gate, stage.environment, declared)
         _check_place(table, stage, stages)
         table.refuse_unknown()
         stages.append(stage)
@@ -134,7 +139,10 @@ def _stage(table: TomlTable) -> Stage:
         key = "environment" if table.has("environment") else "name"
         next_step = f'write environment = "…" with one of {", ".join(STAGES)}, or name the stage so'
         table.refuse(key, f"a kind of environment, one of {', '.join(STAGES)}", kind, next_step)
-    strategy = table.text("strategy", default=ROLLING) if kind == "production" else ""
+    strategy = ""
+    if kind == "production":
+        strategy = table.text("strategy", default=ROLLING)
+        find_strategy(table, "strategy", strategy)
     return Stage(name, kind, table.text("trigger"), table.texts("gates"), strategy)
 
 
