@@ -758,7 +758,7 @@ word = "DO LATER"
 [gates.house]
 commands = ["echo so much; exit 3", "nonesuch", "sleep 60"]
 [gates.beside]
-run = "test -f cart/service.py && getent hosts cart && test -n \"$LABKIT_STAGE\""
+run = "test -f cart/service.py && getent hosts cart && env | grep -q ^CART_"
 """
 
 
