@@ -158,7 +158,7 @@ def test_production_is_upgraded_by_the_strategy_that_the_file_names(tmp_path: Pa
     assert pipeline.stages[0].strategy == "canary"
     assert pipeline.strategies["canary"].limits == WatchLimits(0.1, 90)
     keywords = {name: chosen.deploy.keywords for name, chosen in pipeline.strategies.items()}
-    assert keywords["canary"] == {"to": share(0.05, 0.25), "watch_s": 3}
+    assert keywords["canary"] == {"to": share(0.05, 0.25), "least_requests": 1, "watch_s": 3}
     assert keywords["rolling"] == {"surge": 2, "unavailable": 0, "watch_s": 1}
     plain = load(tmp_path, f'{PRODUCTION}strategy = "canary"\n').strategies["canary"]
     assert plain.deploy.keywords["to"] == everybody()

@@ -272,6 +272,14 @@ def test_a_version_that_crashes_after_a_while_is_withdrawn(
     assert is_whole(fleet, {version(old): N})
 
 
+@pytest.mark.parametrize("to", [everybody(), share(0.5)])
+def test_a_canary_that_nobody_met_is_withdrawn(fleet: Fleet, old: str, new: str, to: Group) -> None:
+    """Without a request there is no evidence, whatever health says."""
+    done = canary(fleet, new, lambda: "", to=to, watch_s=0.2, least_requests=1)
+    assert (done.result, "no evidence" in done.reason) == (Result.ROLLED_BACK, True)
+    assert is_whole(fleet, {version(old): N})
+
+
 @pytest.mark.parametrize("strategy", ["canary", "rolling"])
 def test_a_version_that_answers_500_is_withdrawn_on_evidence(
     fleet: Fleet, images: dict[str, str], old: str, strategy: str

@@ -23,7 +23,8 @@ def _options(table: TomlTable) -> dict[str, Any]:
     steps = _percentages(table, "steps") if table.has("steps") else []
     shares = [percent / WHOLE for percent in steps if percent < WHOLE]  # the last 100 % is the replacement
     to = share(*shares) if shares else everybody()
-    return {"to": to, "watch_s": table.number("watch_s", default=20.0)}
+    least, watch_s = table.whole("least_requests", default=1), table.number("watch_s", default=20.0)
+    return {"to": to, "least_requests": least, "watch_s": watch_s}
 
 
 def _percentages(table: TomlTable, key: str) -> list[float]:
@@ -43,6 +44,7 @@ def canary(
     *,
     to: Group | None = None,
     watch_s: float = 20.0,
+    least_requests: int = 0,
     ready_s: float = 30.0,
     drain_s: float = 10.0,
     control: Control | None = None,
@@ -54,7 +56,8 @@ def canary(
     `everybody`. A share and everybody may grow in steps. Each step is watched for watch_s seconds, or until
     `control.promote` ends all of them. Meanwhile health is asked ten times a second: a function that returns
     "" or the reason to withdraw the canary at once, best an `Evidence`. Then the old instances are replaced
-    one by one, and health is still asked.
+    one by one, and health is still asked. When fewer than least_requests requests have reached the
+    canaries after a step, by the balancer's count, that is no evidence, and they are withdrawn too.
 
     ready_s, drain_s, control and on_event are as in `rolling`.
 
@@ -62,7 +65,7 @@ def canary(
     """
     if not watch_s > 0:
         raise LabError("a canary that is watched for a while", f"watch_s = {watch_s}", "give watch_s=20")
-    steps = _Canary(fleet, image, health, to or everybody(), watch_s, control or Control())
+    steps = _Canary(fleet, image, health, to or everybody(), watch_s, least_requests, control or Control())
     run = DeploymentRun(fleet, image, "canary", steps.take, health, steps.control)
     return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
 
@@ -76,6 +79,7 @@ class _Canary:
     health: Health
     to: Group
     watch_s: float
+    least_requests: int
     control: Control
 
     def take(self, replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
@@ -88,7 +92,7 @@ class _Canary:
             replacement.add(self.image, first)
             for canaries in self.to.instances:
                 yield from self._replace(replacement, old, max(first, len(outdated) + first - canaries))
-                yield from self._watch()
+                yield from self._watch(replacement)
         yield from self._replace(replacement, old, first)
         for instance in old:  # the first canaries, started beside the old instances, take the place of these
             yield
@@ -99,7 +103,7 @@ class _Canary:
         canaries = replacement.standby(self.image, 1)
         for part in self.to.shares:
             self.fleet.environment.balancer.route(canaries[0], self.to.keys, part, salt=canaries[0].container)
-            yield from self._watch(canaries)
+            yield from self._watch(replacement, canaries)
         replacement.switch(canaries, ())
 
     def _replace(self, replacement: Replacement, old: deque[Instance], left: int) -> Iterator[None]:
@@ -108,11 +112,22 @@ class _Canary:
             yield
             replacement.replace([old.popleft()], self.image)
 
-    def _watch(self, chosen: Sequence[Instance] = ()) -> Iterator[None]:
-        """Wait and examine; chosen are canaries for chosen clients, else the deployment run examines them."""
+    def _watch(self, replacement: Replacement, chosen: Sequence[Instance] = ()) -> Iterator[None]:
+        """Wait and examine; chosen are canaries for chosen clients, else the deployment run examines them.
+
+        :raises Withdrawn: as _examine does, or when too few requests have reached the canaries in the end.
+        """
         for _ in watching(self.watch_s, self.control):
             self._examine(chosen)
             yield
+        servers = self.fleet.environment.balancer.servers(self.fleet.service)
+        names = {*replacement.made, *(canary.name for canary in chosen)}
+        requests = sum(server.requests for name, server in servers.items() if name in names)
+        if requests < self.least_requests and not self.control.promoted:
+            message = (
+                f"no evidence: {requests} requests reached the canary, of at least {self.least_requests}"
+            )
+            raise Withdrawn(message)
 
     def _examine(self, chosen: Sequence[Instance]) -> None:
         """Examine the canaries of chosen clients.
