@@ -37,7 +37,7 @@ def _percentages(table: TomlTable, key: str) -> list[float]:
 
 
 @strategy("canary", options=_options)
-def canary(
+def canary(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
     fleet: Fleet,
     image: str,
     health: Health,
