@@ -688,6 +688,15 @@ body = {{ cart = {{ lines = [] }} }}
 )
 
 
+@pytest.fixture
+def shop(workspace: Workspace, second: Run) -> Iterator[Path]:
+    """Return the shop's repository, with the second version in production, and take back what is committed."""
+    assert second.state == "passed"
+    before = git(workspace.shop, "rev-parse", "HEAD")
+    yield workspace.shop
+    git(workspace.shop, "reset", "-q", "--hard", before)
+
+
 def deployments(workspace: Workspace) -> list[Mapping[str, Any]]:
     """Return what is on record about deployments of the cart, the oldest first."""
     facts = workspace.artifacts.history()
@@ -701,16 +710,15 @@ def deployments(workspace: Workspace) -> list[Mapping[str, Any]]:
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 def test_production_obeys_its_strategy_and_takes_back_a_version_that_fails(
-    workspace: Workspace, second: Run
+    workspace: Workspace, shop: Path
 ) -> None:
     """A good cart comes by blue/green; the canary of a bad one is withdrawn, and the run says why."""
-    git(workspace.shop, "reset", "-q", "--hard", second.commit)
-    edit(workspace.shop, "cart/service.py", "the payment is refused", "the payment was not accepted")
+    edit(shop, "cart/service.py", "the payment is refused", "the payment was not accepted")
     with other_pipeline(workspace, UPGRADE.format("blue_green", 1)):
         good = run(workspace)
     assert good.state == "passed", good.stopped_because
     assert deployments(workspace)[-1]["strategy"] == "blue_green"
-    edit(workspace.shop, "cart/service.py", "return JSONResponse(totals_of(", "raise RuntimeError(repr(")
+    edit(shop, "cart/service.py", "return JSONResponse(totals_of(", "raise RuntimeError(repr(")
     with other_pipeline(workspace, UPGRADE.format("canary", 30)):
         bad = run(workspace)
     assert bad.state == "failed"
@@ -765,11 +773,10 @@ run = "test -f cart/service.py && getent hosts cart && env | grep -q ^CART_"
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 def test_gates_and_a_strategy_are_added_as_readme_and_contributing_say(
-    workspace: Workspace, second: Run, tmp_path: Path
+    workspace: Workspace, shop: Path, tmp_path: Path
 ) -> None:
     """Commands, a package's gate, and the recipes' two files take one commit into production."""
-    git(workspace.shop, "reset", "-q", "--hard", second.commit)
-    edit(workspace.shop, "cart/service.py", "the payment is refused", "the payment failed")
+    edit(shop, "cart/service.py", "the payment is refused", "the payment failed")
     opened = f"Workspace.open({str(workspace.root)!r})"
     code = f"from labkit import pipeline, Workspace; print(pipeline.run({opened}).id)"
     with other_pipeline(workspace, OPEN):

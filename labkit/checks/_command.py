@@ -34,7 +34,7 @@ def command(
     if done.timed_out:
         return check.not_run(f"{run!r} did not end within {timeout_s:g} s: {last}")
     if done.exit_code in {NOT_EXECUTABLE, NOT_FOUND}:
-        return check.not_run(f"{run!r} could not be started: {last}")
+        return check.not_run(f"{run!r} could not be started: {last}; give an image that has it")
     return check.report(
         [] if done.ok else [Finding(f"exit code {done.exit_code}", last)],
         evidence={
