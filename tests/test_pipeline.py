@@ -690,7 +690,7 @@ body = {{ cart = {{ lines = [] }} }}
 
 @pytest.fixture
 def shop(workspace: Workspace, second: Run) -> Iterator[Path]:
-    """Return the shop's repository, with the second version in production, and take back what is committed."""
+    """Return the shop's repository with the second version in production; take back what is committed."""
     assert second.state == "passed"
     before = git(workspace.shop, "rev-parse", "HEAD")
     yield workspace.shop
