@@ -1,17 +1,19 @@
 """The pipeline: data that is checked, a record that is rebuilt from facts, and commits on real containers."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -21,11 +23,24 @@ from labkit.engine import Engine, Label
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Request
-from labkit.pipeline import GATES, Pipeline, PipelineEvent, Run, approve, reject, run, runs
-from labkit.pipeline._context import RunContext
+from labkit.pipeline import (
+    GATES,
+    Answer,
+    Gate,
+    GateContext,
+    Pipeline,
+    PipelineEvent,
+    Run,
+    approve,
+    reject,
+    run,
+    runs,
+)
+from labkit.pipeline._context import RunContext, RunStopped
 from labkit.pipeline._definition import Stage
-from labkit.pipeline._gates import record_module_answers
+from labkit.pipeline._gates import Gates, record_module_answers
 from labkit.pipeline._recorder import FactSubject, RunRecorder
+from labkit.pipeline._registry import Ask
 from labkit.pipeline._source import Source
 from labkit.workspace import Workspace
 
@@ -54,7 +69,8 @@ def test_what_is_not_written_has_a_default(tmp_path: Path) -> None:
     pipeline = load(tmp_path, FIRST)
     assert not pipeline.approval
     assert pipeline.traffic.mix == {Request("GET", "/"): 1.0}
-    assert pipeline.load_smoke.error_share == 0
+    assert pipeline.strategies == {}
+    assert load(tmp_path, FIRST + "[gates.load_smoke]\n").options["load_smoke"].error_share == 0
 
 
 def test_a_second_staging_is_one_more_stage(tmp_path: Path) -> None:
@@ -327,6 +343,38 @@ def test_a_modules_answer_is_recorded_once_more_for_its_image(
     assert len(events) == before
 
 
+def breaks(_: GateContext) -> Iterator[Answer]:
+    """Answer once, then break as code does."""
+    yield Answer(Report("another name", CheckOutcome.PASS))
+    message = "it broke"
+    raise ValueError(message)
+
+
+def says_nothing(_: GateContext) -> list[Answer]:
+    """Answer nothing."""
+    return []
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [(breaks, r"ValueError: it broke \(.*test_pipeline\.py, line \d+\)"), (says_nothing, "no answer")],
+)
+def test_a_gate_that_breaks_or_says_nothing_is_not_run(
+    artifacts: ArtifactDatabase, recorder: RunRecorder, ask: Ask, words: str
+) -> None:
+    """It stops the run, the reason has the place for its author, and answers bear the gate's own name."""
+    own = Gate("own", frozenset({"production"}), ask, lambda _: None)
+    stage = Stage("production", "production", "commit", ("own",))
+    declared = SimpleNamespace(gates={"own": own}, options={"own": None})
+    context = SimpleNamespace(recorder=recorder, pipeline=declared, images={})
+    environment = SimpleNamespace(name="shop-production", configuration={})
+    recorder.stage_started(stage, "commit")
+    with pytest.raises(RunStopped, match=f"gate own answered not run: could not run: .*{words}"):
+        Gates(cast("RunContext", context), stage).ask_all(cast("Environment", environment))
+    (report,) = rebuilt(artifacts).stage("production").reports
+    assert (report.check, report.outcome) == ("own", CheckOutcome.NOT_RUN)
+
+
 # On real containers. The runs build on each other, so that few are needed: first into an empty workspace,
 # then with a change of one line, then with others that end before production.
 
@@ -376,7 +424,7 @@ def test_a_commit_passes_all_stages_into_production(first: tuple[Run, list[Pipel
     assert done.state == "passed", done.stopped_because
     assert [stage.state for stage in done.stages] == ["passed"] * 4
     reports = [report for stage in done.stages for report in stage.reports]
-    assert {report.check for report in reports} == set(GATES)
+    assert {report.check for report in reports} == {*GATES.names()} - {"command"}
     assert all(report.tool and report.tool_version for report in reports)
 
 
@@ -624,6 +672,157 @@ def test_a_run_that_is_ended_leaves_a_record_and_nothing_else(
     assert newest.state == state
     await_that(lambda: left(workspace) == {"production"})
     assert second.id != newest.id
+
+
+UPGRADE = (
+    ONLY_PRODUCTION.replace("gates", 'strategy = "{0}"\ngates')
+    + """\
+[strategies.{0}]
+watch_s = {1}
+[traffic]
+rate_per_s = 20
+[[traffic.requests]]
+send = "POST /cart/totals"
+body = {{ cart = {{ lines = [] }} }}
+"""
+)
+
+
+@pytest.fixture
+def shop(workspace: Workspace, second: Run) -> Iterator[Path]:
+    """Return the shop's repository with the second version in production; take back what is committed."""
+    assert second.state == "passed"
+    before = git(workspace.shop, "rev-parse", "HEAD")
+    yield workspace.shop
+    git(workspace.shop, "reset", "-q", "--hard", before)
+
+
+def deployments(workspace: Workspace) -> list[Mapping[str, Any]]:
+    """Return what is on record about deployments of the cart, the oldest first."""
+    facts = workspace.artifacts.history()
+    return [
+        fact.predicate
+        for fact in facts
+        if fact.service == "cart" and ("deployment" in fact.predicate or fact.kind == Kind.SERVICE_UPGRADED)
+    ]
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_production_obeys_its_strategy_and_takes_back_a_version_that_fails(
+    workspace: Workspace, shop: Path
+) -> None:
+    """A good cart comes by blue/green; the canary of a bad one is withdrawn, and the run says why."""
+    edit(shop, "cart/service.py", "the payment is refused", "the payment was not accepted")
+    with other_pipeline(workspace, UPGRADE.format("blue_green", 1)):
+        good = run(workspace)
+    assert good.state == "passed", good.stopped_because
+    assert deployments(workspace)[-1]["strategy"] == "blue_green"
+    edit(shop, "cart/service.py", "return JSONResponse(totals_of(", "raise RuntimeError(repr(")
+    with other_pipeline(workspace, UPGRADE.format("canary", 30)):
+        bad = run(workspace)
+    assert bad.state == "failed"
+    assert "cart was rolled back by canary" in bad.stopped_because
+    assert "requests failed" in bad.stopped_because
+    began, ended = deployments(workspace)[-2:]
+    assert (began["strategy"], ended["deployment"]) == ("canary", "rolled back")
+    (live,) = Environment.list(workspace)
+    images = {instance.image for instance in Environment.attach(live.name, workspace).instances("cart")}
+    assert len(images) == 1
+    assert began["to_image"] not in images
+
+
+HOUSE = """\
+from labkit import checks
+from labkit.pipeline import Answer, gate
+
+@gate("house", stages={"integration"}, options=lambda table: table.texts("commands"))
+def house(context):
+    check = checks.CheckRun("another name", tool="house")
+    answers = {run: checks.command(context.environment, run, timeout_s=1) for run in context.options}
+    yield Answer(check.report(evidence={run: answer.to_json() for run, answer in answers.items()}))
+"""
+OPEN = """\
+[[stages]]
+name = "development"
+trigger = "commit"
+gates = ["compiles", "elsewhere", "left_to_do"]
+[[stages]]
+name = "integration"
+trigger = "development.cleaned-up"
+gates = ["house", "beside"]
+[[stages]]
+name = "production"
+trigger = "integration.cleaned-up"
+strategy = "parts"
+gates = []
+[gates.compiles]
+run = "python3 -m compileall -q . && python3 -c 'import starlette' && ls"
+[gates.elsewhere]
+run = "test -f service.py && ! test -d cart"
+image = "labkit/python:1"
+[gates.left_to_do]
+word = "DO LATER"
+[gates.house]
+commands = ["echo so much; exit 3", "nonesuch", "sleep 60"]
+[gates.beside]
+run = "test -f cart/service.py && getent hosts cart && env | grep -q ^CART_"
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_gates_and_a_strategy_are_added_as_readme_and_contributing_say(
+    workspace: Workspace, shop: Path, tmp_path: Path
+) -> None:
+    """Commands, a package's gate, and the recipes' two files take one commit into production."""
+    edit(shop, "cart/service.py", "the payment is refused", "the payment failed")
+    opened = f"Workspace.open({str(workspace.root)!r})"
+    code = f"from labkit import pipeline, Workspace; print(pipeline.run({opened}).id)"
+    with other_pipeline(workspace, OPEN):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": as_written(tmp_path)},
+            cwd=tmp_path,
+        )
+    assert done.returncode == 0, done.stderr
+    result = Run.read(workspace.artifacts, done.stdout.strip())
+    assert result.state == "passed", result.stopped_because
+    answers = {report.check: report.evidence for stage in result.stages for report in stage.reports}
+    assert [*answers] == ["compiles", "elsewhere", "left_to_do", "house", "beside"]
+    assert answers["compiles"]["module"] == answers["left_to_do"]["module"] == "cart"
+    assert "service.py" in answers["compiles"]["output"]
+    red, missing, slow = answers["house"].values()
+    assert [red["outcome"], missing["outcome"], slow["outcome"]] == ["fail", "not run", "not run"]
+    assert red["findings"][0] == {"rule": "exit code 3", "message": "so much", "severity": "error"}
+    assert deployments(workspace)[-1]["strategy"] == "parts"
+
+
+def as_written(folder: Path) -> str:
+    """Follow the recipes in a copy of labkit, install a package beside it, and return the path of both."""
+    labkit, packages = folder / "labkit", folder / "packages"
+    root = Path(__file__).parents[1]
+    shutil.copytree(root / "labkit", labkit, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(root / "pyproject.toml", folder)
+    (labkit / "pipeline/gates/left_to_do.py").write_text(recipe("gate"))
+    (labkit / "deployment/_parts.py").write_text(recipe("deployment strategy"))
+    with (labkit / "deployment/__init__.py").open("a") as file:
+        file.write("from labkit.deployment._parts import parts\n")
+    information = packages / "house-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: house\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[labkit.gates]\nhouse = house\n")
+    (packages / "house.py").write_text(HOUSE)
+    return f"{folder}:{packages}"
+
+
+def recipe(title: str) -> str:
+    """Return the file in the recipe "Add a TITLE" of CONTRIBUTING."""
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+    return text.split(f"## Add a {title}\n", 1)[1].split("```python\n", 1)[1].split("```", 1)[0]
 
 
 def await_that(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -21,6 +21,7 @@ from labkit.deployment import (
     Status,
     Step,
     StepState,
+    WatchLimits,
     blue_green,
     canary,
     discovery,
@@ -38,6 +39,7 @@ from labkit.deployment import (
     share,
     status,
     users,
+    within_limits,
 )
 from labkit.engine import Engine
 from labkit.load import Load, RunningLoad, apply
@@ -270,6 +272,14 @@ def test_a_version_that_crashes_after_a_while_is_withdrawn(
     assert is_whole(fleet, {version(old): N})
 
 
+@pytest.mark.parametrize("to", [everybody(), share(0.5)])
+def test_a_canary_that_nobody_met_is_withdrawn(fleet: Fleet, old: str, new: str, to: Group) -> None:
+    """Without a request there is no evidence, whatever health says."""
+    done = canary(fleet, new, lambda: "", to=to, watch_s=0.2, least_requests=1)
+    assert (done.result, "no evidence" in done.reason) == (Result.ROLLED_BACK, True)
+    assert is_whole(fleet, {version(old): N})
+
+
 @pytest.mark.parametrize("strategy", ["canary", "rolling"])
 def test_a_version_that_answers_500_is_withdrawn_on_evidence(
     fleet: Fleet, images: dict[str, str], old: str, strategy: str
@@ -278,15 +288,10 @@ def test_a_version_that_answers_500_is_withdrawn_on_evidence(
     with customers(fleet) as load:
         more(load)
         evidence = Evidence(load, "breaks")
-
-        def health() -> str:
-            more(load)
-            return evidence()
-
         if strategy == "canary":
             done = canary(fleet, images["breaks"], evidence, watch_s=60)
         else:
-            done = rolling(fleet, images["breaks"], health=health)
+            done = rolling(fleet, images["breaks"], watch_s=60, health=evidence)
         load.stop()
     assert done.result is Result.ROLLED_BACK
     assert "requests to breaks failed" in done.reason
@@ -310,15 +315,11 @@ def test_a_version_that_is_slow_is_withdrawn_on_evidence(
 
 
 def test_a_switch_that_breaks_is_undone_at_once(fleet: Fleet, images: dict[str, str], old: str) -> None:
-    """The old instances are on standby until health was asked, and then serve again themselves."""
+    """The old instances are on standby while the limits are watched, and then serve again themselves."""
     before = set(fleet.states)
     with customers(fleet) as load:
-
-        def health() -> str:
-            more(load)
-            return f"{load.snapshot().failed} requests failed" if load.snapshot().failed else ""
-
-        done = blue_green(fleet, images["breaks"], health=health)
+        limits = within_limits(load, WatchLimits(error_share=0))
+        done = blue_green(fleet, images["breaks"], watch_s=60, health=limits)
         load.stop()
     assert (done.result, "requests failed" in done.reason) == (Result.ROLLED_BACK, True)
     assert set(fleet.states) == before

@@ -11,11 +11,14 @@ import pytest
 from coordinators import PATIENCE_S, running_etcd, soon
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import TypeMismatchError
 
 from labkit.coordination import Coordinator, InstanceRegistry
 from labkit.errors import LabError, NoAnswer
 from labkit.system import System
 from labkit.toggles import FlagWatcher, ToggleProvider, ToggleStore, stale, switch
+from labkit.toggles._snapshot import FlagSnapshot
+from labkit.toggles._store import definition
 
 engine = pytest.mark.engine
 Watchers = Callable[..., list[FlagWatcher]]
@@ -243,6 +246,23 @@ def test_openfeature_evaluates_at_the_revision_in_its_context(store: ToggleStore
         assert client.get_string_value("star", "dim") == "dim"
     finally:
         api.shutdown()
+
+
+def test_a_repeated_evaluation_answers_as_the_first_did() -> None:
+    """Key, type and the caller's default count each time, except where the flag alone decides."""
+    flags = {
+        "sun": definition(on=True),
+        "moon": definition(on=True, share=0.5),
+        "mars": definition(on=True).replace("ENABLED", "DISABLED"),
+    }
+    snapshot = FlagSnapshot(1, flags)
+    for _ in range(2):
+        assert snapshot.enabled("sun")
+        assert {snapshot.enabled("moon", key=f"customer-{number}") for number in range(20)} == {True, False}
+        assert [snapshot.enabled(name, default=True) for name in ("mars", "venus")] == [True, True]
+        assert [snapshot.enabled(name) for name in ("mars", "venus")] == [False, False]
+        with pytest.raises(TypeMismatchError):
+            snapshot.evaluate("resolve_string_value", "sun", "bright", "")
 
 
 def test_a_toggle_past_its_day_is_listed_with_its_places(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Checks: each runs a real tool and answers pass, fail, accepted or not run, with findings.
 
-Each check is one module: `unit`, `functional`, `bill_of_materials`, `configuration`, `load_smoke`, `squawk`.
+Each check is one module: `unit`, `functional`, `bill_of_materials`, `configuration`, `load_smoke`, `squawk`,
+`command`.
 A new check makes its `Report` with a `CheckRun`, which knows the check's name, its tool and its start.
 """
 
 from labkit.checks._bill_of_materials import bill_of_materials, cyclonedx
+from labkit.checks._command import command
 from labkit.checks._configuration import configuration, settings
 from labkit.checks._functional import functional
 from labkit.checks._junit import TestResults, read_junit
@@ -20,6 +22,7 @@ __all__ = [
     "Report",
     "TestResults",
     "bill_of_materials",
+    "command",
     "configuration",
     "cyclonedx",
     "functional",

@@ -10,23 +10,31 @@ from labkit.deployment._image import image_of
 from labkit.deployment._lifetimes import InstanceLifetime, instance_seconds, lifetimes
 from labkit.deployment._order import ReplacementOrder, idle_first, newest_first, oldest_first
 from labkit.deployment._record import latest, status
+from labkit.deployment._registry import STRATEGIES, Strategy, strategy
+from labkit.deployment._replacement import Replacement
 from labkit.deployment._rolling import roll_forward, rolling
 from labkit.deployment._scale import scale
 from labkit.deployment._steps import Deployment, Result, Status, Step, StepState
-from labkit.deployment._watch import WatchLimits, WatchOutcome, WatchResult, watch
+from labkit.deployment._strategy import DeploymentRun, Health
+from labkit.deployment._watch import WatchLimits, WatchOutcome, WatchResult, watch, within_limits
 
 __all__ = [
+    "STRATEGIES",
     "Control",
     "Deployment",
+    "DeploymentRun",
     "Evidence",
     "Fleet",
     "Group",
+    "Health",
     "InstanceLifetime",
+    "Replacement",
     "ReplacementOrder",
     "Result",
     "Status",
     "Step",
     "StepState",
+    "Strategy",
     "WatchLimits",
     "WatchOutcome",
     "WatchResult",
@@ -48,6 +56,8 @@ __all__ = [
     "scale",
     "share",
     "status",
+    "strategy",
     "users",
     "watch",
+    "within_limits",
 ]

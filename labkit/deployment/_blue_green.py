@@ -1,21 +1,30 @@
 """Blue/green: N new instances start beside the N old ones, and all requests move to them at one moment."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from labkit.deployment._control import Control
 from labkit.deployment._fleet import Fleet
 from labkit.deployment._record import image_before
+from labkit.deployment._registry import strategy
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
-from labkit.deployment._strategy import DeploymentRun, Health
+from labkit.deployment._strategy import DeploymentRun, Health, watching
 from labkit.environment import Instance
+from labkit.system import TomlTable
 
 
+def _options(table: TomlTable) -> dict[str, Any]:
+    return {"watch_s": table.number("watch_s", default=2.0, zero=True)}
+
+
+@strategy("blue_green", options=_options)
 def blue_green(
     fleet: Fleet,
     image: str,
     *,
     keep: bool = False,
+    watch_s: float = 0.0,
     ready_s: float = 30.0,
     drain_s: float = 10.0,
     health: Health = lambda: "",
@@ -28,26 +37,28 @@ def blue_green(
     ones have drain_s seconds to answer their open requests. keep leaves the old ones running on standby until
     the next deployment, so that `roll_back` is only a switch back.
 
-    Before the switch `control` can pause or abort the deployment; None means that nobody does. Right after
-    the switch `health` is asked, and the switch is undone when it does not return "". on_event gets each
-    `Step` in the caller's thread; None means nobody.
+    Before the switch `control` can pause or abort the deployment; None means that nobody does. After the
+    switch `health` is asked, for watch_s seconds, and the switch is undone when it does not return "".
+    on_event gets each `Step` in the caller's thread; None means nobody.
 
     Ctrl-C before the switch removes the new instances, after it the old ones.
 
     :raises LabError: as rolling does.
     """
+    control = control or Control()
 
-    def strategy(replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
+    def steps(replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
         yield
         new = replacement.standby(image, len(outdated))
         yield
         replacement.switch(new, outdated)
         # The old instances stay on standby until health was asked: undoing the switch starts nothing.
+        yield from watching(watch_s, control)
         yield
         if not keep:
             replacement.drain_and_remove(outdated)
 
-    run = DeploymentRun(fleet, image, strategy, health, control or Control(), reuse=True)
+    run = DeploymentRun(fleet, image, "blue_green", steps, health, control, reuse=True)
     return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
 
 

@@ -1,29 +1,50 @@
 """The canary: a few instances of the new version serve first and are watched, then replace the others."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from labkit.deployment._control import Control
 from labkit.deployment._fleet import Fleet
-from labkit.deployment._groups import Group, everybody
+from labkit.deployment._groups import Group, everybody, share
+from labkit.deployment._registry import strategy
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
-from labkit.deployment._strategy import DeploymentRun, Health, Withdrawn
+from labkit.deployment._strategy import DeploymentRun, Health, Withdrawn, watching
 from labkit.environment import Instance
 from labkit.errors import LabError
+from labkit.system import TomlTable
 
-PAUSE_S = 0.1
+WHOLE = 100  # percent
 
 
-def canary(
+def _options(table: TomlTable) -> dict[str, Any]:
+    steps = _percentages(table, "steps") if table.has("steps") else []
+    shares = [percent / WHOLE for percent in steps if percent < WHOLE]  # the last 100 % is the replacement
+    to = share(*shares) if shares else everybody()
+    least, watch_s = table.whole("least_requests", default=1), table.number("watch_s", default=20.0)
+    return {"to": to, "least_requests": least, "watch_s": watch_s}
+
+
+def _percentages(table: TomlTable, key: str) -> list[float]:
+    expected = "growing percentages of the clients, such as [5, 25, 100], the first below 100"
+    steps = list(table.get(key, list, expected))
+    numbers = bool(steps) and all(type(step) in {int, float} and 0 < step <= WHOLE for step in steps)
+    if not numbers or sorted(set(steps)) != steps or steps[0] == WHOLE:
+        table.refuse(key, expected, steps, f"correct {key}")
+    return steps
+
+
+@strategy("canary", options=_options)
+def canary(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
     fleet: Fleet,
     image: str,
     health: Health,
     *,
     to: Group | None = None,
     watch_s: float = 20.0,
+    least_requests: int = 0,
     ready_s: float = 30.0,
     drain_s: float = 10.0,
     control: Control | None = None,
@@ -35,7 +56,8 @@ def canary(
     `everybody`. A share and everybody may grow in steps. Each step is watched for watch_s seconds, or until
     `control.promote` ends all of them. Meanwhile health is asked ten times a second: a function that returns
     "" or the reason to withdraw the canary at once, best an `Evidence`. Then the old instances are replaced
-    one by one, and health is still asked.
+    one by one, and health is still asked. When fewer than least_requests requests have reached the
+    canaries after a step, by the balancer's count, that is no evidence, and they are withdrawn too.
 
     ready_s, drain_s, control and on_event are as in `rolling`.
 
@@ -43,8 +65,8 @@ def canary(
     """
     if not watch_s > 0:
         raise LabError("a canary that is watched for a while", f"watch_s = {watch_s}", "give watch_s=20")
-    steps = _Canary(fleet, image, health, to or everybody(), watch_s, control or Control())
-    run = DeploymentRun(fleet, image, steps.strategy, health, steps.control)
+    steps = _Canary(fleet, image, health, to or everybody(), watch_s, least_requests, control or Control())
+    run = DeploymentRun(fleet, image, "canary", steps.take, health, steps.control)
     return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
 
 
@@ -57,9 +79,10 @@ class _Canary:
     health: Health
     to: Group
     watch_s: float
+    least_requests: int
     control: Control
 
-    def strategy(self, replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
+    def take(self, replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
         """Start the canary, watch it through all its steps, then replace the old instances that are left."""
         yield
         old, first = deque(outdated), min(self.to.instances[0], len(outdated))
@@ -69,7 +92,7 @@ class _Canary:
             replacement.add(self.image, first)
             for canaries in self.to.instances:
                 yield from self._replace(replacement, old, max(first, len(outdated) + first - canaries))
-                yield from self._watch()
+                yield from self._watch(replacement)
         yield from self._replace(replacement, old, first)
         for instance in old:  # the first canaries, started beside the old instances, take the place of these
             yield
@@ -80,7 +103,7 @@ class _Canary:
         canaries = replacement.standby(self.image, 1)
         for part in self.to.shares:
             self.fleet.environment.balancer.route(canaries[0], self.to.keys, part, salt=canaries[0].container)
-            yield from self._watch(canaries)
+            yield from self._watch(replacement, canaries)
         replacement.switch(canaries, ())
 
     def _replace(self, replacement: Replacement, old: deque[Instance], left: int) -> Iterator[None]:
@@ -89,13 +112,22 @@ class _Canary:
             yield
             replacement.replace([old.popleft()], self.image)
 
-    def _watch(self, chosen: Sequence[Instance] = ()) -> Iterator[None]:
-        """Wait and examine; chosen are canaries for chosen clients, else the deployment run examines them."""
-        ends = time.monotonic() + self.watch_s
-        while time.monotonic() < ends and not self.control.promoted:
+    def _watch(self, replacement: Replacement, chosen: Sequence[Instance] = ()) -> Iterator[None]:
+        """Wait and examine; chosen are canaries for chosen clients, else the deployment run examines them.
+
+        :raises Withdrawn: as _examine does, or when too few requests have reached the canaries in the end.
+        """
+        for _ in watching(self.watch_s, self.control):
             self._examine(chosen)
             yield
-            time.sleep(PAUSE_S)
+        servers = self.fleet.environment.balancer.servers(self.fleet.service)
+        names = {*replacement.made, *(canary.name for canary in chosen)}
+        requests = sum(server.requests for name, server in servers.items() if name in names)
+        if requests < self.least_requests and not self.control.promoted:
+            message = (
+                f"no evidence: {requests} requests reached the canary, of at least {self.least_requests}"
+            )
+            raise Withdrawn(message)
 
     def _examine(self, chosen: Sequence[Instance]) -> None:
         """Examine the canaries of chosen clients.

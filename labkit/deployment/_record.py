@@ -1,6 +1,7 @@
 """Writes deployments down as facts, so that a deployment whose process was killed is known as unfinished."""
 
 from collections import Counter
+from typing import Any
 
 from labkit.artifacts import Fact, Kind, Reference, Subject
 from labkit.deployment._fleet import UP, Fleet
@@ -12,12 +13,12 @@ _BEGAN = "began"
 _IN_PROGRESS = {_BEGAN, "paused", "resumed"}
 
 
-def began(fleet: Fleet, image: str) -> None:
-    """Record that a deployment begins, and which instances there are.
+def began(fleet: Fleet, image: str, strategy: str) -> None:
+    """Record that a deployment begins, by which strategy, and which instances there are.
 
     :raises ImageMissing: when the engine does not have the image.
     """
-    _record_use(fleet, image, _BEGAN, "")
+    _record_use(fleet, image, _BEGAN, "", strategy=strategy)
 
 
 def ended(fleet: Fleet, image: str, state: str, reason: str) -> None:
@@ -113,7 +114,7 @@ def upgraded(fleet: Fleet, deployment: Deployment) -> None:
     )
 
 
-def _record_use(fleet: Fleet, image: str, state: str, reason: str) -> None:
+def _record_use(fleet: Fleet, image: str, state: str, reason: str, **more: Any) -> None:  # noqa: ANN401 - JSON data
     environment, instances = fleet.environment, fleet.instances
     fleet.workspace.artifacts.record(
         Kind.ENVIRONMENT_USED,
@@ -127,4 +128,5 @@ def _record_use(fleet: Fleet, image: str, state: str, reason: str) -> None:
         to_image=image,
         instances=[instance.name for instance in instances],
         versions=Counter(instance.version for instance in instances),
+        **more,
     )

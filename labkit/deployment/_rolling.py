@@ -1,18 +1,30 @@
 """The rolling upgrade: new instances replace the old ones, some at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from labkit.deployment._control import Control
 from labkit.deployment._fleet import Fleet
 from labkit.deployment._order import ReplacementOrder, oldest_first
 from labkit.deployment._record import withdrawn
+from labkit.deployment._registry import strategy
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
-from labkit.deployment._strategy import DeploymentRun, Health
+from labkit.deployment._strategy import DeploymentRun, Health, watching
 from labkit.environment import Instance
 from labkit.errors import LabError
+from labkit.system import TomlTable
 
 
+def _options(table: TomlTable) -> dict[str, Any]:
+    surge, unavailable = table.whole("surge", default=1), table.whole("unavailable", default=0)
+    if surge + unavailable < 1:
+        table.refuse("surge", "1 or more, when unavailable is 0", surge, "write surge = 1")
+    watch_s = table.number("watch_s", default=1.0, zero=True)
+    return {"surge": surge, "unavailable": unavailable, "watch_s": watch_s}
+
+
+@strategy("rolling", options=_options)
 def rolling(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
     fleet: Fleet,
     image: str,
@@ -20,6 +32,7 @@ def rolling(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
     surge: int = 1,
     unavailable: int = 0,
     order: ReplacementOrder = oldest_first,
+    watch_s: float = 0.0,
     ready_s: float = 30.0,
     drain_s: float = 10.0,
     health: Health = lambda: "",
@@ -34,9 +47,9 @@ def rolling(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
     ready_s seconds to get ready. An instance that is removed gets no new requests, and has drain_s seconds to
     answer its open ones.
 
-    Between two batches, and at the end, every new instance must serve and `health` must return "". Else the
-    fleet is restored, and the deployment's reason says why. At the same points control can pause or abort it;
-    None means that nobody does. on_event gets each `Step` in the caller's thread; None means nobody.
+    After each batch every new instance must serve and `health` must return "", during watch_s seconds. Else
+    the fleet is restored, and the deployment's reason says why. At the same points control can pause or abort
+    it; None means that nobody does. on_event gets each `Step` in the caller's thread; None means nobody.
 
     Ctrl-C finishes the batch in hand and stops. As many instances as before serve then, perhaps of both
     versions. The next call continues from there, also after the process was killed.
@@ -48,15 +61,18 @@ def rolling(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
         seen, next_step = f"surge = {surge}, unavailable = {unavailable}", "give surge=1"
         raise LabError("surge and unavailable of 0 or more, and one of them 1 or more", seen, next_step)
 
-    def strategy(replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
+    control = control or Control()
+
+    def steps(replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
         waiting = list(outdated)
         while waiting:
             yield
             batch = order(fleet, waiting)[: surge + unavailable]
             waiting = [instance for instance in waiting if instance not in batch]
             replacement.replace(batch, image, unavailable)
+            yield from watching(watch_s, control)
 
-    run = DeploymentRun(fleet, image, strategy, health, control or Control())
+    run = DeploymentRun(fleet, image, "rolling", steps, health, control)
     return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
 
 

@@ -63,7 +63,7 @@ class Deployment:
     """A finished deployment: the images before and after, how long it took, and its steps in order.
 
     from_image is the image that most of the replaced instances ran; None when all ran to_image already.
-    reason says why the deployment was rolled back, else it is "".
+    reason says why the deployment was rolled back, else it is "". strategy is the strategy's name.
     """
 
     service: str
@@ -73,6 +73,7 @@ class Deployment:
     steps: tuple[Step, ...]
     result: Result = Result.DEPLOYED
     reason: str = ""
+    strategy: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the deployment as plain data."""
@@ -80,6 +81,7 @@ class Deployment:
             "service": self.service,
             "from_image": self.from_image,
             "to_image": self.to_image,
+            "strategy": self.strategy,
             "seconds": round(self.seconds, 3),
             "result": str(self.result),
             "reason": self.reason,

@@ -1,8 +1,10 @@
 """What all strategies have in common: one deployment at a time, recorded, judged at each step, and undone.
 
-A strategy is a generator over a `Replacement`. It yields before each step at which it may wait or end.
+The core of a strategy is a generator over a `Replacement`. It yields before each step at which it may wait or
+end.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +19,10 @@ from labkit.deployment._steps import Deployment, Result, Step
 from labkit.environment import Instance
 from labkit.errors import LabError
 
-Strategy = Callable[[Replacement, Sequence[Instance]], Iterator[None]]
+Steps = Callable[[Replacement, Sequence[Instance]], Iterator[None]]
+"""Replaces the given instances step by step; yields where the deployment may wait or end."""
+
+PAUSE_S = 0.1
 Health = Callable[[], str]
 """Returns why the new version is to be withdrawn; "" means that it may go on."""
 
@@ -28,14 +33,15 @@ class Withdrawn(Exception):
 
 @dataclass(frozen=True)
 class DeploymentRun:
-    """One run of a strategy that brings an image to a fleet.
+    """One run of the steps of a strategy, which is named so in the record; it brings an image to a fleet.
 
     health and control can end it. reuse is as in Replacement.clean_up_leftovers.
     """
 
     fleet: Fleet
     image: str
-    strategy: Strategy
+    strategy: str
+    steps: Steps
     health: Health = lambda: ""
     control: Control = field(default_factory=Control)
     reuse: bool = False
@@ -57,7 +63,7 @@ class DeploymentRun:
         # An unfinished deployment goes on even when nothing is outdated: its end must be recorded.
         if not outdated and count_before is None:
             return self._deployment(replacement, outdated)
-        began(self.fleet, self.image)
+        began(self.fleet, self.image, self.strategy)
         try:
             return self._take_steps(replacement, outdated, stop)
         except (Aborted, Withdrawn) as reason:
@@ -68,7 +74,7 @@ class DeploymentRun:
             raise
 
     def _take_steps(self, replacement: Replacement, outdated: list[Instance], stop: Event) -> Deployment:
-        for _ in self.strategy(replacement, outdated):
+        for _ in self.steps(replacement, outdated):
             self._examine(replacement)
             self.control.wait(stop, partial(ended, self.fleet, self.image, reason=""))
             if stop.is_set():
@@ -111,7 +117,16 @@ class DeploymentRun:
             steps=tuple(replacement.steps),
             result=result,
             reason=reason,
+            strategy=self.strategy,
         )
+
+
+def watching(watch_s: float, control: Control) -> Iterator[None]:
+    """Yield ten times a second for watch_s seconds, or until promote: at each the run asks for health."""
+    ends = time.monotonic() + watch_s
+    while time.monotonic() < ends and not control.promoted:
+        yield
+        time.sleep(PAUSE_S)
 
 
 def _restore(replacement: Replacement, image: str, state: str, failure: Exception) -> None:

@@ -95,6 +95,20 @@ def watch(
             return _result(reason, watched_s, limits, measurement)
 
 
+def within_limits(source: MeasurementSource, limits: WatchLimits) -> Callable[[], str]:
+    """Return a `health` for a deployment that asks whether clients measure, from now on, within the limits.
+
+    It returns "" while they do, else what they measured instead.
+    """
+    before = source.snapshot()
+
+    def health() -> str:
+        now = source.snapshot()
+        return _broken(now.since(before), limits, 1.0, now)
+
+    return health
+
+
 def _result(reason: str, watched_s: float, limits: WatchLimits, measurement: Measurement) -> WatchResult:
     if reason:
         return WatchResult(WatchOutcome.BROKEN, reason, watched_s, limits, measurement)

@@ -6,12 +6,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from labkit.artifacts import ArtifactDatabase, Reference, Subject
 from labkit.checks import Report
 from labkit.engine import Engine, Owner
 from labkit.environment import Environment
 from labkit.errors import LabError
+from labkit.load import RunningLoad
 from labkit.pipeline._build import Builds, Built
 from labkit.pipeline._definition import Pipeline, Stage
 from labkit.pipeline._recorder import FactSubject, RunRecorder
@@ -118,6 +120,54 @@ class RunContext:
     ) -> FactSubject:
         """Return one service's image as the subject of a fact; environment None is none."""
         return FactSubject(Subject(service, self.images[service].digest), service, environment, references)
+
+
+@dataclass(frozen=True)
+class GateContext:
+    """What a gate works with: the run, its stage, the environment, and what its own table says.
+
+    gate is its name, options what its `options` function returned. module is the service under development,
+    None in the other stages. load is the customers' requests in production, None in the other stages.
+    """
+
+    run: RunContext
+    stage: Stage
+    environment: Environment
+    gate: str
+    options: Any = None
+    module: str | None = None
+    load: RunningLoad | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder with all files of the commit."""
+        return self.run.folder
+
+    @property
+    def services(self) -> list[Service]:
+        """The services that the gate is asked about: the module in development, all of them elsewhere."""
+        services = self.run.system.services
+        return [*services.values()] if self.module is None else [services[self.module]]
+
+    @property
+    def tested(self) -> Path:
+        """The folder with the files that the gate is asked about: the module's, or the whole commit's."""
+        return self.folder if self.module is None else self.folder / self.services[0].path
+
+    @property
+    def customers(self) -> RunningLoad:
+        """The customers' requests in production.
+
+        :raises LabError: in another stage.
+        """
+        if self.load is None:
+            next_step = f"list {self.gate} in a production stage, or do not ask for customers in it"
+            raise LabError("customers, as production has them", f"stage {self.stage.name}", next_step)
+        return self.load
+
+    def notify(self, message: str) -> None:
+        """Tell who listens to the run how far the gate is."""
+        self.run.recorder.notify(self.stage.name, "running", message, gate=self.gate)
 
 
 def tool(report: Report) -> Reference:

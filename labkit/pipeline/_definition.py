@@ -8,29 +8,31 @@ from typing import Any, Self
 
 from labkit.errors import LabError
 from labkit.load import Request, Session
+from labkit.pipeline._declared import (
+    ROLLING,
+    ProductionStrategy,
+    check_gate,
+    find_strategy,
+    read_gates,
+    read_strategies,
+)
 from labkit.pipeline._reader import PipelineTable
-from labkit.system import STAGES
-
-GATES: Mapping[str, frozenset[str]] = {
-    "unit": frozenset({"development"}),
-    "bill_of_materials": frozenset({"integration", "staging"}),
-    "squawk": frozenset({"integration", "staging"}),
-    "functional": frozenset({"integration", "staging"}),
-    "configuration": frozenset({"integration", "staging"}),
-    "load_smoke": frozenset({"integration", "staging"}),
-    "watch": frozenset({"production"}),
-}
-"""Each gate and the kinds of environment that it can run in."""
+from labkit.pipeline._registry import Gate
+from labkit.system import STAGES, TomlTable
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name, the kind of its environment (one of `STAGES`), its trigger, its gates in order."""
+    """One stage: its name, the kind of its environment (one of `STAGES`), its trigger, its gates in order.
+
+    strategy is how production replaces its instances, "" in the other stages.
+    """
 
     name: str
     environment: str
     trigger: str
     gates: tuple[str, ...]
+    strategy: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,30 +44,20 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class TrafficLimits:
-    """What traffic may show at most during duration_s: share of failed requests (0 to 1), 99th percentile."""
-
-    duration_s: float
-    error_share: float
-    p99_ms: float
-
-
-@dataclass(frozen=True)
 class Pipeline:
     """A pipeline as its pipeline.toml describes it.
 
-    functional is the folder of the functional tests. exceptions maps the settings that may differ from
-    production's to the reason.
+    gates are those that a stage lists or that have a table, options what the table of each says, as the gate
+    reads it. strategies are those that production names or that have a table. All three by name.
     """
 
     stages: tuple[Stage, ...]
     approval: bool
     approval_timeout_s: float
     traffic: Traffic
-    functional: str
-    load_smoke: TrafficLimits
-    watch: TrafficLimits
-    exceptions: Mapping[str, str]
+    gates: Mapping[str, Gate]
+    options: Mapping[str, Any]
+    strategies: Mapping[str, ProductionStrategy]
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -78,22 +70,21 @@ class Pipeline:
         return cls._from(PipelineTable(_read(file), file.name))
 
     @classmethod
-    def _from(cls, top: PipelineTable) -> Self:
-        gates = top.table("gates")
-        functional, configuration = gates.table("functional"), gates.table("configuration")
+    def _from(cls, top: TomlTable) -> Self:
+        stages = _stages(top)
+        gates, options = read_gates(top.table("gates"), [gate for stage in stages for gate in stage.gates])
         pipeline = cls(
-            stages=_stages(top),
+            stages=stages,
             approval=top.boolean("approval", default=False),
             approval_timeout_s=top.number("approval_timeout_s", default=86400.0),
             traffic=_traffic(top.table("traffic")),
-            functional=functional.text("folder", default="functional"),
-            load_smoke=_limits(gates.table("load_smoke")),
-            watch=_limits(gates.table("watch")),
-            exceptions=configuration.reasons("exceptions"),
+            gates=gates,
+            options=options,
+            strategies=read_strategies(
+                top.table("strategies"), [stage.strategy for stage in stages if stage.strategy]
+            ),
         )
-        # Last, because a table knows its keys by having been asked for them.
-        for table in (functional, configuration, gates, top):
-            table.refuse_unknown()
+        top.refuse_unknown()  # last, because a table knows its keys by having been asked for them
         return pipeline
 
 
@@ -112,17 +103,7 @@ def _read(file: Path) -> dict[str, Any]:
         ) from fault
 
 
-def _limits(table: PipelineTable) -> TrafficLimits:
-    limits = TrafficLimits(
-        duration_s=table.number("duration_s", default=5.0),
-        error_share=table.number("error_share", default=0.0, zero=True),
-        p99_ms=table.number("p99_ms", default=2000.0),
-    )
-    table.refuse_unknown()
-    return limits
-
-
-def _traffic(table: PipelineTable) -> Traffic:
+def _traffic(table: TomlTable) -> Traffic:
     mix: dict[Request | Session | str, float] = {}
     for entry in table.array("requests") if table.has("requests") else []:
         text = entry.text("send")
@@ -138,34 +119,34 @@ def _traffic(table: PipelineTable) -> Traffic:
     return traffic
 
 
-def _stages(top: PipelineTable) -> tuple[Stage, ...]:
-    tables = top.array("stages")
+def _stages(top: TomlTable) -> tuple[Stage, ...]:
+    declared = top.table("gates")
     stages: list[Stage] = []
-    for table in tables:
+    for table in top.array("stages"):
         stage = _stage(table)
+        for gate in stage.gates:
+            check_gate(table, gate, stage.environment, declared)
         _check_place(table, stage, stages)
         table.refuse_unknown()
         stages.append(stage)
     return tuple(stages)
 
 
-def _stage(table: PipelineTable) -> Stage:
+def _stage(table: TomlTable) -> Stage:
     name = table.text("name")
     kind = table.text("environment", default=name)
     if kind not in STAGES:
         key = "environment" if table.has("environment") else "name"
         next_step = f'write environment = "…" with one of {", ".join(STAGES)}, or name the stage so'
         table.refuse(key, f"a kind of environment, one of {', '.join(STAGES)}", kind, next_step)
-    gates = table.texts("gates")
-    for gate in gates:
-        if kind not in GATES.get(gate, ()):
-            possible = sorted(name for name, kinds in GATES.items() if kind in kinds)
-            expected = f"gates that can run in a {kind} environment: {', '.join(possible)}"
-            table.refuse("gates", expected, gate, f"remove {gate!r} or correct it")
-    return Stage(name, kind, table.text("trigger"), gates)
+    strategy = ""
+    if kind == "production":
+        strategy = table.text("strategy", default=ROLLING)
+        find_strategy(table, "strategy", strategy)
+    return Stage(name, kind, table.text("trigger"), table.texts("gates"), strategy)
 
 
-def _check_place(table: PipelineTable, stage: Stage, before: list[Stage]) -> None:
+def _check_place(table: TomlTable, stage: Stage, before: list[Stage]) -> None:
     # Stages form one line. The key is there to be read, and to fail when somebody reorders the stages.
     trigger = f"{before[-1].name}.cleaned-up" if before else "commit"
     if stage.trigger != trigger:

@@ -1,38 +1,28 @@
-"""Production: created once and kept; upgraded instance by instance under load, then verified by `watch`."""
+"""Production: created once and kept; upgraded by a strategy under load, then judged by its gates."""
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from urllib.parse import urlsplit
 
 from labkit import deployment
-from labkit.checks import CheckOutcome, CheckRun, Finding, version_of
 from labkit.deployment import Fleet, Step
 from labkit.engine import Owner
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Load, RunningLoad, apply
 from labkit.pipeline._approval import await_decision
-from labkit.pipeline._context import RunContext, RunStopped, tool, why
+from labkit.pipeline._context import RunContext, RunStopped, why
 from labkit.pipeline._definition import Stage
-from labkit.pipeline._gates import GateAnswer, Gates, image_subjects, record_module_answers
+from labkit.pipeline._gates import Gates, record_module_answers
 from labkit.pipeline._provenance import await_images
 
 FIRST_CUSTOMER_S = 30.0  # a busy machine starts the load's process slowly
 POLL_S = 0.1
-KEPT = deployment.WatchOutcome.KEPT
-ANSWERS = {
-    KEPT: CheckOutcome.PASS,
-    deployment.WatchOutcome.BROKEN: CheckOutcome.FAIL,
-    deployment.WatchOutcome.NO_EVIDENCE: CheckOutcome.NOT_RUN,
-}
 
 
 def production(context: RunContext, stage: Stage, gates: Gates) -> None:
-    """Bring the images into production and watch it; production stays whatever the answer of `watch` is."""
+    """Bring the images into production and watch it; production stays whatever its gates answer."""
     if context.pipeline.approval:
         _await_approval(context, stage)
     await_images(context, stage)
@@ -45,9 +35,8 @@ def production(context: RunContext, stage: Stage, gates: Gates) -> None:
         with _customers(context, stage, environment) as load:
             _migrate(context, stage, environment)
             for name in _outdated(context, environment):
-                _upgrade(context, stage, environment, name)
-            for gate in stage.gates:
-                gates.ask(gate, partial(PRODUCTION_GATES[gate], context, environment, load))
+                _upgrade(context, stage, environment, name, load)
+            gates.ask_all(environment, load=load)
     except (RunStopped, LabError) as fault:
         message = f"{why(fault)}; production stays and runs {_fleets(environment)}"
         raise RunStopped(message) from fault
@@ -139,8 +128,10 @@ def _outdated(context: RunContext, environment: Environment) -> list[str]:
     ]
 
 
-def _upgrade(context: RunContext, stage: Stage, environment: Environment, service: str) -> None:
-    """Replace the instances of a service one after another; the deployment records it.
+def _upgrade(
+    context: RunContext, stage: Stage, environment: Environment, service: str, load: RunningLoad
+) -> None:
+    """Replace the instances of a service by the stage's strategy; the deployment records it.
 
     :raises RunStopped: when the deployment rolled the service back.
     """
@@ -150,40 +141,15 @@ def _upgrade(context: RunContext, stage: Stage, environment: Environment, servic
             stage.name, "running", f"{service}: {step.instance or 'a new instance'} {step.state}"
         )
 
+    strategy = context.pipeline.strategies[stage.strategy]
+    within = deployment.within_limits(load, strategy.limits)
+
+    def health() -> str:
+        return within() if load.is_running else "the customers' requests ended: nothing shows how it serves"
+
+    fleet, image = Fleet(environment, service), context.images[service].image
     with context.recorder.step(stage, f"upgrade {service}"):
-        done = deployment.rolling(Fleet(environment, service), context.images[service].image, on_event=notify)
+        done = strategy.deploy(fleet, image, health=health, on_event=notify)
     if done.result is deployment.Result.ROLLED_BACK:
-        message = f"{service} was rolled back: {done.reason}"
+        message = f"{service} was rolled back by {stage.strategy}: {done.reason}"
         raise RunStopped(message)
-
-
-def _watch(context: RunContext, environment: Environment, load: RunningLoad) -> Iterator[GateAnswer]:
-    """Verify all services at once after the upgrade; a request that failed during the upgrade counts too."""
-    check, window = CheckRun("watch", tool="locust"), context.pipeline.watch
-    upgrade = load.snapshot()  # all requests since the first customer's: the whole upgrade
-    limits = deployment.WatchLimits(window.error_share, window.p99_ms)
-    fleets = [Fleet(environment, name) for name in context.images]
-    with ThreadPoolExecutor(len(fleets), thread_name_prefix="labkit-watch") as pool:
-        watches = list(
-            pool.map(lambda fleet: deployment.watch(fleet, load, window.duration_s, limits=limits), fleets)
-        )
-    outcomes = [ANSWERS[watch.outcome] for watch in watches]
-    findings = [Finding(str(watch.outcome), watch.reason) for watch in watches if watch.outcome != KEPT]
-    if upgrade.failed:
-        outcomes.append(CheckOutcome.FAIL)
-        seen = f"{upgrade.failed} of {upgrade.requests} requests failed: {dict(upgrade.errors)}"
-        findings.insert(0, Finding("upgrade", seen))
-    report = check.report(
-        list(dict.fromkeys(findings)),  # what the load saw is the same for each service: once is enough
-        tool_version=version_of("locust"),
-        evidence={"upgrade": upgrade.to_json(), "watch": watches[0].to_json()},
-    )
-    worst = next(
-        (one for one in (CheckOutcome.FAIL, CheckOutcome.NOT_RUN) if one in outcomes), CheckOutcome.PASS
-    )
-    # A window without evidence is a finding too, but no limit was broken: not run, not fail.
-    report = replace(report, outcome=worst)
-    yield report, image_subjects(context, environment, [tool(report)])
-
-
-PRODUCTION_GATES = {"watch": _watch}

@@ -1,11 +1,10 @@
 """Development, integration and staging: each creates its environment, asks its gates there, cleans it up."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from labkit.pipeline._context import RunContext
 from labkit.pipeline._definition import Stage
-from labkit.pipeline._gates import MODULE_GATES, SYSTEM_GATES, Gates, record_module_answers
+from labkit.pipeline._gates import Gates, record_module_answers
 from labkit.pipeline._provenance import await_images
 
 MODULES_AT_ONCE = 2
@@ -42,8 +41,7 @@ def _test_module(context: RunContext, stage: Stage, gates: Gates, module: str) -
     if context.stop.is_set():
         return
     with context.environment(stage, module) as environment:
-        for gate in stage.gates:
-            gates.ask(gate, partial(MODULE_GATES[gate], context, stage, environment, module), module)
+        gates.ask_all(environment, module)
 
 
 def with_all_services(context: RunContext, stage: Stage, gates: Gates) -> None:
@@ -51,5 +49,4 @@ def with_all_services(context: RunContext, stage: Stage, gates: Gates) -> None:
     await_images(context, stage)
     record_module_answers(context)
     with context.environment(stage) as environment:
-        for gate in stage.gates:
-            gates.ask(gate, partial(SYSTEM_GATES[gate], context, stage, environment))
+        gates.ask_all(environment)

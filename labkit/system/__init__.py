@@ -6,7 +6,7 @@ A course author elsewhere writes a `system.toml` for their own services and reus
 from labkit.system._answers import Recording, stub_answers
 from labkit.system._model import STAGES, Container, Database, External, Parameter, Service, Toggle
 from labkit.system._system import System
-from labkit.system._table import TomlTable
+from labkit.system._table import TomlTable, nearest
 
 __all__ = [
     "STAGES",
@@ -19,5 +19,6 @@ __all__ = [
     "System",
     "Toggle",
     "TomlTable",
+    "nearest",
     "stub_answers",
 ]

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NoReturn, Self
 
@@ -63,7 +63,7 @@ class TomlTable:
         expected = f"one of {', '.join(choices)}"
         value = str(self.text(key, expected))
         if value not in choices:
-            self.refuse(key, expected, value, _nearest(value, choices) or f"write {expected}")
+            self.refuse(key, expected, value, nearest(value, choices) or f"write {expected}")
         return value
 
     def texts(self, key: str, default: object = REQUIRED) -> tuple[str, ...]:
@@ -73,6 +73,52 @@ class TomlTable:
         if not all(isinstance(item, str) for item in value):
             self.refuse(key, expected, value, f"write {expected}")
         return tuple(value)
+
+    def has(self, key: str) -> bool:
+        """Return whether the key is written in the file."""
+        return key in self.written
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """Return true or false."""
+        return bool(self.get(key, bool, "true or false, without quotes", default))
+
+    def number(self, key: str, default: float, *, zero: bool = False) -> float:
+        """Return a number over 0; zero allows 0 too."""
+        expected = "a number, 0 or more" if zero else "a number over 0"
+        value = float(self.get(key, (int, float), expected, default))
+        if value < 0 or (value == 0 and not zero):
+            self.refuse(key, expected, value, f"correct {key}")
+        return value
+
+    def reasons(self, key: str) -> dict[str, str]:
+        """Return a table with a reason as text for each key; an empty one when it is not written."""
+        expected = "a table with a reason as text for each key"
+        value = self.get(key, dict, expected, {})
+        if not all(isinstance(item, str) and item for item in value.values()):
+            self.refuse(key, expected, value, f"correct {key}")
+        return dict(value)
+
+    def whole(self, key: str, default: int) -> int:
+        """Return a whole number, 0 or more."""
+        expected = "a whole number, 0 or more"
+        value = int(self.get(key, int, expected, default))
+        if value < 0:
+            self.refuse(key, expected, value, f"correct {key}")
+        return value
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 - TOML holds anything
+        """Return whatever is written; None when the key is not."""
+        self._asked.append(key)
+        return self._values.get(key)
+
+    def array(self, key: str) -> list[Self]:
+        """Return the tables of an array of tables, at least one."""
+        expected = f"at least one [[{key}]]"
+        value = self.get(key, list, expected)
+        if not value or not all(isinstance(item, dict) for item in value):
+            self.refuse(key, expected, value, f"add [[{key}]]")
+        place = f"{self.place}.{key}" if self.place else key
+        return [type(self)(item, self.file, f"{place}[{number}]") for number, item in enumerate(value, 1)]
 
     def port(self, key: str) -> int:
         """Return a port number, 1 to 65535."""
@@ -126,9 +172,10 @@ class TomlTable:
         for key in self._values:
             if key not in self._asked:
                 known = f"one of the keys {', '.join(sorted(self._asked))}"
-                self.refuse(key, known, key, _nearest(key, self._asked) or f"take {key} out")
+                self.refuse(key, known, key, nearest(key, self._asked) or f"take {key} out")
 
 
-def _nearest(word: str, words: tuple[str, ...] | list[str]) -> str:
+def nearest(word: str, words: Sequence[str]) -> str:
+    """Return the next step for a misspelt word, "" when no word is like it."""
     near = difflib.get_close_matches(word, words, n=1)
     return f"write {near[0]} instead of {word}" if near else ""

@@ -32,25 +32,25 @@ class ToggleProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
         """Evaluate a toggle."""
-        return self._details("boolean", flag_key, default_value, evaluation_context)
+        return self._details("resolve_boolean_value", flag_key, default_value, evaluation_context)
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
         """Evaluate a flag of text."""
-        return self._details("string", flag_key, default_value, evaluation_context)
+        return self._details("resolve_string_value", flag_key, default_value, evaluation_context)
 
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
         """Evaluate a flag of whole numbers."""
-        return self._details("integer", flag_key, default_value, evaluation_context)
+        return self._details("resolve_integer_value", flag_key, default_value, evaluation_context)
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
         """Evaluate a flag of numbers."""
-        return self._details("float", flag_key, default_value, evaluation_context)
+        return self._details("resolve_float_value", flag_key, default_value, evaluation_context)
 
     def resolve_object_details(
         self,
@@ -59,14 +59,16 @@ class ToggleProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
         """Evaluate a flag of JSON data."""
-        return self._details("object", flag_key, default_value, evaluation_context)
+        return self._details("resolve_object_value", flag_key, default_value, evaluation_context)
 
     def _details(
         self, kind: str, name: str, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
-        header = context.attributes.get(REVISION) if context else None
-        key = (context.targeting_key or "") if context else ""
-        revision = int(header) if isinstance(header, int | str) else None
-        snapshot = self._watcher.snapshot(revision)
-        details: FlagResolutionDetails[T] = snapshot.evaluate(f"resolve_{kind}_value", name, default, key)
+        key, revision = "", None
+        if context:
+            key, header = context.targeting_key or "", context.attributes.get(REVISION)
+            revision = int(header) if isinstance(header, (int, str)) else None
+        details: FlagResolutionDetails[T] = self._watcher.snapshot(revision).evaluate(
+            kind, name, default, key
+        )
         return details

@@ -16,6 +16,7 @@ class FlagSnapshot:
 
     def __init__(self, revision: int, flags: Mapping[str, str]) -> None:
         self.revision, self._flags = revision, dict(flags)
+        self._static: dict[tuple[str, str], Any] = {}
 
     @cached_property
     def _evaluator(self) -> FlagdCore:
@@ -30,7 +31,13 @@ class FlagSnapshot:
 
     def evaluate(self, kind: str, name: str, default: Any, key: str) -> Any:  # noqa: ANN401 - flagd's own
         """Return OpenFeature's details of an evaluation; kind is the method of flagd's evaluator."""
+        if (known := self._static.get((kind, name))) is not None:
+            return known
         try:
-            return getattr(self._evaluator, kind)(name, default, EvaluationContext(targeting_key=key))
+            details = getattr(self._evaluator, kind)(name, default, EvaluationContext(targeting_key=key))
         except FlagNotFoundError:
             return FlagResolutionDetails(default, reason=Reason.DEFAULT)
+        # A static answer depends on the flag alone: neither on the key, nor on the caller's default.
+        if details.reason == Reason.STATIC:
+            self._static[kind, name] = details
+        return details
