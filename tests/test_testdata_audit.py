@@ -378,11 +378,11 @@ def test_a_report_is_recorded_with_the_keys_fingerprint_alone(
 def test_the_picture_has_a_text_alternative(source: str, fresh: Callable[[], str]) -> None:
     """What the picture shows by a colour stands there in a sign and words, and in the tables too."""
     view = widgets.audit(naive(source, fresh(), "UPDATE customers SET email = 'x' || id, zip = '<b>'"))
-    svg = view._picture.value
+    svg = view.svg
     assert 'aria-label="✗ the test database failed its audit' in svg
     assert "✗ 2000 of 2000" in svg
     assert re.search(r"customers.ssn +2000", repr(view))
-    assert "testdata.audit(source, target, policy)" in view.children[0].children[2].value
+    assert "testdata.audit(source, target, policy)" in view.code
 
 
 def labkit(*words: object) -> subprocess.CompletedProcess[str]:

@@ -33,12 +33,21 @@ def picture(width: int, height: int, label: str, *shapes: str) -> str:
 
 
 def box(
-    x: float, y: float, width: float, height: float, fill: str, *, edge: str = "#5f6b7a", radius: int = 6
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    fill: str,
+    *,
+    edge: str = "#5f6b7a",
+    radius: int = 6,
+    selected: bool = False,
 ) -> str:
-    """Return a box with round corners."""
+    """Return a box with round corners; a selected one has a thick frame in the colour of the text."""
+    edge, thickness = (THEME_TEXT, 4) if selected else (edge, 1)
     return (
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}" fill="{fill}" '
-        f'stroke="{edge}" stroke-width="1"/>'
+        f'stroke="{edge}" stroke-width="{thickness}"/>'
     )
 
 
