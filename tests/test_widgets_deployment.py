@@ -14,7 +14,7 @@ import traitlets
 from browser import TOKEN, browser
 from carts import TOTALS, N, is_whole, version
 from learner import Learner, jupyter
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from labkit import Environment, Workspace, widgets
 from labkit.deployment import Fleet
@@ -167,15 +167,13 @@ def test_the_controls_do_what_their_code_says(fleet: Fleet, old: str, new: str) 
 def test_the_selected_instance_is_stalled_and_woken(fleet: Fleet, images: dict[str, str]) -> None:
     """What the button does next is the engine's state, so a board after a kernel's restart says it too."""
     with shown_board(fleet, images) as (board, _):
-        board.selected = fleet.instances[-1].name
+        stalled = board.selected = fleet.instances[-1].name
         board.controls.buttons["Stall an instance"].click()
-        assert soon(lambda: fleet.states[board.selected] == "paused")
-        assert soon(
-            lambda: board.controls.buttons["Stall an instance"].description == f"Wake {board.selected}"
-        )
+        assert soon(lambda: fleet.states[stalled] == "paused")
+        assert soon(lambda: board.controls.buttons["Stall an instance"].description == f"Wake {stalled}")
         again = widgets.DeploymentBoard(fleet, images)  # as after a restart of the kernel
         assert again.state == board.state
-        assert again.controls.buttons["Stall an instance"].description == f"Wake {board.selected}"
+        assert again.controls.buttons["Stall an instance"].description == f"Wake {stalled}"
         again.close()
         board.controls.buttons["Stall an instance"].click()
         assert soon(lambda: set(fleet.states.values()) == {"UP"})
@@ -256,11 +254,31 @@ widgets.DeploymentBoard(fleet, images, load=running, store=store)
 """
 
 
+def take_picture(page: Page, name: str) -> None:
+    """Take a picture of the page, when there is a folder for it."""
+    if folder := os.environ.get("LABKIT_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+def reopen_without_kernel(learner: Learner, page: Page, url: str) -> Locator:
+    """Save the notebook of the board, end its kernel, and open it again; return the snapshot in it."""
+    snapshot = page.locator(".labkit-snapshot")
+    expect(snapshot.locator("text", has_text="s deployed")).to_have_count(1)
+    expect(snapshot).to_be_hidden()
+    page.keyboard.press("Control+S")
+    expect(page.locator(".jp-mod-dirty")).to_have_count(0)
+    token = {"Authorization": f"token {TOKEN}"}
+    (session,) = page.request.get(f"{url}/api/sessions", headers=token).json()
+    page.request.delete(f"{url}/api/sessions/{session['id']}", headers=token)
+    learner.open(f"{url}/lab/tree/board.ipynb?reset&token={TOKEN}", "Board")
+    return snapshot
+
+
 @pytest.mark.browser
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 def test_a_learner_deploys_by_mouse_and_keyboard(tmp_path: Path) -> None:
-    """Choose version 2 by keyboard, press Deploy, and read in the picture that all instances run it."""
+    """Deploy version 2 by keyboard, and read in the picture what runs; it is there without its kernel too."""
     with jupyter(tmp_path / "workspace", tmp_path) as url, browser() as chromium:
         title = {"cell_type": "markdown", "id": "title", "metadata": {}, "source": "# Board"}
         code = {"cell_type": "code", "id": "code", "metadata": {}, "source": NOTEBOOK.strip()}
@@ -279,10 +297,13 @@ def test_a_learner_deploys_by_mouse_and_keyboard(tmp_path: Path) -> None:
         choice.select_option("v2")
         page.get_by_role("button", name="Deploy").focus()
         page.keyboard.press("Enter")
-        page.get_by_text("toggle basket_discount: off").wait_for()
+        page.locator(".labkit-live").get_by_text("toggle basket_discount: off").wait_for()
         expect(board.locator("text", has_text="v2, UP")).to_have_count(3, timeout=60_000)
         expect(board.locator("text", has_text="s deployed")).to_have_count(1)
-        page.wait_for_timeout(1500)
-        if folder := os.environ.get("LABKIT_SCREENSHOTS"):
-            page.screenshot(path=f"{folder}/deployment-board.png")
+        take_picture(page, "deployment-board")
+        snapshot = reopen_without_kernel(learner, page, url)
+        expect(snapshot.locator("text", has_text="v2, UP")).to_have_count(3, timeout=60_000)
+        expect(snapshot).to_be_visible()
+        expect(page.get_by_text("Loading widget")).to_be_hidden()
+        take_picture(page, "deployment-board-without-kernel")
     assert Workspace.open(tmp_path / "workspace").artifacts.verify()

@@ -18,11 +18,13 @@ SNAPSHOT_S = 2.0
 """A snapshot is renewed at most this often; the last one always shows what was seen last."""
 
 OUTPUT = ".jp-OutputArea-child"
-VIEW = "[data-mime-type='application/vnd.jupyter.widget-view+json']"
+VIEW = ".jp-OutputArea-output:not([data-mime-type])"
+"""The output of a widget: JupyterLab names the type of every other one."""
+
 # A snapshot hides beside its live widget; without a kernel, JupyterLab has an error in the widget's place.
 STYLE = f"""<style>
 {OUTPUT}:has(.{LIVE}) + {OUTPUT}:has(.{SNAPSHOT}) {{ display: none }}
-{OUTPUT}:has({VIEW}):not(:has(.{LIVE})):has(+ {OUTPUT} .{SNAPSHOT}) {{ display: none }}
+{OUTPUT}:has(> {VIEW}):not(:has(.{LIVE})):has(+ {OUTPUT} .{SNAPSHOT}) {{ display: none }}
 </style>"""
 
 
