@@ -389,9 +389,15 @@ def test_the_environment_view_shows_what_is_there(workspace: Workspace) -> None:
             assert element in words(view)
             assert element in repr(view)
         assert "load balancer, running" in words(view)
+        assert view.running
+        assert view.state["cart-1"] == "running"
+        view.selected = "database"
+        assert [row[0] for row in view.snapshot.tables[0].rows] == ["database"]
+        view.selected = "cart-1"
         environment.remove_instance(environment.instances("cart")[0])
         view.refresh()
         assert "cart-1" not in words(view)
+        assert not view.selection.value
 
 
 @pytest.mark.engine
@@ -411,6 +417,7 @@ def test_the_environment_view_follows_what_happens_until_the_clean_up(workspace:
         assert eventually(lambda: "PostgreSQL, missing" in words(view))
         assert "missing" in repr(view)
     assert eventually(lambda: words(view)[0].endswith(": 0 containers"))
+    assert not view.running
     assert eventually(lambda: followers() <= before)
 
 
