@@ -211,6 +211,22 @@ def test_what_changes_can_be_observed(workspace: Workspace, board: widgets.Pipel
     assert board.run.state == "failed"
 
 
+def test_an_observer_that_fails_makes_no_trait_lie(
+    workspace: Workspace, board: widgets.PipelineBoard
+) -> None:
+    """What follows the observed trait is set all the same, and the fault stands below the views."""
+
+    def fail(_: object) -> None:
+        message = "observed <too much>"
+        raise ValueError(message)
+
+    board.observe(fail, "run")
+    begin(workspace)
+    assert eventually(lambda: board.running)
+    assert board.state["development"] == "running"
+    assert "an observer failed: observed &lt;too much&gt;" in board.children[-1].value
+
+
 def test_what_is_read_cannot_be_set(board: widgets.PipelineBoard) -> None:
     """A state that somebody made up would be a lie."""
     with pytest.raises(traitlets.TraitError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -36,7 +35,6 @@ class AuditProgress(LiveViews):
         super().__init__(CODE)
         self._arguments, self._options = (source, target, policy), options
         self._set(running=True)
-        self._show()
         threading.Thread(target=self._work, daemon=True, name="labkit-widget").start()
 
     def _work(self) -> None:
@@ -47,7 +45,7 @@ class AuditProgress(LiveViews):
             report = testdata.audit(*self._arguments, progress=self._step, **self._options)
         except Exception as fault:  # noqa: BLE001 - shown to the learner, in the place where they look
             self._finish("failed")
-            self._error.value = f"<pre>{escape(str(fault))}</pre>"
+            self._report("the audit failed", fault)
         else:
             self._set(report=report)
             self._finish("passed")
@@ -57,14 +55,12 @@ class AuditProgress(LiveViews):
         if self._ended.is_set():
             raise LabError("an audit that is followed", "its widget was closed", "make a new AuditProgress")
         self._set(state=dict.fromkeys(self.state, "passed") | {name: "running"})
-        self._show()
         self._leave_snapshot()
 
     def _finish(self, state: str) -> None:
         self._ended.set()
-        self._set(state={name: state if was == "running" else was for name, was in self.state.items()})
-        self._set(running=False)
-        self._show()
+        steps = {name: state if was == "running" else was for name, was in self.state.items()}
+        self._set(state=steps, running=False)
         self._leave_snapshot()
 
     def _draw(self) -> Picture:

@@ -36,23 +36,23 @@ class PipelineBoard(SelectableViews):
 
     def __init__(self, workspace: Workspace | None = None, run_id: str | None = None) -> None:
         """Show the run of an id; None is always the newest run. workspace None is the one that one is in."""
-        super().__init__("stage", CODE)
         self._workspace, self._run_id = workspace or Workspace.open(), run_id
+        super().__init__("stage", CODE)
         self._seen, self._read_at = -1, 0.0
         self._follow()
 
-    def _read(self) -> bool:
+    def _read(self) -> None:
         """Read the run when there are new facts, and now and then while it runs: it may be lost by then."""
         newest, now = self._newest_fact(), time.monotonic()
         if newest == self._seen and not (self.running and now > self._read_at + LOST_S):
-            return False
+            return
         self._seen, self._read_at = newest, now
         run = self._newest_run()
-        self._set(run=run, state={stage.name: stage.state for stage in run.stages} if run else {})
-        self._set(running=run is not None and run.state in {"running", "waiting"})
-        if self._run_id and not self.running:
+        running = run is not None and run.state in {"running", "waiting"}
+        if self._run_id and not running:
             self._end()
-        return True
+        state = {stage.name: stage.state for stage in run.stages} if run else {}
+        self._set(run=run, state=state, running=running)
 
     def _draw(self) -> Picture:
         run = self.run

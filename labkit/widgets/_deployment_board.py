@@ -86,7 +86,7 @@ class DeploymentBoard(SelectableViews):
     def _tell_controls(self, _: object) -> None:
         self.controls.load, self.controls.selected = self.load, self.selected
 
-    def _read(self) -> bool:
+    def _read(self) -> None:
         """Read the fleet; end when it is gone."""
         controls = self.controls
         try:
@@ -94,17 +94,19 @@ class DeploymentBoard(SelectableViews):
         except (LabError, OSError):
             self._missed += 1
             if self._missed * self.PAUSE_S <= GONE_S:
-                return False
+                return
             self._end()
             board = replace(self._board, status="gone", instances=())
         else:
             self._missed = 0
         controls.show(board)
         self._board = board
-        instances = tuple(board.instances)
-        self._set(instances=instances, state={instance.name: instance.state for instance in instances})
-        self._set(status=board.status, running=board.status in {"progressing", "paused"})
-        return True
+        self._set(
+            instances=tuple(board.instances),
+            state={instance.name: instance.state for instance in board.instances},
+            status=board.status,
+            running=board.status in {"progressing", "paused"},
+        )
 
     def _draw(self) -> Picture:
         board = replace(self._board, selected=self.selected)

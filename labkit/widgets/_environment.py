@@ -64,17 +64,15 @@ class EnvironmentView(SelectableViews):
         self._environment = environment
         self._follow()
 
-    def _read(self) -> bool:
+    def _read(self) -> None:
         """Read the states; end when the environment is gone."""
         elements = tuple(self._environment.elements())
         if not any(element.container for element in elements):
             self._end()
             elements = ()
-        if elements == self.elements:
-            return False
-        self._set(elements=elements, state={element.name: element.state for element in elements})
-        self._set(running=bool(elements))
-        return True
+        if elements != self.elements:
+            state = {element.name: element.state for element in elements}
+            self._set(elements=elements, state=state, running=bool(elements))
 
     def _draw(self) -> Picture:
         name = self._environment.name

@@ -46,6 +46,7 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
         self._code, self._display_id = code, ""
         self._reading, self._drawing = threading.RLock(), threading.RLock()
         self._ended, self._left, self._left_at = threading.Event(), "", 0.0
+        self._faults: dict[str, str] = {}
         self._picture, self._table, self._error = (ipywidgets.HTML() for _ in range(3))
         views = (self._picture, self._table, ipywidgets.HTML(Picture("", (), code).code_html))
         tabs = ipywidgets.Tab(views, titles=("Picture", "Table", "Code"))
@@ -54,9 +55,8 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
 
     # What a kind of live widget does itself
 
-    def _read(self) -> bool:
-        """Read, and set the traits; return whether something changed. One that is told does not read."""
-        return False
+    def _read(self) -> None:
+        """Read, and set the traits when something changed; one that is told of changes does not read."""
 
     def _draw(self) -> Picture:
         """Return the picture of what the traits say."""
@@ -72,12 +72,13 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
     def refresh(self) -> None:
         """Read now, and show what has changed."""
         with self._reading:  # of two readers at once, the one that read earlier could be the last to set
-            if self._read():
-                self._show()
+            self._read()
 
     def close(self) -> None:
         """Read a last time, and take the widget away; its snapshot stays where it was displayed."""
-        if self.comm is not None and not self._ended.is_set():
+        if self.comm is None:
+            return
+        if not self._ended.is_set():
             self.look()
         self._ended.set()
         self._leave_snapshot()
@@ -85,9 +86,13 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
         super().close()
 
     def _set(self, **traits: object) -> None:
-        """Set traits that others may only read."""
+        """Set traits that others may only read, all of them even if an observer fails, and show them."""
         for name, value in traits.items():
-            self.set_trait(name, value)
+            try:
+                self.set_trait(name, value)
+            except Exception as fault:  # noqa: BLE001 - an observer may raise anything
+                self._report("an observer failed", fault)
+        self._show()
 
     @traitlets.observe("state")
     def _follow_state(self, change: Any) -> None:  # noqa: ANN401 - traitlets' own kind of dictionary
@@ -108,19 +113,25 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
         arguments = weakref.ref(self), self._ended, self.PAUSE_S
         threading.Thread(target=_follow, args=arguments, daemon=True, name="labkit-widget").start()
 
+    def _report(self, what: str, fault: Exception | None) -> None:
+        """Show below the views what failed; None takes back what was shown of it."""
+        self._faults[what] = f"<pre>{escape(f'{what}: {fault}')}</pre>" if fault else ""
+        html = "".join(self._faults.values())
+        if self._error.value != html:
+            self._error.value = html
+
     def _end(self) -> None:
         """Read no more; what was shown last stays."""
         self._ended.set()
 
     def look(self) -> None:
         """Refresh, and show beneath the views why that was not possible."""
+        failure = None
         try:
             self.refresh()
-            message = ""
         except Exception as fault:  # noqa: BLE001 - nobody waits for this thread, and the next look may succeed
-            message = f"<pre>this could not be looked at: {escape(str(fault))}</pre>"
-        if self._error.value != message:
-            self._error.value = message
+            failure = fault
+        self._report("this could not be looked at", failure)
         if self._ended.is_set() or time.monotonic() > self._left_at + SNAPSHOT_S:
             self._leave_snapshot()
 
