@@ -21,6 +21,7 @@ FILLS = {
 
 FONT = "font-family='system-ui,sans-serif' font-size='13'"
 THEME_TEXT = "var(--jp-ui-font-color1,#222)"
+FRAME = "#1f2328"
 
 
 def picture(width: int, height: int, label: str, *shapes: str) -> str:
@@ -43,12 +44,14 @@ def box(
     radius: int = 6,
     selected: bool = False,
 ) -> str:
-    """Return a box with round corners; a selected one has a thick frame in the colour of the text."""
-    edge, thickness = (THEME_TEXT, 4) if selected else (edge, 1)
-    return (
-        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}" fill="{fill}" '
-        f'stroke="{edge}" stroke-width="{thickness}"/>'
-    )
+    """Return a box with round corners; a selected one has a frame inside, dark on its fill in each theme."""
+
+    def rectangle(inset: float, paint: str) -> str:
+        sides = f'width="{width - 2 * inset}" height="{height - 2 * inset}"'
+        return f'<rect x="{x + inset}" y="{y + inset}" {sides} rx="{radius}" {paint}/>'
+
+    frame = rectangle(3, f'fill="none" stroke="{FRAME}" stroke-width="3"') if selected else ""
+    return rectangle(0, f'fill="{fill}" stroke="{edge}" stroke-width="1"') + frame
 
 
 def text(
