@@ -55,6 +55,7 @@ DOORS = {
     "httptools": {"load"},
     "openfeature": {"toggles"},
     "ipywidgets": {"widgets"},
+    "traitlets": {"widgets"},
     "IPython": {"widgets"},
     "tornado": {"jupyter"},
     "jupyter_server": {"jupyter"},

@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -378,11 +379,54 @@ def test_a_report_is_recorded_with_the_keys_fingerprint_alone(
 def test_the_picture_has_a_text_alternative(source: str, fresh: Callable[[], str]) -> None:
     """What the picture shows by a colour stands there in a sign and words, and in the tables too."""
     view = widgets.audit(naive(source, fresh(), "UPDATE customers SET email = 'x' || id, zip = '<b>'"))
-    svg = view._picture.value
+    svg = view.svg
     assert 'aria-label="✗ the test database failed its audit' in svg
     assert "✗ 2000 of 2000" in svg
     assert re.search(r"customers.ssn +2000", repr(view))
-    assert "testdata.audit(source, target, policy)" in view.children[0].children[2].value
+    assert "testdata.audit(source, target, policy)" in view.code
+
+
+def over(progress: widgets.AuditProgress) -> bool:
+    """Return whether an audit comes to its end."""
+    end = threading.Event()
+    progress.observe(lambda _: end.set(), "running")
+    return not progress.running or end.wait(60)
+
+
+def test_an_audit_in_progress_can_be_observed(source: str, fresh: Callable[[], str]) -> None:
+    """Each step comes as a change of `state`; in the end there is the report, drawn as that of `audit`."""
+    target = fresh()
+    clone(source, target, "UPDATE customers SET email = 'x' || id")
+    progress = widgets.AuditProgress(source, target)
+    states: list[dict[str, str]] = []
+    progress.observe(lambda change: states.append(change.new), "state")
+    assert over(progress)
+    assert {"running"} < {
+        state["comparing distributions"] for state in states if len(state) == len(states[-1])
+    }
+    assert set(progress.state.values()) == {"passed"}
+    report = progress.report
+    assert report is not None
+    assert report.problems == audit(source, target).problems
+    assert progress.snapshot == widgets.audit(report)
+    progress.close()
+
+
+def test_an_audit_that_is_refused_says_why_and_a_closed_one_ends(
+    source: str, fresh: Callable[[], str]
+) -> None:
+    """An empty target is no copy; nobody waits for the report of a widget that was closed."""
+    refused = widgets.AuditProgress(source, fresh())
+    assert over(refused)
+    assert "expected" in refused.children[-1].value
+    assert "failed" in refused.state.values()
+    target = fresh()
+    clone(source, target, "UPDATE customers SET email = 'x' || id")
+    closed = widgets.AuditProgress(source, target)
+    closed.close()
+    assert over(closed)
+    assert closed.report is None
+    refused.close()
 
 
 def labkit(*words: object) -> subprocess.CompletedProcess[str]:

@@ -1,23 +1,28 @@
-"""Pictures and their text alternatives: what they say, that they can be read, that they follow changes."""
+"""Pictures, their text alternatives and the traits of live widgets: what they say, and that they follow."""
 
-import re
+import gc
 import threading
 import time
 import urllib.error
 import urllib.request
+import weakref
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
+import nbformat
 import pytest
+import traitlets
+from nbclient import NotebookClient
 
 from labkit import Environment, widgets
 from labkit.artifacts import Kind, Subject
 from labkit.engine import Owner
 from labkit.errors import LabError
 from labkit.widgets._drawing import FILLS
-from labkit.widgets._picture import FILL, INK, TROUBLE
+from labkit.widgets._environment import FILL, INK, TROUBLE
 from labkit.widgets._request import draw as draw_request
 from labkit.widgets._request import spans_of
 from labkit.workspace import Workspace
@@ -39,7 +44,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 @pytest.fixture
 def board(workspace: Workspace) -> Iterator[widgets.PipelineBoard]:
     """Return the board of the newest run."""
-    board = widgets.board(workspace)
+    board = widgets.PipelineBoard(workspace)
     yield board
     board.close()
 
@@ -98,9 +103,8 @@ def followers() -> set[threading.Thread]:
 
 def svg(view: Any) -> ET.Element:
     """Return the picture of a widget; a picture that is no XML fails here."""
-    match = re.search(r"<svg.*</svg>", view.children[0].children[0].value, re.DOTALL)
-    assert match
-    return ET.fromstring(match[0])  # noqa: S314 - our own picture
+    picture = view if isinstance(view, widgets.Picture) else view.snapshot
+    return ET.fromstring(picture.svg)  # noqa: S314 - our own picture
 
 
 def words(view: Any) -> list[str]:
@@ -147,7 +151,8 @@ def test_a_picture_has_a_name_and_text_alternatives(
     assert picture.get("role") == "img"
     assert "development running" in (picture.get("aria-label") or "")
     assert picture[0].tag == "title"
-    tabs = board.children[0]
+    tabs = next(child for child in board.children if isinstance(child, ipywidgets.Tab))
+    assert tabs.children[0].value == board.snapshot.svg_html
     assert tabs.titles == ("Picture", "Table", "Code")
     assert '<th scope="row"' in tabs.children[1].value
     assert "pipeline.run(workspace)" in tabs.children[2].value
@@ -167,19 +172,155 @@ def test_a_board_of_one_run_ends_with_the_run(workspace: Workspace) -> None:
     """No thread stays behind a run that is over."""
     before = followers()
     begin(workspace)
-    board = widgets.board(workspace, "r1")
-    end(workspace)
-    assert eventually(board._ended.is_set)
-    assert eventually(lambda: followers() <= before)
-
-
-def test_a_closed_board_follows_no_more(workspace: Workspace) -> None:
-    """Closing the widget ends its thread."""
-    before = followers()
-    board = widgets.board(workspace)
+    board = widgets.PipelineBoard(workspace, "r1")
+    assert board.running
     assert followers() > before
-    board.close()
+    end(workspace)
     assert eventually(lambda: followers() <= before)
+    assert not board.running
+
+
+def test_a_closed_board_leaves_nothing(workspace: Workspace) -> None:
+    """Closing a widget ends its thread, closes the widgets inside of it, and lets go of it."""
+    threads, inner = followers(), set(ipywidgets.Widget.get_manager_state()["state"])
+    board = widgets.PipelineBoard(workspace)
+    assert followers() > threads
+    held = weakref.ref(board)
+    board.close()
+    del board
+    assert eventually(lambda: followers() <= threads)
+    gc.collect()
+    assert held() is None
+    left = ipywidgets.Widget.get_manager_state()["state"]
+    names = {state["model_name"] for key, state in left.items() if key not in inner}
+    assert {name for name in names if not name.endswith(("LayoutModel", "StyleModel"))} == set()
+
+
+def test_what_changes_can_be_observed(workspace: Workspace, board: widgets.PipelineBoard) -> None:
+    """Each new fact comes as a change of the traits, in the words of the database."""
+    states: list[dict[str, str]] = []
+    runs: list[bool] = []
+    board.observe(lambda change: states.append(change.new), "state")
+    board.observe(lambda change: runs.append(change.new), "running")
+    begin(workspace)
+    assert eventually(lambda: runs == [True])
+    end(workspace)
+    assert eventually(lambda: runs == [True, False])
+    assert [state["development"] for state in states][-1] == "failed"
+    assert board.run
+    assert board.run.state == "failed"
+
+
+def test_an_observer_that_fails_makes_no_trait_lie(
+    workspace: Workspace, board: widgets.PipelineBoard
+) -> None:
+    """What follows the observed trait is set all the same, and the fault stands below the views."""
+
+    def fail(_: object) -> None:
+        message = "observed <too much>"
+        raise ValueError(message)
+
+    board.observe(fail, "run")
+    begin(workspace)
+    assert eventually(lambda: board.running)
+    assert board.state["development"] == "running"
+    assert "an observer failed: observed &lt;too much&gt;" in board.children[-1].value
+
+
+def test_what_is_read_cannot_be_set(board: widgets.PipelineBoard) -> None:
+    """A state that somebody made up would be a lie."""
+    with pytest.raises(traitlets.TraitError):
+        board.running = True
+    with pytest.raises(traitlets.TraitError):
+        board.state = {"production": "passed"}
+
+
+def test_selecting_by_code_is_selecting_by_hand(workspace: Workspace, board: widgets.PipelineBoard) -> None:
+    """The trait and the list are one: a thick frame, a table of one stage; a stage that is not is refused."""
+    begin(workspace)
+    gate(workspace, "pass")
+    board.refresh()
+    board.selected = "development"
+    assert board.selection.value == "development"
+    assert "development is selected" in board.snapshot.svg
+    assert [row[0] for row in board.snapshot.tables[0].rows] == ["development"]
+    board.selection.value = "staging"
+    assert board.selected == "staging"
+    assert board.snapshot.tables[1].rows == []
+    with pytest.raises(traitlets.TraitError, match="development, integration"):
+        board.selected = "nowhere"
+    board.selection.value = ""
+    assert len(board.snapshot.tables[0].rows) == len(STAGES)
+
+
+def test_live_widgets_link_with_each_other_and_with_those_of_ipywidgets(workspace: Workspace) -> None:
+    """Two boards select together, a light goes with a run, and `interactive_output` follows a board."""
+    begin(workspace)
+    one, other = widgets.PipelineBoard(workspace), widgets.PipelineBoard(workspace, "r1")
+    light, seen = ipywidgets.Valid(), list[str]()
+
+    def see(stage: str, stages: dict[str, str]) -> None:
+        seen.append(f"{stage} {stages['development']}")
+
+    ipywidgets.link((one, "selected"), (other, "selected"))
+    ipywidgets.dlink((one, "running"), (light, "value"))
+    ipywidgets.interactive_output(see, {"stage": one.selection, "stages": one})
+    assert light.value
+    other.selected = "production"
+    assert one.selection.value == "production"
+    end(workspace)
+    assert eventually(lambda: not light.value)
+    assert seen == [" running", "production running", "production failed"]
+    one.close()
+    other.close()
+
+
+SAVED = """
+from labkit import widgets
+board = widgets.PipelineBoard()
+print(board.state, board, sep="\\n")
+board
+---
+from labkit import Workspace
+from labkit.artifacts import Kind, Subject
+facts = dict(commit="ab", stages=["development"], owner="m/1/1/1", subject_line="it was seen")
+shop = Subject("shop", "gitCommit:" + "ab" * 20)
+Workspace.open().artifacts.record(Kind.RUN_STARTED, shop, run="r2", by="ada", **facts)
+---
+board.close()
+"""
+
+
+def test_a_saved_notebook_keeps_what_was_seen_and_a_new_kernel_tells_the_same(workspace: Workspace) -> None:
+    """Beside the widget, which needs its kernel, stands HTML that is renewed until the widget is closed."""
+    begin(workspace)
+    gate(workspace, "fail")
+    end(workspace)
+    board = widgets.PipelineBoard(workspace)
+    expected = f"{board.state}\n{board!r}\n"
+    board.close()
+    cells = [nbformat.v4.new_code_cell(source) for source in SAVED.split("---")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, resources={"metadata": {"path": str(workspace.root)}}).execute()
+    printed, live, snapshot = cells[0].outputs
+    assert printed.text == expected
+    assert "application/vnd.jupyter.widget-view+json" in live.data
+    assert set(snapshot.data) == {"text/html"}
+    assert "it was seen" in snapshot.data["text/html"]
+
+
+def test_what_is_finished_is_display_data() -> None:
+    """A picture needs no model in a browser: it is HTML, an SVG that stands alone, and text."""
+    before = set(ipywidgets.Widget.get_manager_state()["state"])
+    table = widgets.Table(("who",), [("cart <1>",)])
+    data = widgets.Picture('<svg role="img"><text>cart</text></svg>', [table], "a < b")._repr_mimebundle_()
+    assert set(data) == {"text/html", "image/svg+xml", "text/plain"}
+    assert "<details><summary>Table</summary>" in data["text/html"]
+    assert "cart &lt;1&gt;" in data["text/html"]
+    assert "a &lt; b" in data["text/html"]
+    assert ET.fromstring(data["image/svg+xml"]).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own
+    assert data["text/plain"] == repr(table)
+    assert set(ipywidgets.Widget.get_manager_state()["state"]) == before
 
 
 def luminance(colour: str) -> float:
@@ -259,14 +400,20 @@ def test_a_question_is_text_and_names_its_field() -> None:
 def test_the_environment_view_shows_what_is_there(workspace: Workspace) -> None:
     """Picture and table name every container of a live environment; one that went is gone."""
     with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
-        view = widgets.environment(environment)
+        view = widgets.EnvironmentView(environment)
         for element in ("balancer", "database", "cart-1", "catalog-1", "storefront-1"):
             assert element in words(view)
             assert element in repr(view)
         assert "load balancer, running" in words(view)
+        assert view.running
+        assert view.state["cart-1"] == "running"
+        view.selected = "database"
+        assert [row[0] for row in view.snapshot.tables[0].rows] == ["database"]
+        view.selected = "cart-1"
         environment.remove_instance(environment.instances("cart")[0])
         view.refresh()
         assert "cart-1" not in words(view)
+        assert not view.selection.value
 
 
 @pytest.mark.engine
@@ -274,7 +421,7 @@ def test_the_environment_view_follows_what_happens_until_the_clean_up(workspace:
     """Faults show by themselves, with a word and a sign; so does an element that is missing, and the end."""
     before = followers()
     with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
-        view = widgets.environment(environment)
+        view = widgets.EnvironmentView(environment)
         (cart,) = environment.instances("cart")
         cart.slow(300)
         assert eventually(lambda: "UP, +300 ms, 0 req." in words(view))
@@ -286,6 +433,7 @@ def test_the_environment_view_follows_what_happens_until_the_clean_up(workspace:
         assert eventually(lambda: "PostgreSQL, missing" in words(view))
         assert "missing" in repr(view)
     assert eventually(lambda: words(view)[0].endswith(": 0 containers"))
+    assert not view.running
     assert eventually(lambda: followers() <= before)
 
 

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import traitlets
 from browser import TOKEN, browser
 from carts import TOTALS, N, is_whole, version
 from learner import Learner, jupyter
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from labkit import Environment, Workspace, widgets
 from labkit.deployment import Fleet
@@ -65,7 +66,14 @@ def state() -> BoardState:
     measured = Measurement(tallies=answers, recent=tuple(recent))
     toggles = {"basket_discount": "off, 1/2 ready"}
     return BoardState(
-        "carts – progressing", instances, measured, 0.01, toggles, (30.0, 100.0), ("1.0 s cart-2 ready",)
+        "carts",
+        "progressing",
+        instances,
+        measured,
+        toggles=toggles,
+        evidence=(30.0, 100.0),
+        events=("1.0 s cart-2 ready",),
+        selected="cart-2",
     )
 
 
@@ -100,7 +108,7 @@ def test_the_picture_says_in_words_and_signs_what_it_says_in_colours(state: Boar
 
 def test_nothing_measured_is_shown_as_nothing() -> None:
     """Without a load, toggles or evidence, the board is the instances alone."""
-    svg = draw(BoardState("carts", [InstanceReading("cart-1", "v1", "paused")], Measurement(), 0.01))
+    svg = draw(BoardState("carts", "degraded", [InstanceReading("cart-1", "v1", "paused")]))
     assert "paused" in svg
     assert "evidence" not in svg
 
@@ -111,7 +119,7 @@ def shown_board(
 ) -> Iterator[tuple[widgets.DeploymentBoard, RunningLoad]]:
     """Show the board of a fleet under load, with version and faults that a test sets."""
     with apply(Load(TOTALS, 60, None), fleet.environment.urls["cart"]) as load:
-        board = widgets.deployment_board(fleet, images, load=load)
+        board = widgets.DeploymentBoard(fleet, images, load=load)
         yield board, load
         board.close()
 
@@ -119,39 +127,54 @@ def shown_board(
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 def test_the_controls_do_what_their_code_says(fleet: Fleet, old: str, new: str) -> None:
-    """Deploy, pause, resume; a version that is made to fail is rolled back on evidence; a stall is woken."""
+    """Deploy, pause, resume; a version that is made to fail is rolled back on evidence."""
     both = {version(image): image for image in (old, new)}
     with shown_board(fleet, both) as (board, load):
-        board.controls.version.value = version(new)
+        statuses: list[str] = []
+        board.observe(lambda change: statuses.append(change.new), "status")
+        board.version = version(new)
+        assert board.controls.version.value == version(new)
         assert f'rolling(fleet, images["{version(new)}"], surge=1' in board.controls.code.value.replace(
             "&quot;", '"'
         )
         board.controls.buttons["Deploy"].click()
         assert soon(lambda: version(new) in fleet.versions)
         board.controls.buttons["Pause"].click()
-        assert soon(lambda: "paused" in repr(board))
+        assert soon(lambda: board.status == "paused")
+        assert board.running
         assert board.controls.buttons["Pause"].description == "Resume"
         board.controls.buttons["Pause"].click()
         assert soon(lambda: is_whole(fleet, {version(new): N}))
         assert soon(lambda: "deployed" in repr(board))
+        assert soon(lambda: not board.running)
+        assert "progressing" in statuses
+        assert board.state == dict.fromkeys((instance.name for instance in fleet.instances), "UP")
 
-        board.controls.version.value, board.controls.strategy.value, board.controls.errors.value = (
+        board.controls.version.value, board.strategy, board.controls.errors.value = (
             version(old),
             "canary",
             0.5,
         )
-        time.sleep(4 * board.PAUSE_S)
-        assert not fleet.environment.balancer.failing()  # what serves is not the version that is chosen
         assert "fail(0.5)" in board.controls.code.value
         board.controls.buttons["Deploy"].click()
         assert soon(lambda: "rolled back" in repr(board))
         assert soon(lambda: is_whole(fleet, {version(new): N}))
         assert load.snapshot().failed
+        assert not fleet.environment.balancer.failing()  # what serves is not the version that is chosen
 
-        board.controls.version.value, board.controls.errors.value = version(new), 0.0
+
+@pytest.mark.engine
+def test_the_selected_instance_is_stalled_and_woken(fleet: Fleet, images: dict[str, str]) -> None:
+    """What the button does next is the engine's state, so a board after a kernel's restart says it too."""
+    with shown_board(fleet, images) as (board, _):
+        stalled = board.selected = fleet.instances[-1].name
         board.controls.buttons["Stall an instance"].click()
-        assert soon(lambda: "paused" in fleet.states.values())
-        assert soon(lambda: board.controls.buttons["Stall an instance"].description.startswith("Wake"))
+        assert soon(lambda: fleet.states[stalled] == "paused")
+        assert soon(lambda: board.controls.buttons["Stall an instance"].description == f"Wake {stalled}")
+        again = widgets.DeploymentBoard(fleet, images)  # as after a restart of the kernel
+        assert again.state == board.state
+        assert again.controls.buttons["Stall an instance"].description == f"Wake {stalled}"
+        again.close()
         board.controls.buttons["Stall an instance"].click()
         assert soon(lambda: set(fleet.states.values()) == {"UP"})
 
@@ -189,7 +212,7 @@ def test_a_stopped_store_is_shown_and_can_be_started_again(
     with Environment.create(workspace.system, "staging", workspace=workspace) as staging:
         store = ToggleStore(staging.coordinator)
         store.set("basket_discount", on=False)
-        board = widgets.deployment_board(Fleet(staging, "cart"), images, store=store)
+        board = widgets.DeploymentBoard(Fleet(staging, "cart"), images, store=store)
         assert soon(lambda: "toggle basket_discount" in repr(board))
         board.controls.buttons["Stop etcd"].click()
         assert soon(lambda: "does not answer" in repr(board))
@@ -202,8 +225,14 @@ def test_a_stopped_store_is_shown_and_can_be_started_again(
 @pytest.mark.engine
 def test_a_refusal_is_shown_below_the_controls(fleet: Fleet, images: dict[str, str], old: str) -> None:
     """The learner reads it where they look, with its next step."""
-    board = widgets.deployment_board(fleet, images)
-    board.controls.version.value, board.controls.surge.value = version(old), 0
+    board = widgets.DeploymentBoard(fleet, images)
+    board.version, board.surge = version(old), 0
+    assert board.controls.surge.value == 0
+    with pytest.raises(traitlets.TraitError, match="v9"):
+        board.version = "v9"
+    with pytest.raises(traitlets.TraitError):
+        board.surge = 99
+    assert (board.version, board.controls.surge.value) == (version(old), 0)
     board.controls.buttons["Deploy"].click()
     assert soon(lambda: "surge" in board.controls.message.value)
     board.close()
@@ -221,15 +250,35 @@ store.set("basket_discount", on=False)
 cart = {"lines": [{"sku": "A100", "quantity": 2, "price_cents": 702}]}
 mix = {load.Request("POST", "/totals", {"cart": cart}): 1}
 running = load.apply(load.Load(mix, 60, None), environment.urls["cart"])
-widgets.deployment_board(fleet, images, load=running, store=store)
+widgets.DeploymentBoard(fleet, images, load=running, store=store)
 """
+
+
+def take_picture(page: Page, name: str) -> None:
+    """Take a picture of the page, when there is a folder for it."""
+    if folder := os.environ.get("LABKIT_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+def reopen_without_kernel(learner: Learner, page: Page, url: str) -> Locator:
+    """Save the notebook of the board, end its kernel, and open it again; return the snapshot in it."""
+    snapshot = page.locator(".labkit-snapshot")
+    expect(snapshot.locator("text", has_text="s deployed")).to_have_count(1)
+    expect(snapshot).to_be_hidden()
+    page.keyboard.press("Control+S")
+    expect(page.locator(".jp-mod-dirty")).to_have_count(0)
+    token = {"Authorization": f"token {TOKEN}"}
+    (session,) = page.request.get(f"{url}/api/sessions", headers=token).json()
+    page.request.delete(f"{url}/api/sessions/{session['id']}", headers=token)
+    learner.open(f"{url}/lab/tree/board.ipynb?reset&token={TOKEN}", "Board")
+    return snapshot
 
 
 @pytest.mark.browser
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 def test_a_learner_deploys_by_mouse_and_keyboard(tmp_path: Path) -> None:
-    """Choose version 2 by keyboard, press Deploy, and read in the picture that all instances run it."""
+    """Deploy version 2 by keyboard, and read in the picture what runs; it is there without its kernel too."""
     with jupyter(tmp_path / "workspace", tmp_path) as url, browser() as chromium:
         title = {"cell_type": "markdown", "id": "title", "metadata": {}, "source": "# Board"}
         code = {"cell_type": "code", "id": "code", "metadata": {}, "source": NOTEBOOK.strip()}
@@ -241,17 +290,20 @@ def test_a_learner_deploys_by_mouse_and_keyboard(tmp_path: Path) -> None:
         learner = Learner(page)
         learner.open(f"{url}/lab/tree/board.ipynb?token={TOKEN}", "Board")
         learner.work(2, [])
-        board = page.locator(".jp-OutputArea-output svg[role=img]")
+        board = page.locator(".labkit-live svg[role=img]")
         board.wait_for()
-        choice = page.locator(".jp-OutputArea-output select").first
+        choice = page.locator(".labkit-live select").first
         choice.focus()
         choice.select_option("v2")
         page.get_by_role("button", name="Deploy").focus()
         page.keyboard.press("Enter")
-        page.get_by_text("toggle basket_discount: off").wait_for()
+        page.locator(".labkit-live").get_by_text("toggle basket_discount: off").wait_for()
         expect(board.locator("text", has_text="v2, UP")).to_have_count(3, timeout=60_000)
         expect(board.locator("text", has_text="s deployed")).to_have_count(1)
-        page.wait_for_timeout(1500)
-        if folder := os.environ.get("LABKIT_SCREENSHOTS"):
-            page.screenshot(path=f"{folder}/deployment-board.png")
+        take_picture(page, "deployment-board")
+        snapshot = reopen_without_kernel(learner, page, url)
+        expect(snapshot.locator("text", has_text="v2, UP")).to_have_count(3, timeout=60_000)
+        expect(snapshot).to_be_visible()
+        expect(page.get_by_text("Loading widget")).to_be_hidden()
+        take_picture(page, "deployment-board-without-kernel")
     assert Workspace.open(tmp_path / "workspace").artifacts.verify()

@@ -1,15 +1,30 @@
-"""Live pictures and controls. Each has three views: the picture, the same facts as a table, and the code.
+"""Live widgets and finished pictures. Each shows a picture, the same facts as a table, and the code.
 
-This is the only room that imports ipywidgets and IPython's display. A widget reads what it shows from the
-artifact database or the engine, so a reopened notebook shows the truth.
+What lives is a class, an ipywidgets widget with traits to observe and to link. All have `state` and
+`running`, and `selected` where a part can be selected:
+
+| widget | what it follows |
+|---|---|
+| `PipelineBoard` | a run of the pipeline: its stages and gates |
+| `EnvironmentView` | the elements of an environment |
+| `DeploymentBoard` | a fleet, with the controls that deploy to it |
+| `AuditProgress` | an audit of a test database, until there is its report |
+
+What is finished is a function that returns a `Picture`, plain display data: `audit`, `survey`, `request`,
+`rollout`, `service_graph`. A live widget leaves such a picture behind.
+
+This is the only room that imports ipywidgets, traitlets and IPython's display. A widget reads what it shows
+from the artifact database or the engine, so a reopened notebook shows the truth.
 """
 
 from labkit.widgets._audit import audit
-from labkit.widgets._board import PipelineBoard, board
-from labkit.widgets._deployment_board import DeploymentBoard, deployment_board
+from labkit.widgets._audit_progress import AuditProgress
+from labkit.widgets._board import PipelineBoard
+from labkit.widgets._deployment_board import DeploymentBoard
+from labkit.widgets._environment import EnvironmentView
 from labkit.widgets._forms import choice_form, number_form, rephrase_errors, show, text_form
-from labkit.widgets._graph import ServiceGraph, service_graph
-from labkit.widgets._picture import EnvironmentView, environment
+from labkit.widgets._graph import service_graph
+from labkit.widgets._picture import Picture
 from labkit.widgets._request import request
 from labkit.widgets._rollout import rollout
 from labkit.widgets._run import run, run_button
@@ -17,17 +32,15 @@ from labkit.widgets._survey import survey
 from labkit.widgets._table import Table, collapsible, link, note
 
 __all__ = [
+    "AuditProgress",
     "DeploymentBoard",
     "EnvironmentView",
+    "Picture",
     "PipelineBoard",
-    "ServiceGraph",
     "Table",
     "audit",
-    "board",
     "choice_form",
     "collapsible",
-    "deployment_board",
-    "environment",
     "link",
     "note",
     "number_form",

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from labkit.widgets._drawing import FILLS, THEME_TEXT, box, cut, picture, text
+from labkit.widgets._picture import Picture
 from labkit.widgets._table import Table
-from labkit.widgets._views import Views
 
 if TYPE_CHECKING:  # testdata loads polars, which a notebook without test data need not wait for
     from labkit.testdata import Audit, Statistics
@@ -22,11 +22,9 @@ report = testdata.audit(source, target, policy)
 report.problems, report.k, report.l, report.reidentified"""
 
 
-def audit(report: Audit) -> Views:
+def audit(report: Audit) -> Picture:
     """Return the picture of an audit, its tables, and the call that makes one."""
-    view = Views("audit of a test database", CODE)
-    view.update(draw(report), *tables(report))
-    return view
+    return Picture(draw(report), tables(report), CODE)
 
 
 def draw(report: Audit) -> str:

@@ -1,19 +1,28 @@
 """The pipeline board: one run with its stages and gates, live from the artifact database."""
 
+import time
+from collections.abc import Sequence
+
+import traitlets
+
 from labkit.pipeline import Run, StageRun, runs
 from labkit.widgets._drawing import FILLS, arrow, box, cut, picture, text
+from labkit.widgets._live import SelectableViews
+from labkit.widgets._picture import Picture
 from labkit.widgets._table import Table
-from labkit.widgets._views import LiveViews
 from labkit.workspace import Workspace
 
 COLUMN, GAP, GATE_HEIGHT, TOP = 214, 26, 30, 92
 OUTCOMES = {"pass": "passed", "accepted": "accepted", "not run": "not run", "fail": "failed"}
 """Outcome of a gate → its look, from best to worst."""
+LOST_S = 2.0
+"""A killed process records nothing, so a run that runs is read again after this time."""
+
 CODE = "pipeline.run(workspace)      # one run\npipeline.runs(workspace.artifacts)[0]   # the newest one"
 
 
-class PipelineBoard(LiveViews):
-    """The newest run of a workspace, or a given one.
+class PipelineBoard(SelectableViews):
+    """One run with its stages and gates. `state` maps each stage to its state, and a stage can be selected.
 
     It follows the artifact database until it is closed, or until the given run has ended. The browser gets at
     most ten updates a second.
@@ -21,30 +30,38 @@ class PipelineBoard(LiveViews):
 
     PAUSE_S = 0.1
 
-    def __init__(self, workspace: Workspace, run_id: str | None = None) -> None:
-        super().__init__("pipeline board", CODE)
-        self._workspace, self._run_id = workspace, run_id
-        self._seen = 0
-        self.refresh()
-        self.follow()
+    run = traitlets.Instance(
+        Run, allow_none=True, read_only=True, help="the run that is shown; None without a run"
+    )
 
-    def refresh(self) -> None:
-        """Read the run anew and show it."""
-        self._seen = self._newest_fact()
-        run = self._run()
-        if self._run_id and run and run.state not in {"running", "waiting"}:
-            self.end()
+    def __init__(self, workspace: Workspace | None = None, run_id: str | None = None) -> None:
+        """Show the run of an id; None is always the newest run. workspace None is the one that one is in."""
+        self._workspace, self._run_id = workspace or Workspace.open(), run_id
+        super().__init__("stage", CODE)
+        self._seen, self._read_at = -1, 0.0
+        self._follow()
+
+    def _read(self) -> None:
+        """Read the run when there are new facts, and now and then while it runs: it may be lost by then."""
+        newest, now = self._newest_fact(), time.monotonic()
+        if newest == self._seen and not (self.running and now > self._read_at + LOST_S):
+            return
+        self._seen, self._read_at = newest, now
+        run = self._newest_run()
+        running = run is not None and run.state in {"running", "waiting"}
+        if self._run_id and not running:
+            self._end()
+        state = {stage.name: stage.state for stage in run.stages} if run else {}
+        self._set(run=run, state=state, running=running)
+
+    def _draw(self) -> Picture:
+        run = self.run
         if run is None:
-            self.update(_empty(), Table(("stage", "gate", "state"), [], "no run yet"))
-        else:
-            self.update(draw(run), _stage_table(run), _gate_table(run))
+            return Picture(_empty(), [Table(("stage", "gate", "state"), [], "no run yet")], CODE)
+        stages = [stage for stage in run.stages if self.selected in {None, stage.name}]
+        return Picture(draw(run, self.selected), [_stage_table(run, stages), _gate_table(stages)], CODE)
 
-    def look(self) -> None:
-        """Show the run anew when there are new facts."""
-        if self._newest_fact() != self._seen:
-            self.refresh()
-
-    def _run(self) -> Run | None:
+    def _newest_run(self) -> Run | None:
         if self._run_id:
             return Run.read(self._workspace.artifacts, self._run_id)
         newest = runs(self._workspace.artifacts, limit=1)
@@ -55,16 +72,11 @@ class PipelineBoard(LiveViews):
         return newest[0].id if newest else 0
 
 
-def board(workspace: Workspace | None = None, run: str | None = None) -> PipelineBoard:
-    """Return the board of a run by its id; None is always the newest run.
+def draw(run: Run, selected: str | None = None) -> str:
+    """Return a run as SVG: a column for each stage, a box for each gate, arrows for the triggers.
 
-    workspace None is the one around the working folder.
+    selected is the stage with a thick frame; None is none.
     """
-    return PipelineBoard(workspace or Workspace.open(), run)
-
-
-def draw(run: Run) -> str:
-    """Return a run as SVG: a column for each stage, a box for each gate, arrows for the triggers."""
     most = max((len(_gates(stage)) for stage in run.stages), default=0)
     height = TOP + 40 + max(most, 1) * (GATE_HEIGHT + 6) + 34
     width = 20 + len(run.stages) * (COLUMN + GAP)
@@ -77,21 +89,21 @@ def draw(run: Run) -> str:
     ]
     for at, stage in enumerate(run.stages):
         x = 10 + at * (COLUMN + GAP)
-        shapes += [*_stage(x, stage)]
+        shapes += _stage(x, stage, selected=stage.name == selected)
         if at:
             shapes.append(arrow(x - GAP + 3, TOP - 10, x - 3, TOP - 10))
     if run.stopped_because:
         shapes.append(text(10, height - 10, cut(f"stopped because: {run.stopped_because}", width // 7)))
-    return picture(
-        width, height, f"{title}. " + ", ".join(f"{s.name} {s.state}" for s in run.stages), *shapes
-    )
+    states = ", ".join(f"{stage.name} {stage.state}" for stage in run.stages)
+    chosen = f"; {selected} is selected" if selected else ""
+    return picture(width, height, f"{title}. {states}{chosen}", *shapes)
 
 
-def _stage(x: float, stage: StageRun) -> list[str]:
+def _stage(x: float, stage: StageRun, *, selected: bool) -> list[str]:
     sign, fill, ink = FILLS[stage.state]
     took = f" {stage.seconds:.0f} s" if stage.seconds is not None else ""
     shapes = [
-        box(x, 60, COLUMN, 50, fill),
+        box(x, 60, COLUMN, 50, fill, selected=selected),
         text(x + 12, 81, stage.name, ink, bold=True),
         text(x + 12, 101, f"{sign} {stage.state}{took}", ink),
     ]
@@ -117,7 +129,7 @@ def _empty() -> str:
     return picture(560, 60, words, text(10, 34, words))
 
 
-def _stage_table(run: Run) -> Table:
+def _stage_table(run: Run, stages: Sequence[StageRun]) -> Table:
     rows = [
         (
             stage.name,
@@ -126,12 +138,12 @@ def _stage_table(run: Run) -> Table:
             stage.trigger,
             stage.reason,
         )
-        for stage in run.stages
+        for stage in stages
     ]
     return Table(("stage", "state", "seconds", "triggered by", "reason"), rows, f"run {run.id}: {run.state}")
 
 
-def _gate_table(run: Run) -> Table:
+def _gate_table(stages: Sequence[StageRun]) -> Table:
     rows = [
         (
             stage.name,
@@ -141,7 +153,7 @@ def _gate_table(run: Run) -> Table:
             f"{report.tool} {report.tool_version}".strip(),
             report.reason(),
         )
-        for stage in run.stages
+        for stage in stages
         for report in stage.reports
     ]
     return Table(("stage", "gate", "answer", "seconds", "tool", "findings"), rows, "gates")

@@ -2,19 +2,20 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
 import ipywidgets
 
 from labkit import deployment
-from labkit.deployment import Control, Deployment, Evidence, Fleet, Step
-from labkit.environment import Instance
+from labkit.containers import Element
+from labkit.deployment import Control, Deployment, Evidence, Fleet, Step, StepState
 from labkit.load import RunningLoad
-from labkit.widgets._deployment_state import InstanceReading
+from labkit.widgets._deployment_state import BoardState
 
 EVENTS = 200
+MOST_SURGE, MOST_LATENCY_MS = 5, 1000
 STRATEGIES = ("rolling", "blue/green", "canary")
 
 
@@ -23,6 +24,7 @@ class Controls:
 
     Each button works in a thread of its own, so that the kernel stays free. events lists what was pressed, as
     code, and what the deployments did. load is the one by which new versions are judged; None judges nothing.
+    selected is the name of the instance to stall; None leaves it open.
     """
 
     def __init__(
@@ -32,8 +34,8 @@ class Controls:
         self.evidence: Evidence | None = None
         self.events: deque[str] = deque(maxlen=EVENTS)
         self._fleet, self._images = fleet, images
-        self._deployed, self._stalled, self._etcd_stopped = "", "", False
-        self._with_faults = set[str]()
+        self.selected: str | None = None
+        self._deployed, self._with_faults, self._faulting = "", set[str](), threading.Lock()
         self._make_inputs()
         self.buttons = self._make_buttons()
         self.buttons["Stop etcd"].disabled = not has_toggles
@@ -46,21 +48,18 @@ class Controls:
     def _make_inputs(self) -> None:
         self.version = ipywidgets.Dropdown(options=list(self._images), description="version")
         self.strategy = ipywidgets.Dropdown(options=list(STRATEGIES), description="strategy")
-        self.surge = ipywidgets.IntSlider(1, 0, 5, description="surge")
-        self.unavailable = ipywidgets.IntSlider(0, 0, 5, description="unavailable")
+        self.surge = ipywidgets.IntSlider(1, 0, MOST_SURGE, description="surge")
+        self.unavailable = ipywidgets.IntSlider(0, 0, MOST_SURGE, description="unavailable")
         self.errors = ipywidgets.FloatSlider(
             0.0, min=0, max=1, step=0.05, readout_format=".0%", description="errors"
         )
-        self.latency = ipywidgets.IntSlider(0, 0, 1000, 50, description="latency ms")
-        for field in (
-            self.version,
-            self.strategy,
-            self.surge,
-            self.unavailable,
-            self.errors,
-            self.latency,
-        ):
+        self.latency_ms = ipywidgets.IntSlider(0, 0, MOST_LATENCY_MS, 50, description="latency ms")
+        names = ("version", "strategy", "surge", "unavailable", "errors", "latency_ms")
+        self.inputs = {name: getattr(self, name) for name in names}
+        for field in self.inputs.values():
             field.observe(lambda _: self._show_code(), "value")
+        for field in (self.version, self.errors, self.latency_ms):
+            field.observe(lambda _: self._begin(self._apply_faults), "value")
 
     def _make_buttons(self) -> dict[str, Any]:
         actions: list[tuple[str, str, Callable[[], object]]] = [
@@ -83,7 +82,7 @@ class Controls:
         rows = (
             [self.version, self.strategy, self.surge, self.unavailable],
             buttons[:4],
-            [self.errors, self.latency, *buttons[4:]],
+            [self.errors, self.latency_ms, *buttons[4:]],
         )
         boxes = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows]
         return [*boxes, self.code, self.message]
@@ -96,8 +95,8 @@ class Controls:
         those = f'for instance in fleet.instances if instance.version == "{self.version.value}"'
         if self.errors.value:
             lines.append(f"[instance.fail({self.errors.value:g}) {those}]")
-        if self.latency.value:
-            lines.append(f"[instance.slow({self.latency.value}) {those}]")
+        if self.latency_ms.value:
+            lines.append(f"[instance.slow({self.latency_ms.value}) {those}]")
         html = "<br>".join(escape(line) for line in lines)
         self.code.value = f"<code>{html}</code>"
 
@@ -116,6 +115,19 @@ class Controls:
     def _log(self, code: str) -> None:
         """Write the code that a button stands for down among the events."""
         self.events.append(f"you: {code}")
+
+    def show(self, board: BoardState) -> None:
+        """Name the buttons after what they do to what is there now."""
+        paused = {instance.name for instance in board.instances if instance.state == "paused"}
+        stalled = self.selected or min(paused, default="")
+        self._name("Stall an instance", f"Wake {stalled}" if stalled in paused else "")
+        self._name("Stop etcd", "Start etcd" if board.coordinator == "paused" else "")
+
+    def _name(self, button: str, description: str) -> None:
+        """Give a button another description; "" is its own."""
+        description = description or button
+        if self.buttons[button].description != description:
+            self.buttons[button].description = description
 
     # What the buttons do
 
@@ -151,6 +163,8 @@ class Controls:
     def _on_event(self, step: Step) -> None:
         name = step.instance or f"an instance of {step.image.rpartition(':')[2]}"
         self.events.append(f"{step.at_s:.1f} s {name} {step.state}")
+        if step.state == StepState.IN_BALANCER:
+            self._begin(self._apply_faults)  # an error of it must not end the deployment
 
     def _on_end(self, done: Deployment) -> None:
         self.events.append(f"{done.seconds:.1f} s {done.result} {done.reason}")
@@ -178,50 +192,53 @@ class Controls:
             self._on_end(deployment.roll_back(self._fleet, on_event=self._on_event))
 
     def _stall(self) -> None:
-        """Pause the first instance, or resume the paused one."""
+        """Pause the selected instance, else the first one; resume it, or one of them, when it is paused."""
         instances = self._fleet.instances
-        stalled = [place for place, instance in enumerate(instances) if instance.name == self._stalled]
-        if stalled:
-            self._log(f"fleet.instances[{stalled[0]}].resume()")
-            instances[stalled[0]].resume()
-            self._stalled = ""
-        else:
-            self._log("fleet.instances[0].pause()")
-            instances[0].pause()
-            self._stalled = instances[0].name
-        self.buttons["Stall an instance"].description = (
-            f"Wake {self._stalled}" if self._stalled else "Stall an instance"
-        )
+        names = [instance.name for instance in instances]
+        paused = [instance.name for instance in instances if instance.state == "paused"]
+        stalled = self.selected if self.selected in names else min(paused, default=names[0])
+        place = names.index(stalled)
+        verb = "resume" if stalled in paused else "pause"
+        self._log(f"fleet.instances[{place}].{verb}()")
+        self._do(instances[place], verb)
 
     def _stop_etcd(self) -> None:
         """Pause the coordinator, or resume it."""
         coordinator = self._fleet.environment.element("coordinator")
-        verb = "resume" if self._etcd_stopped else "pause"
+        verb = "resume" if coordinator.state == "paused" else "pause"
         self._log(f'environment.element("coordinator").{verb}()')
-        if self._etcd_stopped:
-            coordinator.resume()
+        self._do(coordinator, verb)
+
+    @staticmethod
+    def _do(element: Element, verb: str) -> None:
+        if verb == "resume":
+            element.resume()
         else:
-            coordinator.pause()
-        self._etcd_stopped = not self._etcd_stopped
-        self.buttons["Stop etcd"].description = "Start etcd" if self._etcd_stopped else "Stop etcd"
+            element.pause()
 
     # The faults
 
-    def apply_faults(self, instances: Sequence[Instance], readings: Sequence[InstanceReading]) -> None:
+    def _apply_faults(self) -> None:
         """Give the instances of the chosen version the faults of the sliders, once this board deployed it.
 
         Instances that had faults from this board and are of another version lose them; faults that somebody
-        else gave stay. readings are those of the same instances, in the same order.
+        else gave stay.
         """
-        balancer = self._fleet.environment.balancer
-        for instance, reading in zip(instances, readings, strict=True):
-            chosen = instance.image == self._deployed == self._images[self.version.value]
-            # The balancer makes the faults, so an instance that it does not know cannot have one.
-            if reading.sessions is None or not (chosen or instance.name in self._with_faults):
-                continue
-            self._with_faults.add(instance.name)
-            failing, slowed_ms = (self.errors.value, self.latency.value) if chosen else (0.0, 0)
-            if reading.failing != failing:
-                balancer.fail(instance, failing)
-            if reading.slowed_ms != slowed_ms:
-                balancer.slow(instance, slowed_ms)
+        with self._faulting:  # of two at once, the one with the older figures could be the last
+            balancer = self._fleet.environment.balancer
+            known, failing, slowed = (
+                balancer.servers(self._fleet.service),
+                balancer.failing(),
+                balancer.slowed(),
+            )
+            for instance in self._fleet.instances:
+                chosen = instance.image == self._deployed == self._images[self.version.value]
+                # The balancer makes the faults, so an instance that it does not know cannot have one.
+                if instance.name not in known or not (chosen or instance.name in self._with_faults):
+                    continue
+                self._with_faults.add(instance.name)
+                share, ms = (self.errors.value, self.latency_ms.value) if chosen else (0.0, 0)
+                if failing.get(instance.name, 0.0) != share:
+                    balancer.fail(instance, share)
+                if slowed.get(instance.name, 0) != ms:
+                    balancer.slow(instance, ms)

@@ -21,6 +21,7 @@ def tables(state: BoardState) -> list[Table]:
     instances = [
         (instance.name, instance.version, instance.state, instance.sessions or 0, instance.faults)
         for instance in state.instances
+        if state.selected in {None, instance.name}
     ]
     whole = sum(tally.requests for tally in state.window.values()) or 1
     answers = [
@@ -60,6 +61,7 @@ def draw(state: BoardState) -> str:
     label = f"{state.title}; " + ", ".join(
         f"{instance.name} {instance.version} {instance.state}" for instance in state.instances
     )
+    label += f"; {state.selected} is selected" if state.selected else ""
     return picture(WIDTH, int(y) + 6, label, *shapes)
 
 
@@ -72,7 +74,7 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
         faded = ' opacity="0.6"' if instance.state in {"DRAIN", "waiting"} else ""
         below = instance.faults or f"{instance.sessions or 0} requests now"
         shapes += [
-            f"<g{faded}>" + box(x, y, CELL, HEIGHT, fill),
+            f"<g{faded}>" + box(x, y, CELL, HEIGHT, fill, selected=instance.name == state.selected),
             text(x + 8, y + 19, cut(instance.name, 12), INK, bold=True),
             text(x + CELL - 8, y + 19, SIGNS.get(instance.state, "?"), INK, bold=True, anchor="end"),
             text(

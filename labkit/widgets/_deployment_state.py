@@ -43,18 +43,27 @@ class InstanceReading:
 class BoardState:
     """All that the board shows at one moment.
 
-    objective is a share of failed requests (0 to 1). toggles maps each toggle to its state, with "8/10 ready"
-    while it is being switched. evidence is (now, threshold), None while nothing is judged. The newest event
-    is the last.
+    fleet is its name in words, status the word of deployment.status. objective is a share of failed requests
+    (0 to 1). toggles maps each toggle to its state, with "8/10 ready" while it is being switched. evidence is
+    (now, threshold), None while nothing is judged. The newest event is the last. coordinator is its state, ""
+    where nobody asked. selected is the name of an instance.
     """
 
-    title: str
+    fleet: str
+    status: str
     instances: Sequence[InstanceReading]
-    measurement: Measurement
-    objective: float
+    measurement: Measurement = field(default_factory=Measurement)
+    objective: float = OBJECTIVE
     toggles: Mapping[str, str] = field(default_factory=dict)
     evidence: tuple[float, float] | None = None
     events: Sequence[str] = ()
+    coordinator: str = ""
+    selected: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The fleet and its status."""
+        return f"{self.fleet} – {self.status}"
 
     @property
     def versions(self) -> list[str]:
@@ -84,26 +93,21 @@ class StateReader:
     def __init__(self, fleet: Fleet, store: ToggleStore | None) -> None:
         self._fleet, self._store = fleet, store
 
-    def read(
-        self,
-        instances: Sequence[Instance],
-        load: RunningLoad | None,
-        evidence: Evidence | None,
-        events: Sequence[str],
-    ) -> BoardState:
+    def read(self, load: RunningLoad | None, evidence: Evidence | None, events: Sequence[str]) -> BoardState:
         """Return the state now; load None is nothing measured, evidence None nothing judged.
 
         :raises LabError: when the fleet cannot be seen.
         :raises OSError: when the load balancer does not answer.
         """
         return BoardState(
-            title=f"{self._fleet!r} – {deployment.status(self._fleet)}",
-            instances=self._instances(instances),
+            fleet=repr(self._fleet),
+            status=str(deployment.status(self._fleet)),
+            instances=self._instances(self._fleet.instances),
             measurement=load.snapshot() if load else Measurement(),
-            objective=OBJECTIVE,
             toggles=self._toggles(),
             evidence=(evidence.e_value, evidence.threshold) if evidence else None,
             events=tuple(events),
+            coordinator=self._fleet.environment.element("coordinator").state if self._store else "",
         )
 
     def _instances(self, instances: Sequence[Instance]) -> list[InstanceReading]:

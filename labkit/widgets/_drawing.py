@@ -21,6 +21,7 @@ FILLS = {
 
 FONT = "font-family='system-ui,sans-serif' font-size='13'"
 THEME_TEXT = "var(--jp-ui-font-color1,#222)"
+FRAME = "#1f2328"
 
 
 def picture(width: int, height: int, label: str, *shapes: str) -> str:
@@ -33,13 +34,24 @@ def picture(width: int, height: int, label: str, *shapes: str) -> str:
 
 
 def box(
-    x: float, y: float, width: float, height: float, fill: str, *, edge: str = "#5f6b7a", radius: int = 6
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    fill: str,
+    *,
+    edge: str = "#5f6b7a",
+    radius: int = 6,
+    selected: bool = False,
 ) -> str:
-    """Return a box with round corners."""
-    return (
-        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}" fill="{fill}" '
-        f'stroke="{edge}" stroke-width="1"/>'
-    )
+    """Return a box with round corners; a selected one has a frame inside, dark on its fill in each theme."""
+
+    def rectangle(inset: float, paint: str) -> str:
+        sides = f'width="{width - 2 * inset}" height="{height - 2 * inset}"'
+        return f'<rect x="{x + inset}" y="{y + inset}" {sides} rx="{radius}" {paint}/>'
+
+    frame = rectangle(3, f'fill="none" stroke="{FRAME}" stroke-width="3"') if selected else ""
+    return rectangle(0, f'fill="{fill}" stroke="{edge}" stroke-width="1"') + frame
 
 
 def text(

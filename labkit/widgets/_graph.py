@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from labkit.environment import Call, Environment
-from labkit.errors import LabError
 from labkit.widgets._drawing import FILLS, THEME_TEXT, box, cut, picture, text
+from labkit.widgets._picture import Picture
 from labkit.widgets._table import Table
-from labkit.widgets._views import LiveViews
 
 WIDTH, HEIGHT, PITCH, GAP, TOP = 150, 46, 84, 130, 44
 INK = "#1f2328"
@@ -20,38 +19,12 @@ Place = str | tuple[int, Call]
 """What has a place in a column: a caller or called service, or a call that passes the column."""
 
 
-class ServiceGraph(LiveViews):
-    """The calls of the last seconds. It follows the traffic; when there is none, the last calls stay."""
-
-    PAUSE_S = 1.0
-
-    def __init__(self, environment: Environment, last_s: float) -> None:
-        super().__init__(f"service graph of {environment.name}", f"environment.calls(last_s={last_s:g})")
-        self._environment, self._last_s = environment, last_s
-        self._show([])
-        self.look()
-        self.follow()
-
-    def look(self) -> None:
-        """Show the newest calls; end when the environment, or its engine, is gone."""
-        try:
-            calls = self._environment.calls(self._last_s)
-            if not calls and not any(element.container for element in self._environment.elements()):
-                self.end()
-        except LabError:
-            self.end()
-            return
-        if calls:
-            self._show(calls)
-
-    def _show(self, calls: Sequence[Call]) -> None:
-        title = f"calls of {self._last_s:g} s" if calls else "nobody has called anybody yet"
-        self.update(draw(title, calls), call_table(title, calls))
-
-
-def service_graph(environment: Environment, last_s: float = 5.0) -> ServiceGraph:
-    """Return the live picture of the calls between services, by the logs of the last last_s seconds."""
-    return ServiceGraph(environment, last_s)
+def service_graph(environment: Environment, last_s: float = 5.0) -> Picture:
+    """Return the picture of the calls between services, by the logs of the last last_s seconds."""
+    calls = environment.calls(last_s)
+    title = f"calls of {last_s:g} s" if calls else f"nobody has called anybody for {last_s:g} s"
+    code = f"environment.calls(last_s={last_s:g})"
+    return Picture(draw(title, calls), [call_table(title, calls)], code)
 
 
 def call_table(title: str, calls: Iterable[Call]) -> Table:

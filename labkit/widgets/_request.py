@@ -8,8 +8,8 @@ from typing import Any
 
 from labkit.environment import Environment
 from labkit.widgets._drawing import FILLS, box, cut, picture, text
+from labkit.widgets._picture import Picture
 from labkit.widgets._table import Table
-from labkit.widgets._views import Views
 
 LOOKS, LOOK_S = 8, 0.15
 NAMES, SCALE, ROW, TOP = 370, 380, 30, 40
@@ -32,12 +32,11 @@ class TraceSpan:
     backend: str = ""
 
 
-def request(environment: Environment, request_id: str) -> Views:
+def request(environment: Environment, request_id: str) -> Picture:
     """Return the picture of one request; request_id is the X-Request-Id of its answer, or from a log line."""
     trace = spans_of(_settled_log(environment, request_id))
-    view = Views(f"request {request_id}", f"environment.logs(request_id={request_id!r})")
-    view.update(draw(request_id, trace), span_table(request_id, trace))
-    return view
+    code = f"environment.logs(request_id={request_id!r})"
+    return Picture(draw(request_id, trace), [span_table(request_id, trace)], code)
 
 
 def _settled_log(environment: Environment, request_id: str) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from textwrap import wrap
 from labkit.deployment import Deployment, InstanceLifetime, lifetimes
 from labkit.load import Measurement, Tally
 from labkit.widgets._drawing import box, picture, text
+from labkit.widgets._picture import Picture
 from labkit.widgets._table import Table
-from labkit.widgets._views import Views
 
 NAMES, SCALE, ROW, TOP, BARS = 110, 560, 22, 40, 120
 LINE, LONGEST = 18, 85
@@ -16,16 +16,16 @@ OLD, NEW, IDLE, BAD = ("#d9e8ff", "#d3f1dc", "#ececec", "#b3261e")
 COLUMNS = ("instance", "version", "there from s", "takes requests from s", "to s", "gone at s")
 
 
-def rollout(deployment: Deployment, measurement: Measurement | None = None) -> Views:
+def rollout(deployment: Deployment, measurement: Measurement | None = None) -> Picture:
     """Return the picture of a deployment, and of the answers a second that a load measured meanwhile.
 
     measurement None leaves the answers out.
     """
     instances = lifetimes(deployment)
     title = f"{deployment.service}: {deployment.result}, {deployment.seconds:.1f} s"
-    view = Views(title, "deployment.lifetimes(done), load.snapshot().by_second")
-    view.update(draw(title, deployment, instances, measurement), table(title, instances, measurement))
-    return view
+    code = "deployment.lifetimes(done), load.snapshot().by_second"
+    svg = draw(title, deployment, instances, measurement)
+    return Picture(svg, [table(title, instances, measurement)], code)
 
 
 def table(title: str, instances: Sequence[InstanceLifetime], measurement: Measurement | None) -> Table:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from labkit.widgets._drawing import FILLS, arrow, box, cut, picture, text
+from labkit.widgets._picture import Picture
 from labkit.widgets._table import Table
-from labkit.widgets._views import Views
 
 if TYPE_CHECKING:  # testdata loads polars, which a notebook without test data need not wait for
     from labkit.testdata import Survey, Surveyed
@@ -33,11 +33,9 @@ print(survey.policy())"""
 Place = tuple[float, float]
 
 
-def survey(surveyed: Survey) -> Views:
+def survey(surveyed: Survey) -> Picture:
     """Return the picture of a survey, its tables, and the call that writes a first policy."""
-    view = Views("survey of a database", CODE)
-    view.update(draw(surveyed), *tables(surveyed))
-    return view
+    return Picture(draw(surveyed), tables(surveyed), CODE)
 
 
 def mark(column: Surveyed) -> str:
