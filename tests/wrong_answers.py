@@ -24,8 +24,10 @@ def answers(lab: Path) -> list[dict[str, Any]]:
     return list(tomllib.loads(file.read_text())["answer"]) if file.exists() else []
 
 
-class WrongAnswer(IPyNbCell):
+class WrongAnswer(IPyNbCell):  # type: ignore[misc]  # nbval ships no types
     """A wrong answer, which the lab's own check has to refuse with the hint that belongs to it."""
+
+    cell: Any
 
     def __init__(self, answer: dict[str, Any], check: str, **others: Any) -> None:
         options = {"check": False, "check_exception": True, "skip": False}
@@ -48,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [new for item in items for new in (*_wrong(item), item)]
 
 
-def _wrong(item: pytest.Item) -> Iterator[WrongAnswer]:
+def _wrong(item: pytest.Item) -> Iterator[pytest.Item]:
     if not isinstance(item, IPyNbCell):
         return
     lab: IPyNbFile = item.parent
