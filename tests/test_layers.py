@@ -49,6 +49,7 @@ DOORS = {
     "sqlalchemy": {"artifacts", "grading"},
     "nbformat": {"grading"},
     "locust": {"load"},
+    "cloudpickle": {"load"},
     "gevent": {"load"},
     "httptools": {"load"},
     "openfeature": {"toggles"},

@@ -5,15 +5,15 @@ from urllib.parse import urlsplit
 
 from labkit.checks._report import CheckRun, Finding, Report, version_of
 from labkit.environment import Environment
-from labkit.load import Load, Measurement, Request, Session, apply
+from labkit.load import Arrival, Load, Measurement, apply
 
-MIX: Mapping[Request | Session | str, float] = {"GET /": 1.0}
+MIX: Mapping[Arrival, float] = {"GET /": 1.0}
 
 
 def load_smoke(
     environment: Environment,
     *,
-    mix: Mapping[Request | Session | str, float] = MIX,
+    mix: Mapping[Arrival, float] = MIX,
     rate_per_s: float = 10.0,
     duration_s: float = 5.0,
     error_share: float = 0.0,

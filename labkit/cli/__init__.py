@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from labkit.cli import _artifacts, _data, _engine, _environment, _pipeline, _workspace
+from labkit.cli import _artifacts, _data, _engine, _environment, _load, _pipeline, _workspace
 from labkit.errors import LabError
 
 __all__ = ["labkit", "main"]
@@ -33,6 +33,7 @@ labkit.add_command(_pipeline.pipeline)
 labkit.add_command(_environment.environment)
 labkit.add_command(_artifacts.artifacts)
 labkit.add_command(_data.data)
+labkit.add_command(_load.load)
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's own return, never used

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from labkit.errors import LabError
-from labkit.load import Request, Session
+from labkit.load import Arrival, Request
 from labkit.pipeline._reader import PipelineTable
 from labkit.system import STAGES
 
@@ -38,7 +38,7 @@ class Traffic:
     """The requests of simulated customers to the system's entry: requests a second, and their weights."""
 
     rate_per_s: float
-    mix: Mapping[Request | Session | str, float]
+    mix: Mapping[Arrival, float]
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _limits(table: PipelineTable) -> TrafficLimits:
 
 
 def _traffic(table: PipelineTable) -> Traffic:
-    mix: dict[Request | Session | str, float] = {}
+    mix: dict[Arrival, float] = {}
     for entry in table.array("requests") if table.has("requests") else []:
         text = entry.text("send")
         try:
