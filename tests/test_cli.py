@@ -54,6 +54,7 @@ def test_version_and_help_are_there() -> None:
         "environment",
         "artifacts",
         "data",
+        "load",
     ):
         assert command in listing
 
@@ -230,14 +231,60 @@ def test_nothing_runs_before_the_first_run(root: Path) -> None:
     assert "labkit pipeline run" in done.stderr
 
 
+LOCUSTFILE = """\
+from locust import HttpUser, constant, task
+class Shopper(HttpUser):
+    wait_time = constant(0.1)
+    @task
+    def look(self):
+        self.client.get("/products")
+"""
+
+
+def loads_from_a_locustfile(root: Path, name: str) -> None:
+    """Run a locustfile for a second, then another load until Ctrl-C; both print and leave a fact."""
+    file = root / "shoppers.py"
+    file.write_text(LOCUSTFILE)
+    how = ["load", "run", file, "--environment", name, "--workspace", root, "--users", "2"]
+    measured = call(*how, "--spawn-rate", "9", "--duration", "1", "--json")
+    assert measured.returncode == 0, measured.stderr
+    assert set(json.loads(measured.stdout)["by_request"]) == {"GET /products"}
+    command = [sys.executable, "-m", "labkit", *map(str, how)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert "Ctrl-C ends it" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        table, errors = process.communicate(timeout=30)
+    assert "Traceback" not in errors
+    assert "p99 ms" in table
+    assert "all" in table
+    with Workspace.open(root).artifacts as artifacts:
+        facts = [
+            fact.predicate for fact in artifacts.history(environment=name) if "locustfile" in fact.predicate
+        ]
+    assert [fact["locustfile"] for fact in facts] == ["shoppers.py"] * 2
+    assert facts[0]["measurement"]["by_request"]["GET /products"]["requests"] > 1
+
+
+def test_a_load_without_a_file_or_an_environment_is_refused(root: Path) -> None:
+    """An option that is left out is wrong usage; no engine leaves with 3."""
+    assert call("load", "run", "shoppers.py", "--workspace", root).returncode == 2
+    nowhere = call("load", "run", "x.py", "--environment", "x", "--workspace", root, **NO_ENGINE)
+    assert nowhere.returncode == 3
+
+
 @pytest.mark.engine
 def test_an_environment_outlives_its_command_and_is_cleaned_up_by_name(root: Path) -> None:
-    """`environment create` leaves an environment of the workspace, `list` shows it, `clean-up` removes it."""
+    """`environment create` leaves an environment of the workspace, `list` shows it, `clean-up` removes it.
+
+    Between them, `load run` lets the users of a locustfile work in it.
+    """
     made = call("environment", "create", "--stage", "integration", "--workspace", root, "--json")
     assert made.returncode == 0, made.stderr
     name = json.loads(made.stdout)["name"]
     listed = json.loads(call("environment", "list", "--workspace", root, "--json").stdout)
     assert [row["name"] for row in listed] == [name]
+    loads_from_a_locustfile(root, name)
     assert call("environment", "clean-up", name, "--workspace", root).returncode == 0
     assert json.loads(call("environment", "list", "--workspace", root, "--json").stdout) == []
     left = ["docker", "ps", "-aq", "--filter", f"label=labkit.workspace={Workspace.open(root).id}"]

@@ -70,9 +70,10 @@ def _watch(running: "RunningLoad") -> "Measurement":
     """Show how the load goes until it ends or Ctrl-C ends it, and return what was measured."""
     with running:
         try:
-            with progress.status(f"load on {running.url}; Ctrl-C ends it") as status:
+            progress.print(f"load on {running.url}; Ctrl-C ends it")
+            with progress.status("") as status:
                 while running.is_running:
-                    status.update(f"{running.snapshot()!r}; Ctrl-C ends it")
+                    status.update(repr(running.snapshot()))
                     time.sleep(LOOK_S)
         except KeyboardInterrupt:
             return running.stop()
