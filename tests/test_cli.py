@@ -245,7 +245,7 @@ def loads_from_a_locustfile(root: Path, name: str) -> None:
     """Run a locustfile for a second, then another load until Ctrl-C; both print and leave a fact."""
     file = root / "shoppers.py"
     file.write_text(LOCUSTFILE)
-    how = ["load", "run", file, "--environment", name, "--workspace", root, "--users", "2"]
+    how: list[str | Path] = ["load", "run", file, "--environment", name, "--workspace", root, "--users", "2"]
     measured = call(*how, "--spawn-rate", "9", "--duration", "1", "--json")
     assert measured.returncode == 0, measured.stderr
     assert set(json.loads(measured.stdout)["by_request"]) == {"GET /products"}

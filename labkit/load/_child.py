@@ -71,7 +71,8 @@ def _prepare(command: dict[str, Any], recorder: Recorder, stop: Event) -> Callab
 
     :raises LabError: when its users cannot be loaded.
     """
-    sys.path[:] = command["path"]
+    # Last, so that no module of the current folder hides one of Python's.
+    sys.path += [entry for entry in command["path"] if entry not in sys.path]
     try:
         work = pickle.loads(base64.b64decode(command["work"]))  # noqa: S301 - the parent's own, on its own socket
         if isinstance(work, Users):

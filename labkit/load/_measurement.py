@@ -181,7 +181,7 @@ class Measurement(Figures):
 
     @cached_property
     def by_request(self) -> dict[str, Tally]:
-        """One tally a request of the mix, named "METHOD /path"."""
+        """One tally a request, named "METHOD /path"; "TASK Class" has the exceptions of users' tasks."""
         return {
             name: _sum(tally for key, tally in self.tallies.items() if key.request == name)
             for name in self._names(2)
