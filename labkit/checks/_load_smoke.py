@@ -21,9 +21,9 @@ def load_smoke(
 ) -> Report:
     """Send rate_per_s requests a second to an environment's entry for duration_s seconds, in the given mix.
 
-    mix maps a request, its "METHOD /path" or a locust User class to a weight. The answer is fail when more of the
-    requests failed than error_share (0 to 1), or when the 99th percentile of the response times is over p99_ms.
-    It is not run when no request was answered.
+    mix maps a request, its "METHOD /path" or a locust User class to a weight. The answer is fail when more of
+    the requests failed than error_share (0 to 1), or when the 99th percentile of the response times is over
+    p99_ms. It is not run when no request was answered.
 
     :raises LabError: when the load could not be applied.
     """
