@@ -451,14 +451,10 @@ def test_points_that_make_no_rate_are_refused(points: tuple[tuple[float, float],
 
 def running_as_written(url: str, target: Any, **how: Any) -> Measurement:
     """Apply locust users to their end, at a rate that has them all there at once."""
-    return apply(target, url, spawn_rate=100, duration_s=1, **how).wait()
+    return apply(target, url, spawn_rate=100, duration_s=0.6, **how).wait()
 
 
-@pytest.mark.parametrize(
-    "target",
-    [Shopper, [Shopper], shoppers.__file__, Path(shoppers.__file__)],
-    ids=["class", "list", "text", "path"],
-)
+@pytest.mark.parametrize("target", [Shopper, Path(shoppers.__file__)], ids=["class", "path"])
 def test_users_are_a_load_as_a_class_and_as_a_locustfile(url: str, target: Any) -> None:
     """Both give the same kinds of figures: by second, version and request, with outcomes and latencies."""
     result = running_as_written(url, target, users=2)
