@@ -1,10 +1,10 @@
 """Carts to be deployed in tests: the requests to them, their versions, and bad ones."""
 
 from labkit.deployment import Fleet
-from labkit.load import Request, Session
+from labkit.load import Arrival, Request
 
 CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
-TOTALS: dict[Request | Session | str, float] = {Request("POST", "/totals", {"cart": CART}): 1}
+TOTALS: dict[Arrival, float] = {Request("POST", "/totals", {"cart": CART}): 1}
 NAME = "labkit/test-deployment-cart"
 N = 3
 SLOWER = r"\nimport time\nsoon = total_cents\ndef total_cents(*args): time.sleep(0.4); return soon(*args)\n"

@@ -486,6 +486,38 @@ def versions(capsys: pytest.CaptureFixture[str], root: Path) -> dict[str, int]:
     return dict(state["versions"])
 
 
+LOCUSTFILE = """\
+from locust import HttpUser, constant, task
+class Shopper(HttpUser):
+    wait_time = constant(0.1)
+    @task
+    def look(self):
+        self.client.get("/products")
+"""
+
+
+@pytest.mark.engine
+def test_the_users_of_a_locustfile_work_until_the_end_or_ctrl_c(root: Path, staging: str) -> None:
+    """Both ways the measurement is printed, and is a fact of the environment."""
+    file = root / "shoppers.py"
+    file.write_text(LOCUSTFILE)
+    how: list[str | Path] = ["load", "run", file, "--workspace", root, "--users", "2"]
+    measured = call(*how, "--spawn-rate", "9", "--duration", "1", "--json")
+    assert measured.returncode == 0, measured.stderr
+    assert set(json.loads(measured.stdout)["by_request"]) == {"GET /products"}
+    with started(*how) as process:
+        line_of(process, "Ctrl-C ends it")
+        process.send_signal(signal.SIGINT)
+        table, errors = process.communicate(timeout=30)
+    assert "Traceback" not in errors
+    assert "p99 ms" in table
+    with Workspace.open(root).artifacts as artifacts:
+        facts = [fact.predicate for fact in artifacts.history(environment=staging)]
+    loads = [fact for fact in facts if "locustfile" in fact]
+    assert [fact["locustfile"] for fact in loads] == ["shoppers.py"] * 2
+    assert loads[0]["measurement"]["by_request"]["GET /products"]["requests"] > 1
+
+
 @pytest.mark.engine
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("staging")

@@ -29,7 +29,7 @@ from labkit.deployment import (
 )
 from labkit.deployment._watch import _broken
 from labkit.engine import Engine
-from labkit.load import Histogram, Load, Measurement, Request, Session, apply
+from labkit.load import Arrival, Histogram, Load, Measurement, Request, apply
 from labkit.load._histogram import lower_edge
 from labkit.load._measurement import Key, Tally
 
@@ -254,7 +254,7 @@ def test_a_watch_of_a_sound_fleet_keeps_its_limits(fleet: Fleet) -> None:
 @pytest.mark.engine
 def test_a_watch_ends_when_too_many_requests_fail(fleet: Fleet) -> None:
     """A quarter of failed requests ends a long window early, with the cause in the reason."""
-    mix: dict[Request | Session | str, float] = {**TOTALS, Request("GET", "/no-such-page"): 1 / 3}
+    mix: dict[Arrival, float] = {**TOTALS, Request("GET", "/no-such-page"): 1 / 3}
     with apply(Load(mix, 40, None), fleet.environment.urls["cart"]) as load:
         verdict = watch(fleet, load, 90, limits=WatchLimits(0.01, 60_000))
     assert verdict.outcome == WatchOutcome.BROKEN

@@ -51,6 +51,7 @@ DOORS = {
     "nbval": {"nbval"},
     "pytest": {"nbval"},
     "locust": {"load"},
+    "cloudpickle": {"load"},
     "gevent": {"load"},
     "httptools": {"load"},
     "openfeature": {"toggles"},

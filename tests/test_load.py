@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +22,36 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.load import (
+    Arrival,
     Histogram,
     Load,
     Measurement,
     Rate,
     Request,
     RunningLoad,
-    Session,
     apply,
     burst,
+    outcome,
     ramp,
     steps,
 )
 from labkit.load._histogram import lower_edge, middle_ms
 
+# isort: split
+# After labkit.load, which keeps locust from patching this process.
+import shoppers
+from locust import FastHttpUser, HttpUser, LoadTestShape, constant, task
+from shoppers import Hasty, Shopper
+
 seen: dict[str, Any] = {"clients": set(), "bodies": set(), "sessions": []}
 
 
-turns = count(1)
-
-
-def status_of(kind: str, rest: list[str]) -> int:
-    """Return the status that a path asks for: /status/N always, /all-but-third/N two times of three."""
-    status = int(rest[0]) if kind in {"status", "all-but-third"} else 200
-    return 200 if kind == "all-but-third" and next(turns) % 3 == 0 else status
-
-
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer by path: /v1, /v2, those of status_of, /stall (holds up all), /echo, /session, /seen."""
+    """Answer by path: /v1, /v2, /status/N, /stall (holds up all), /echo, /session, /seen."""
     if scope["type"] != "http":
         return
     _, kind, *rest = scope["path"].split("/")
-    status, body = status_of(kind, rest), b"ok"
+    status, body = int(rest[0]) if kind == "status" else 200, b"ok"
     if kind == "stall":
         time.sleep(float(rest[0]))  # noqa: ASYNC251 - that nobody else is served meanwhile is the point
     elif kind == "slow":
@@ -223,7 +221,7 @@ def test_a_host_that_the_caller_names_is_allowed(url: str) -> None:
 
 def test_a_load_sends_its_plan_and_tells_the_versions_apart(url: str) -> None:
     """Every planned request is answered once and counted under its second, its version and its name."""
-    mix: dict[Request | Session | str, float] = {
+    mix: dict[Arrival, float] = {
         "GET /v1?id=7": 1,
         Request("POST", "/v2", {"sku": "aspirin"}): 1,
     }
@@ -378,7 +376,8 @@ def test_a_generator_that_breaks_off_does_not_pass_for_a_quiet_server(url: str) 
 PARENT = """
 import sys, time
 from labkit.load import Load, apply
-running = apply(Load({"/v1": 1}, 200, 600), sys.argv[1])
+target = sys.argv[2] if sys.argv[2:] else Load({"/v1": 1}, 200, 600)
+running = apply(target, sys.argv[1])
 while not running.snapshot().requests:
     time.sleep(0.05)
 print(running._process.pid, flush=True)
@@ -386,10 +385,15 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("unread", [False, True], ids=["read", "unread"])
-def test_nothing_is_left_when_the_parent_is_killed(url: str, *, unread: bool) -> None:
+@pytest.mark.parametrize(
+    ("unread", "target"),
+    [(False, []), (True, []), (False, [shoppers.__file__])],
+    ids=["read", "unread", "users"],
+)
+def test_nothing_is_left_when_the_parent_is_killed(url: str, target: list[str], *, unread: bool) -> None:
     """The child goes when its parent dies of SIGKILL, also with feed lines that the parent never read."""
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, url], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", PARENT, url, *target]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert parent.stdout
     with parent.stdout:
         child = psutil.Process(int(parent.stdout.readline()))
@@ -419,7 +423,7 @@ def test_importing_load_loads_neither_gevent_nor_locust() -> None:
     """A notebook's process is never patched by gevent."""
     code = "import labkit.load, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"gevent", "locust", "httptools"} & set(loaded.split())
+    assert not {"gevent", "locust", "httptools", "cloudpickle"} & set(loaded.split())
 
 
 def test_a_rate_grows_jumps_and_falls_as_drawn() -> None:
@@ -442,59 +446,295 @@ def test_points_that_make_no_rate_are_refused(points: tuple[tuple[float, float],
         Rate(points)
 
 
-def test_a_session_hands_each_answer_on(url: str) -> None:
-    """The answer's JSON comes back in the next body; what the last answer tells is counted."""
-    first = Request("POST", "/echo", {"answer": {"lines": [1]}})
-    customer = Session((first, Request("POST", "/echo", {"answer": "same"})), carry="cart", outcome="echo")
-    result = apply(Load({customer: 1}, 20, 1, arrivals="even"), url).wait()
-    assert (result.requests, result.failed) == (40, 0)
-    assert result.outcomes == {str({"answer": "same", "cart": {"echo": {"answer": {"lines": [1]}}}}): 20}
-    assert result.to_json()["outcomes"] == result.outcomes
+# ---- locust users ----
 
 
-def test_a_session_ends_with_a_request_that_fails(url: str) -> None:
-    """No further request is sent, and the session is counted as broken off."""
+def running_as_written(url: str, target: Any, **how: Any) -> Measurement:
+    """Apply locust users to their end, at a rate that has them all there at once."""
+    return apply(target, url, spawn_rate=100, duration_s=0.6, **how).wait()
+
+
+@pytest.mark.parametrize("target", [Shopper, Path(shoppers.__file__)], ids=["class", "path"])
+def test_users_are_a_load_as_a_class_and_as_a_locustfile(url: str, target: Any) -> None:
+    """Both give the same kinds of figures: by second, version and request, with outcomes and latencies."""
+    result = running_as_written(url, target, users=2)
+    assert result.sent == result.requests > 4
+    assert {"GET /v1", "POST /buy"} <= set(result.by_request)
+    assert result.by_version["1"].requests > 1 < result.by_version["2"].requests
+    assert 1 < result.outcomes["happy"] <= result.by_request["POST /buy"].requests
+    assert sum(tally.requests for tally in result.by_second) == len(result.tally.latency) == result.requests
+    assert 0 < result.p50_ms <= result.max_ms
+    assert result.scheduling_lag_p99_ms >= 0
+    assert '{"sku": "aspirin"}' in ask(url, "/seen")["bodies"]
+
+
+def test_a_failed_answer_of_a_user_is_counted_by_its_cause(url: str, odd_url: str) -> None:
+    """The status, the broken connection and what a task calls a failure each have their count and example."""
+
+    class Critic(HttpUser):
+        wait_time = constant(0.1)
+
+        @task
+        def look(self) -> None:
+            self.client.get("/status/503")
+            self.client.get(f"{odd_url}/silent", timeout=0.05, name="/silent")
+            with self.client.get("/v1", catch_response=True) as answer:
+                answer.failure("too dull")
+            with self.client.get("/status/404", catch_response=True) as answer:
+                answer.success()
+
+    result = running_as_written(url, Critic)
+    assert set(result.errors) == {"status 503", "no answer in time", "too dull"}
+    assert result.by_request["GET /status/404"].failed == 0
+    example = next(one for one in result.examples if one.cause == "status 503")
+    assert (example.request, example.version, example.detail) == ("GET /status/503", "1", "ok")
+
+
+@pytest.mark.parametrize("base", [HttpUser, FastHttpUser])
+def test_a_server_that_is_down_is_a_measured_failure_of_users(base: Any) -> None:
+    """Each of locust's clients tells a refused connection in the same words."""
+
+    class Knocker(base):  # type: ignore[misc] # one of the two classes
+        wait_time = constant(0.1)
+
+        @task
+        def knock(self) -> None:
+            self.client.get("/v1").raise_for_status()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    result = running_as_written(f"http://127.0.0.1:{port}", Knocker)
+    assert set(result.errors) == {"connection: connection refused"}
+    assert result.failed == result.requests > 1
+
+
+def test_an_exception_in_a_task_is_a_failure_with_its_cause(url: str) -> None:
+    """It is counted once, without a latency, and the user goes on; one that repeats a bad answer is not."""
+
+    class Clumsy(HttpUser):
+        wait_time = constant(0.1)
+
+        @task
+        def look(self) -> None:
+            self.client.get("/v1").json()
+
+        @task
+        def ask(self) -> None:
+            self.client.get("/status/500").raise_for_status()
+
+    result = running_as_written(url, Clumsy, users=4)
+    clumsy = result.by_request["TASK Clumsy"]
+    assert (clumsy.requests, len(clumsy.latency)) == (clumsy.failed, 0)
+    assert clumsy.failed == result.by_request["GET /v1"].requests > 1
+    assert result.errors["status 500"] == result.by_request["GET /status/500"].requests
+    cause = next(cause for cause in result.errors if cause != "status 500")
+    assert cause.startswith("JSONDecodeError: Expecting value")
+    assert next(one for one in result.examples if one.cause == cause).detail.startswith("in look, line ")
+
+
+def test_a_shape_moves_the_users_and_ends_the_load(url: str) -> None:
+    """A LoadTestShape stands beside its users in the list; the load ends when it returns None."""
+
+    class Once(LoadTestShape):
+        def tick(self) -> tuple[int, float] | None:
+            return (3, 100) if self.get_run_time() < 0.5 else None  # type: ignore[no-untyped-call] # locust's
+
+    result = apply([Shopper, Once], url).wait()
+    assert result.requests > 3
+    assert 0.5 < result.seconds < 10
+
+
+NOTEBOOK = """
+import sys
+from labkit import LabError, load
+from locust import HttpUser, constant, task
+from gevent.monkey import is_module_patched
+import threading
+PAGES = ["/v1", "/v2"]
+def page():
+    return PAGES.pop(0)
+class Guest(HttpUser):
+    wait_time = constant(0.1)
+    def on_start(self):
+        self.page = page()
+    @task
+    def look(self):
+        self.client.get(self.page)
+assert not is_module_patched("threading")
+result = load.apply(Guest, sys.argv[1], users=2, spawn_rate=100, duration_s=1).wait()
+assert result.failed == 0 and set(result.by_request) == {"GET /v1", "GET /v2"}, result
+lock = threading.Lock()
+class Locked(Guest):
+    @task
+    def look(self):
+        with lock:
+            self.client.get("/v1")
+try:
+    load.apply(Locked, sys.argv[1])
+except LabError as refusal:
+    print(refusal.seen)
+"""
+
+
+def test_a_class_of_a_notebook_goes_to_the_child_with_what_it_uses(url: str) -> None:
+    """Its names of `__main__` go with it, locust patches nothing there, and a lock is refused in words."""
+    ran = subprocess.run(
+        [sys.executable, "-", url], input=NOTEBOOK, capture_output=True, text=True, check=False
+    )
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    assert "cannot pickle '_thread.lock' object" in ran.stdout
+
+
+FILES = {
+    "no-such-file.py": None,
+    "broken.py": "from locust import HttpUser\nraise ValueError('half done')\n",
+    "nobody.py": "from locust import HttpUser\n",
+    "elsewhere.py": "from locust import HttpUser, task\n"
+    "class Far(HttpUser):\n    host = 'http://example.org'\n    tasks = [print]\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no-such-file.py", "there is no file"),
+        ("broken.py", "ValueError: half done"),
+        ("nobody.py", "a locust User class"),
+        ("elsewhere.py", r"Far\.host = 'http://example\.org'"),
+    ],
+)
+def test_a_locustfile_without_users_for_this_host_is_refused(
+    url: str, tmp_path: Path, name: str, words: str
+) -> None:
+    """`apply` itself says what is wrong with the file, and leaves no process."""
+    if text := FILES[name]:
+        (tmp_path / name).write_text(text)
+    before = set(psutil.Process().children())
+    with pytest.raises(LabError, match=words):
+        apply(tmp_path / name, url)
+    assert set(psutil.Process().children()) <= before
+
+
+class Far(HttpUser):
+    """A user of somebody else's server."""
+
+    host = "http://example.org"
+    tasks = [print]  # noqa: RUF012 - as locust has it
+
+
+@pytest.mark.parametrize(
+    ("target", "how", "words"),
+    [
+        (Far, {}, r"Far\.host"),
+        (int, {}, "<class 'int'>"),
+        ([], {}, "a locust User class"),
+        ([Shopper, Shopper], {}, "Shopper"),
+        (Shopper, {"users": 0}, "users = 0"),
+        (Shopper, {"duration_s": -1}, "duration_s = -1"),
+        (Load({"/": 1}, 1, 1), {"users": 3}, "users = 3"),
+    ],
+)
+def test_what_makes_no_users_is_refused(url: str, target: Any, how: dict[str, Any], words: str) -> None:
+    """The error shows what was given."""
+    with pytest.raises(LabError, match=words):
+        apply(target, url, **how)
+
+
+def test_a_class_that_is_no_user_is_refused_in_a_mix() -> None:
+    """A mix holds requests and User classes."""
+    with pytest.raises(LabError, match="User classes"):
+        Load({int: 1}, 1, 1)
+
+
+def test_a_task_cannot_put_load_on_another_machine(url: str) -> None:
+    """A whole URL in a task does not lead away: nothing is sent there, and the failure says so."""
+
+    class Stray(FastHttpUser):
+        wait_time = constant(0.2)
+
+        @task
+        def look(self) -> None:
+            self.client.get("http://192.0.2.1/", name="far")
+
+    result = running_as_written(url, Stray)
+    assert set(result.errors) == {"connection: a load on 192.0.2.1, which is not this machine"}
+
+
+def test_users_stay_until_they_are_stopped(url: str) -> None:
+    """Without a duration they go on; what is in flight when they are stopped still counts."""
+
+    class Patient(HttpUser):
+        @task
+        def look(self) -> None:
+            self.client.get("/slow/0.3")
+
+    with apply(Patient, url, users=3, spawn_rate=100) as running:
+        while not running.snapshot().requests:
+            time.sleep(0.05)
+        assert running.is_running
+        result = running.stop()
+    assert result.failed == 0
+    assert result.requests % 3 == 0
+    assert not psutil.pid_exists(running._process.pid)
+
+
+def test_plain_locust_runs_the_very_file(url: str) -> None:
+    """What labkit.load offers to a task does nothing there."""
+    command = [sys.executable, "-m", "locust", "-f", shoppers.__file__, "--headless", "--host", url]
+    command += ["--users", "1", "--run-time", "1", "--only-summary", "Shopper"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "/buy" in ran.stderr
+
+
+def test_a_user_who_arrives_does_one_task_and_leaves(url: str) -> None:
+    """A sequence is run through once, each visit tells its outcome, and versions that differ are mixed."""
+    mix: dict[Arrival, float] = {Hasty: 1, "/v1": 1}
+    result = apply(Load(mix, 20, 1, arrivals="even"), url).wait()
+    visits = result.outcomes["refused"]
+    assert dict(result.outcomes) == {"refused": visits}
+    assert result.by_request["GET /v2"].requests == result.by_request["GET /status/503"].failed == visits
+    assert result.by_request["GET /v1"].requests == 20
+    assert result.sent == result.requests == 20 + 2 * visits
+    assert sum(answer.mixed for answer in result.recent) == 2 * visits
+    assert result.to_json()["outcomes"] == {"refused": visits}
+
+
+def test_a_visit_that_fails_or_does_not_end_is_broken_off(url: str) -> None:
+    """An exception ends a visit; at the end of the load, a visit has timeout_s seconds left."""
+
+    class Lost(HttpUser):
+        @task
+        def fail(self) -> None:
+            self.client.get("/status/500").raise_for_status()
+
+    class Endless(HttpUser):
+        @task
+        def wait_long(self) -> None:
+            self.client.get("/slow/60")
+
     began = time.time()
-    customer = Session((Request.parse("/status/500"), Request.parse("/v1")), outcome="echo")
-    result = apply(Load({customer: 1}, 20, 0.5, arrivals="even"), url).wait()
-    assert (result.requests, dict(result.outcomes)) == (10, {"broken off": 10})
+    result = apply(Load({Lost: 1, Endless: 1}, 20, 0.5, arrivals="even", timeout_s=0.3), url).wait()
+    assert dict(result.outcomes) == {"broken off": 10}
+    assert dict(result.errors) == {"status 500": result.by_request["GET /status/500"].requests}
     assert result.last_failure
     assert began < result.last_failure < time.time()
-    odd = Session((Request.parse("/v1"), Request("POST", "/v1", {})), carry="cart", outcome="echo")
-    assert apply(Load({odd: 1}, 20, 0.2), url).wait().outcomes.keys() == {"broken off"}
 
 
-def test_a_sticky_session_names_itself_in_each_request(url: str) -> None:
-    """Its requests carry one X-Session header, other sessions' another one; pauses are kept."""
-    customer = Session((Request.parse("/session"),) * 3, sticky=True, pause_s=0.3)
-    running = apply(Load({customer: 1}, 10, 0.5, arrivals="even"), url)
-    assert running.wait().requests == 15
-    sessions = Counter(ask(url, "/seen")["sessions"])
-    assert sorted(sessions.values()) == [3] * 5
+def test_a_user_who_arrives_carries_data_from_answer_to_answer(url: str) -> None:
+    """Each visit has its own user, so that what it carries and the session that it names are its own."""
 
+    class Customer(FastHttpUser):
+        @task
+        def shop(self) -> None:
+            cart: Any = {"lines": [1]}
+            for _ in range(2):
+                cart = self.client.post("/echo", json=cart).json()
+            outcome(self, cart)
+            self.client.get("/session", headers={"X-Session": str(id(self))})
+            self.client.get("/session", headers={"X-Session": str(id(self))})
 
-def test_an_answer_of_another_version_than_before_is_mixed(url: str) -> None:
-    """The mark is a session's: the second answer has it when the first came from another version."""
-    both = Session((Request.parse("/v1"), Request.parse("/v2")))
-    recent = apply(Load({both: 1}, 1, 0.9, arrivals="even"), url).wait().recent
-    assert [(answer.failed, answer.mixed) for answer in recent] == [(False, False), (False, True)]
-    same = apply(Load({Session((Request.parse("/v1"),) * 2): 1}, 20, 0.5), url).wait().recent
-    assert not any(answer.mixed for answer in same)
-
-
-def test_a_session_repeats_what_is_refused_for_now(url: str) -> None:
-    """The request is sent again while it is answered with the status, and given up at last."""
-    patient = Session((Request.parse("/all-but-third/415"), Request.parse("/v1")), outcome="x", retry_on=415)
-    result = apply(Load({patient: 1}, 10, 0.45, arrivals="even"), url).wait()
-    assert (result.errors, result.outcomes) == ({"status 415": 10}, {"no JSON object": 5})
-    hopeless = Session((Request.parse("/status/415"),), outcome="x", retry_on=415)
-    result = apply(Load({hopeless: 1}, 10, 0.05, arrivals="even"), url).wait()
-    assert (result.errors, result.outcomes) == ({"status 415": 21}, {"broken off": 1})
-
-
-def test_a_session_that_cannot_carry_is_refused() -> None:
-    """A body that is to take the answer has to be a JSON object."""
-    with pytest.raises(LabError, match="cart"):
-        Session((Request.parse("/"), Request.parse("/")), carry="cart")
-    with pytest.raises(LabError, match="1 request"):
-        Session(())
+    result = apply(Load({Customer: 1}, 20, 0.5, arrivals="even"), url).wait()
+    assert (result.requests, result.failed) == (40, 0)
+    assert result.outcomes == {str({"echo": {"echo": {"lines": [1]}}}): 10}
+    assert set(Counter(ask(url, "/seen")["sessions"]).values()) <= {2, 4, 6}

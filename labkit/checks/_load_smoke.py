@@ -5,15 +5,15 @@ from urllib.parse import urlsplit
 
 from labkit.checks._report import CheckRun, Finding, Report, version_of
 from labkit.environment import Environment
-from labkit.load import Load, Measurement, Request, Session, apply
+from labkit.load import Arrival, Load, Measurement, apply
 
-MIX: Mapping[Request | Session | str, float] = {"GET /": 1.0}
+MIX: Mapping[Arrival, float] = {"GET /": 1.0}
 
 
 def load_smoke(
     environment: Environment,
     *,
-    mix: Mapping[Request | Session | str, float] = MIX,
+    mix: Mapping[Arrival, float] = MIX,
     rate_per_s: float = 10.0,
     duration_s: float = 5.0,
     error_share: float = 0.0,
@@ -21,9 +21,9 @@ def load_smoke(
 ) -> Report:
     """Send rate_per_s requests a second to an environment's entry for duration_s seconds, in the given mix.
 
-    mix maps a request or its "METHOD /path" to a weight. The answer is fail when more of the requests failed
-    than error_share (0 to 1), or when the 99th percentile of the response times is over p99_ms. It is not run
-    when no request was answered.
+    mix maps a request, its "METHOD /path" or a locust User class to a weight. The answer is fail when more of
+    the requests failed than error_share (0 to 1), or when the 99th percentile of the response times is over
+    p99_ms. It is not run when no request was answered.
 
     :raises LabError: when the load could not be applied.
     """

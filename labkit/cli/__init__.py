@@ -16,6 +16,7 @@ from labkit.cli import (
     _deployment,
     _engine,
     _environment,
+    _load,
     _pipeline,
     _toggle,
     _workspace,
@@ -46,6 +47,7 @@ labkit.add_command(_toggle.toggle)
 labkit.add_command(_database.database)
 labkit.add_command(_artifacts.artifacts)
 labkit.add_command(_data.data)
+labkit.add_command(_load.load)
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's own return, never used

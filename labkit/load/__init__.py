@@ -1,22 +1,30 @@
-"""Load: define a mix of requests and sessions, apply it at a rate of arrival, measure the answers.
+"""Load: define a mix of requests and users, apply it at a rate of arrival, measure the answers.
 
-`replay` sends the requests that an environment captured instead of a mix, at the times at which they came.
+A `Load` is an open model: requests leave at their planned times, whatever the server does, and latency
+counts from the planned time. So a server that stalls cannot hide the requests that were due meanwhile
+(G. Tene calls that "coordinated omission"). `replay` sends the requests that an environment captured instead
+of a mix, at the times at which they came.
 
-The load is an open model: requests leave at their planned times, whatever the server does, and latency counts
-from the planned time. So a server that stalls cannot hide the requests that were due meanwhile (G. Tene calls
-that "coordinated omission"). The generator, locust, runs in a child process, never in this one.
+`apply` takes ordinary locust users too: a User class or a locustfile, in locust's own closed model. All give
+the same `Measurement`. The generator, locust, runs in a child process, never in this one. So `import locust`
+leaves this process without gevent's patches when it comes after `import labkit.load`.
 """
 
-from labkit.load._apply import RunningLoad, apply
-from labkit.load._define import Load
+from labkit.load import _unpatched
+from labkit.load._apply import RunningLoad, Target, apply
+from labkit.load._define import Arrival, Load
 from labkit.load._histogram import Histogram
 from labkit.load._measurement import Failure, Measurement, Tally
+from labkit.load._outcome import BROKEN_OFF, outcome
 from labkit.load._rate import Rate, burst, ramp, steps
 from labkit.load._replay import replay
 from labkit.load._request import Request
-from labkit.load._session import Session
+
+_unpatched.install()
 
 __all__ = [
+    "BROKEN_OFF",
+    "Arrival",
     "Failure",
     "Histogram",
     "Load",
@@ -24,10 +32,11 @@ __all__ = [
     "Rate",
     "Request",
     "RunningLoad",
-    "Session",
     "Tally",
+    "Target",
     "apply",
     "burst",
+    "outcome",
     "ramp",
     "replay",
     "steps",

@@ -1,6 +1,5 @@
 """Applies a load: a child process that cannot outlive this one, and a thread that reads what it feeds."""
 
-import ipaddress
 import json
 import os
 import signal
@@ -9,68 +8,63 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from threading import Lock, Thread
+from pathlib import Path
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from labkit.errors import LabError
 from labkit.load._define import Load
 from labkit.load._histogram import Histogram
 from labkit.load._measurement import Failure, Key, Measurement, Recent, Tally
-from labkit.load._request import Request
 from labkit.load._schedule import Schedule
-from labkit.load._session import Session
+from labkit.load._target import check_target
+from labkit.load._users import Users, pack
 
 _LAST_OUTPUT_BYTES = 2000
-_GRACE_S = 5.0  # beyond the requests' own time-out
+_GRACE_S = 5.0  # beyond the load's own time-out
+# locust patches the standard library when it is imported, so the child imports it before anything else.
+_CHILD = "import sys, locust; from labkit.load._child import main; main(int(sys.argv[1]))"
 
 
-def apply(load: Load, url: str, *, hosts: Collection[str] = ()) -> "RunningLoad":
+Target = Load | type | Sequence[type] | str | Path
+"""What can be applied."""
+
+
+def apply(
+    target: Target,
+    url: str,
+    *,
+    users: int | None = None,
+    spawn_rate: float | None = None,
+    duration_s: float | None = None,
+    hosts: Collection[str] = (),
+) -> "RunningLoad":
     """Start to send a load to the server at a URL ("http://127.0.0.1:8080") and return at once.
 
-    The target has to be on this machine, or on one of hosts, such as the container engine's host. A wrong URL
-    must not put load on somebody else's server.
+    target is a `Load`, or locust users: a User class, several classes, of which one may be a LoadTestShape,
+    or a locustfile's path. users and spawn_rate mean what they mean to locust, and None is locust's 1. The
+    users leave after duration_s seconds; None lets them stay until they are stopped or their shape ends. A
+    `Load` has its own rate and duration.
 
-    :raises LabError: for any other target.
+    The URL is the users' host, as with `locust --host`. It has to be on this machine, or on one of hosts,
+    such as the container engine's host. A wrong URL must not put load on somebody else's server. What users
+    print is lost: they run in a process of their own.
+
+    :raises LabError: for any other target; for users that are not found, that cannot be loaded, or whose
+        tasks hold something that cannot leave this process; for users, spawn_rate or duration_s with a Load.
     """
     check_target(url, hosts)
-    return RunningLoad(load, url)
-
-
-def check_target(url: str, hosts: Collection[str]) -> None:
-    """Check that a URL names a server on this machine or on one of hosts.
-
-    :raises LabError: when it does not.
-    """
-    parts = urlsplit(url)
-    try:
-        port, host = parts.port, parts.hostname or ""
-    except ValueError:
-        port, host = None, ""
-    plain = parts.scheme == "http" and parts.path in {"", "/"} and not parts.query and "@" not in parts.netloc
-    if not plain or not host or port == 0:
-        raise LabError(
-            expected="a target like http://127.0.0.1:8080",
-            seen=repr(url),
-            next_step="put paths into the mix, not into the URL",
-        )
-    if host in hosts or host == "localhost" or _is_loopback(host):
-        return
-    raise LabError(
-        expected="a load on this machine or on the container engine's host",
-        seen=f"the host {host}",
-        next_step="give the environment's url, or name the host in hosts=[…] when the server is yours",
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    how = {"users": users, "spawn_rate": spawn_rate, "duration_s": duration_s}
+    given = {name: value for name, value in how.items() if value is not None}
+    if not isinstance(target, Load):
+        return RunningLoad(Users.of(target, hosts, **given), url).await_start()
+    if given:
+        seen = ", ".join(f"{name} = {value}" for name, value in given.items())
+        raise LabError("a Load alone, which has its own rate and duration", seen, "give these to the Load")
+    return RunningLoad(target, url)
 
 
 class RunningLoad:
@@ -80,17 +74,20 @@ class RunningLoad:
     its cell ended. The child leads a process group, and kills the group when this process ends in any way.
     """
 
-    def __init__(self, schedule: Schedule, url: str) -> None:
-        self.schedule, self.url = schedule, url
+    def __init__(self, work: Schedule | Users, url: str) -> None:
+        self.work, self.url = work, url
+        # The users' own modules are found where this process finds them.
+        command = {"path": [entry or str(Path.cwd()) for entry in sys.path], "url": url, "work": pack(work)}
         self._measurement, self._done, self._killed = Measurement(), False, False
-        self._lock = Lock()
+        self._refused: list[str] = []
+        self._lock, self._started = Lock(), Event()
         self._socket, theirs = socket.socketpair()
         # A file, not a pipe: nobody has to read it for the child to go on.
         self._last_output: list[str] = []
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "labkit.load._child", str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _CHILD, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 process_group=0,
                 stdin=subprocess.DEVNULL,
@@ -99,9 +96,26 @@ class RunningLoad:
                 env=_environment(),
             )
         with suppress(OSError):  # the reader finds out that the child is gone
-            self._socket.sendall(json.dumps(_command(schedule, url)).encode() + b"\n")
+            self._socket.sendall(json.dumps(command).encode() + b"\n")
         self._reader = Thread(target=self._read, name=f"load on {url}", daemon=True)
         self._reader.start()
+
+    def await_start(self) -> Self:
+        """Wait until the child has loaded its users, and return this load.
+
+        :raises LabError: when it could not.
+        """
+        try:
+            self._started.wait()
+        except KeyboardInterrupt:
+            self.kill()
+            raise
+        if not self._done and not self._reader.is_alive():
+            self.wait()
+        if self._refused:
+            self.kill()
+            raise LabError(*self._refused)
+        return self
 
     def snapshot(self) -> Measurement:
         """Return the measurement so far; it is at most half a second old."""
@@ -135,21 +149,16 @@ class RunningLoad:
     def stop(self) -> Measurement:
         """Send nothing more, wait for the requests in flight, and return the measurement.
 
-        A second call returns the same measurement.
+        Users who are under way have the load's timeout_s seconds left, those of no `Load` one second. A
+        second call returns the same measurement.
         """
         with suppress(OSError):
             self._socket.sendall(b"stop\n")
         try:
-            return self.wait(max(map(self._longest_s, self.schedule.requests)) + _GRACE_S)
+            return self.wait(self.work.timeout_s + _GRACE_S)
         except TimeoutError:
             self.kill()
             return self.snapshot()
-
-    def _longest_s(self, entry: Request | Session) -> float:
-        """Return the seconds after which a request is answered, or a session is over, at the latest."""
-        if isinstance(entry, Request):
-            return self.schedule.timeout_s
-        return len(entry.requests) * (entry.pause_s + self.schedule.timeout_s)
 
     def kill(self) -> None:
         """End the child at once; the answers to requests in flight are lost."""
@@ -179,36 +188,28 @@ class RunningLoad:
             for line in feed:
                 if not line.endswith(b"\n"):
                     break  # cut off by the child's death
-                message = json.loads(line)
-                self._done = message["done"]
-                merged = _merge(self._measurement, message)
-                with self._lock:
-                    self._measurement = merged
+                self._take(json.loads(line))
         self._process.wait()
         with self._output as output:
             output.seek(max(0, output.seek(0, os.SEEK_END) - _LAST_OUTPUT_BYTES))
             self._last_output = output.read().decode(errors="replace").strip().splitlines()[-1:]
+        self._started.set()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        """Take one message of the child: why it refuses its users, or what it recorded."""
+        if "refused" in message:
+            self._refused = message["refused"]
+        else:
+            self._done = message["done"]
+            merged = _merge(self._measurement, message)
+            with self._lock:
+                self._measurement = merged
+        self._started.set()
 
 
 def _environment() -> dict[str, str]:
     """Return this process's environment variables without those that configure locust."""
     return {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-
-
-def _command(schedule: Schedule, url: str) -> dict[str, Any]:
-    """Return the first message to the child: what it has to send, and where."""
-    sessions = [entry if isinstance(entry, Session) else Session((entry,)) for entry in schedule.requests]
-    return {"url": url, "sessions": list(map(_session_json, sessions)), **schedule.to_json()}
-
-
-def _session_json(session: Session) -> dict[str, Any]:
-    return {**vars(session), "requests": list(map(_request_json, session.requests))}
-
-
-def _request_json(request: Request) -> dict[str, Any]:
-    body = request.body if isinstance(request.body, bytes) else b""
-    parts = {"method": request.method, "path": request.path, "headers": dict(request.headers)}
-    return {**parts, "body": body.hex()}
 
 
 def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:

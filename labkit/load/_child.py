@@ -1,35 +1,33 @@
-"""The child process: locust with one `Player`, fed and kept alive by the control channel to its parent.
+"""The child process: a `Player` or a `Crowd`, fed and kept alive by the control channel to its parent.
 
-Run as `python -P -m labkit.load._child FD`. The parent's first line is the command, as JSON; the line `stop`
-ends the sending. The end of the connection, however the parent ended, kills this process and its group.
+`main` is called with the socket's file descriptor, after locust was imported. The parent's first line is the
+command, as JSON; the line `stop` ends the sending. The end of the connection, however the parent ended, kills
+this process and its group.
 """
 
+import base64
 import gc
 import json
 import os
+import pickle
 import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from time import perf_counter
 from typing import Any
 
-# locust patches the standard library when it is imported, so it comes before the patched modules are used.
 import gevent
 import locust.stats
 from gevent.event import Event
-from locust.env import Environment
 
-from labkit.load._define import Load
+from labkit.errors import LabError
+from labkit.load._closed import Crowd, load_users
 from labkit.load._histogram import lower_edge, middle_ms
-from labkit.load._player import Player, record_in
-from labkit.load._rate import Rate
+from labkit.load._player import Player
 from labkit.load._recorder import Recorder
-from labkit.load._replay import Replay
-from labkit.load._request import Request
-from labkit.load._schedule import Schedule
-from labkit.load._session import Session
+from labkit.load._users import Users
 
 _FEED_S = 0.5
 
@@ -68,56 +66,45 @@ class ControlChannel:
             os.killpg(0, signal.SIGKILL)
 
 
-def _feed(channel: ControlChannel, player: type[Player], *, done: bool = False) -> None:
-    seconds = 0.0 if player.start_s is None else max(0.0, perf_counter() - player.start_s)
-    channel.send({"seconds": seconds, "done": done, **player.recorder.take()})
+def _prepare(command: dict[str, Any], recorder: Recorder, stop: Event) -> Callable[[], None]:
+    """Return what runs the commanded load.
 
-
-def _schedule(command: dict[str, Any]) -> Schedule:
-    sessions = [
-        Session(**fields | {"requests": tuple(map(_request, fields["requests"]))})
-        for fields in command["sessions"]
-    ]
-    if "arrivals" in command:
-        requests = tuple(session.requests[0] for session in sessions)
-        return Replay(requests, tuple(map(tuple, command["arrivals"])), command["timeout_s"])
-    rate = Rate(tuple(map(tuple, command["load"].pop("rate_per_s"))))
-    return Load(dict(zip(sessions, command["weights"], strict=True)), rate, **command["load"])
-
-
-def _request(fields: dict[str, Any]) -> Request:
-    return Request(fields["method"], fields["path"], bytes.fromhex(fields["body"]), fields["headers"])
+    :raises LabError: when its users cannot be loaded.
+    """
+    # Last, so that no module of the current folder hides one of Python's.
+    sys.path += [entry for entry in command["path"] if entry not in sys.path]
+    try:
+        work = pickle.loads(base64.b64decode(command["work"]))  # noqa: S301 - the parent's own, on its own socket
+        if isinstance(work, Users):
+            return Crowd(load_users(work, command["url"]), work, recorder, stop).run
+    except LabError:
+        raise
+    except Exception as error:  # of a module that the users need, or of locust about them
+        seen = f"{type(error).__name__}: {error}"
+        raise LabError("users that can be loaded in a process of their own", seen, "correct them") from error
+    return Player(work, command["url"], recorder, stop).play
 
 
 def main(descriptor: int) -> None:
-    """Play the commanded load, and feed its measurement to the parent every half second."""
+    """Send the commanded load, and feed its measurement to the parent every half second."""
     # Each connection is an open file: a low limit would make a slow server look like "too many open files".
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     channel = ControlChannel(descriptor)
     command = channel.command()
     locust.stats.bucket_response_time = _finer_bucket  # type: ignore[assignment] # keys may be floats
-    recorder, stop, finished = Recorder(), Event(), Event()
+    recorder, stop = Recorder(), Event()
     gevent.spawn(channel.listen, stop)
-    attributes = {
-        "schedule": _schedule(command),
-        "recorder": recorder,
-        "stop_sending": stop,
-        "finished": finished,
-        "abstract": False,
-    }
-    player: type[Player] = type("Customers", (Player,), attributes)
-    environment = Environment(user_classes=[player], host=command["url"], catch_exceptions=False)
-    environment.events.request.add_listener(record_in(recorder))  # type: ignore[no-untyped-call] # locust's
-    runner = environment.create_local_runner()
+    try:
+        run = _prepare(command, recorder, stop)
+    except LabError as refusal:
+        channel.send({"refused": [refusal.expected, refusal.seen, refusal.next_step]})
+        os._exit(1)
     gc.freeze()  # the libraries' objects: a full collection over them would delay requests by tens of ms
-    runner.start(1, spawn_rate=1)
-    while not finished.wait(_FEED_S):
-        _feed(channel, player)
-    _feed(channel, player, done=player.is_complete)
+    work = gevent.spawn(run)
+    channel.send({"done": False, **recorder.take()})
+    while not gevent.wait([work], timeout=_FEED_S):
+        channel.send({"done": False, **recorder.take()})
+    channel.send({"done": work.successful(), **recorder.take()})
     # No clean-up is left to do, and locust's own exit waits a second for its greenlets.
-    os._exit(not player.is_complete)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    os._exit(not work.successful())

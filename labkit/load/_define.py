@@ -10,27 +10,32 @@ from typing import Any, Literal
 from labkit.errors import LabError
 from labkit.load._rate import Rate
 from labkit.load._request import Request
-from labkit.load._session import Session
+from labkit.load._users import is_user
 
-Arrival = Request | Session | str
+Arrival = Request | str | type[Any]
 """What may stand in a mix."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """A mix of requests, and of customers' sessions, that arrive at a rate.
+    """A mix of requests, and of users, that arrive at a rate: an open model.
 
-    mix maps a `Request`, its text ("GET /items") or a `Session` to its weight, in proportion to the others.
-    rate_per_s is the mean number of arrivals a second, or a `Rate` (`ramp`, `burst`, `steps`). The load lasts
-    duration_s seconds; None lasts until stopped. A session arrives with its first request.
+    mix maps a `Request`, its text ("GET /items") or a locust User class to its weight, in proportion to the
+    others. rate_per_s is the mean number of arrivals a second, or a `Rate` (`ramp`, `burst`, `steps`). The
+    load lasts duration_s seconds; None lasts until stopped.
+
+    A user who arrives runs `on_start`, one task and `on_stop`, and leaves. A SequentialTaskSet is run
+    through once; another TaskSet ends with `self.interrupt()`, as it does in locust.
 
     arrivals "poisson" draws the gaps between arrivals as independent customers make them, "even" makes them
-    equal; the same seed gives the same plan. An answer that takes longer than timeout_s seconds is a failure.
+    equal; the same seed gives the same plan. A request of the mix that takes longer than timeout_s seconds is
+    a failure. At the end of the load, users have timeout_s seconds left.
 
-    :raises LabError: when a number is not above 0, or the mix has no weight above 0 or one below it.
+    :raises LabError: when a number is not above 0, or the mix has no weight above 0 or one below it, or a
+        class that is no locust User.
     """
 
-    mix: Mapping[Arrival, float] | Mapping[Request, float] | Mapping[Session, float] | Mapping[str, float]
+    mix: Mapping[Arrival, float] | Mapping[Request, float] | Mapping[str, float] | Mapping[type[Any], float]
     rate_per_s: float | Rate
     duration_s: float | None
     arrivals: Literal["poisson", "even"] = "poisson"
@@ -62,26 +67,24 @@ class Load:
                 seen=str(dict(self.mix)),
                 next_step='for example {"GET /": 1}',
             )
+        for key in self.mix:
+            if isinstance(key, type) and not is_user(key):
+                next_step = "derive it from locust.HttpUser"
+                raise LabError("requests and locust User classes in the mix", repr(key), next_step)
         parsed = {
             Request.parse(key) if isinstance(key, str) else key: weight for key, weight in self.mix.items()
         }
         object.__setattr__(self, "mix", parsed)
 
     @property
-    def requests(self) -> tuple[Request | Session, ...]:
-        """The requests and sessions of the mix, in its order."""
+    def requests(self) -> tuple[Request | type, ...]:
+        """The requests and User classes of the mix, in its order."""
         return tuple(key for key in self.mix if not isinstance(key, str))
 
     @property
     def rate(self) -> Rate:
         """The rate of arrival over time."""
         return self.rate_per_s if isinstance(self.rate_per_s, Rate) else Rate(((0.0, self.rate_per_s),))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return as JSON data what the sending process needs beside the requests."""
-        names = ("duration_s", "arrivals", "seed", "timeout_s")
-        fields = {name: getattr(self, name) for name in names} | {"rate_per_s": self.rate.points}
-        return {"weights": list(self.mix.values()), "load": fields}
 
     def plan(self) -> Iterator[tuple[float, int]]:
         """Yield every arrival: seconds since the start, and the index of its request in `requests`."""

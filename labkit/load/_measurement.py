@@ -20,7 +20,7 @@ class Key(NamedTuple):
 
 
 class Recent(NamedTuple):
-    """One of the last answers; mixed is whether another version had answered its session before."""
+    """One of the last answers; mixed is whether another version had answered its user before."""
 
     version: str
     failed: bool
@@ -123,12 +123,13 @@ class Measurement(Figures):
 
     seconds counts since the first planned request. sent is the number of requests that left, of which
     `sent - requests` have no answer yet. tallies holds the answers by `Key`. errors counts the failures by
-    cause; examples keeps a few of each cause. outcomes counts how customers' sessions ended. last_failure is
-    the time of the last failure in seconds of `time.time()`, None without a failure. recent holds the last
-    answers, oldest first.
+    cause; examples keeps a few of each cause. outcomes counts how users' visits ended (`outcome`).
+    last_failure is the time of the last failure in seconds of `time.time()`, None without a failure. recent
+    holds the last answers, oldest first.
 
-    scheduling_lag holds how long after its planned time each request left. When its p99 nears the latencies,
-    the generator was the limit, not the server.
+    scheduling_lag holds how long after its planned time each request left; the requests of users who stay
+    have none, and a timer's lateness stands for it. When its p99 nears the latencies, the generator was the
+    limit, not the server. sent counts these users' requests when they are answered.
     """
 
     seconds: float = 0.0
@@ -180,7 +181,7 @@ class Measurement(Figures):
 
     @cached_property
     def by_request(self) -> dict[str, Tally]:
-        """One tally a request of the mix, named "METHOD /path"."""
+        """One tally a request, named "METHOD /path"; "TASK Class" has the exceptions of users' tasks."""
         return {
             name: _sum(tally for key, tally in self.tallies.items() if key.request == name)
             for name in self._names(2)

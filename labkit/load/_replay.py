@@ -4,11 +4,12 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from labkit.errors import LabError
-from labkit.load._apply import RunningLoad, check_target
+from labkit.load._apply import RunningLoad
 from labkit.load._request import Request
+from labkit.load._target import check_target
 
 
 class CapturedRequest(Protocol):
@@ -58,10 +59,6 @@ class Replay:
     def plan(self) -> Iterator[tuple[float, int]]:
         """Yield every arrival."""
         return iter(self.arrivals)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return as JSON data what the sending process needs beside the requests."""
-        return {"arrivals": self.arrivals, "timeout_s": self.timeout_s}
 
 
 def replay(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from labkit.errors import LabError
-from labkit.load import Request, Session
+from labkit.load import Arrival, Request
 from labkit.pipeline._declared import (
     ROLLING,
     ProductionStrategy,
@@ -40,7 +40,7 @@ class Traffic:
     """The requests of simulated customers to the system's entry: requests a second, and their weights."""
 
     rate_per_s: float
-    mix: Mapping[Request | Session | str, float]
+    mix: Mapping[Arrival, float]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _traffic(table: TomlTable) -> Traffic:
-    mix: dict[Request | Session | str, float] = {}
+    mix: dict[Arrival, float] = {}
     for entry in table.array("requests") if table.has("requests") else []:
         text = entry.text("send")
         try:

@@ -22,11 +22,11 @@ from labkit.deployment import (
     rolling,
     scale,
 )
-from labkit.load import Load, Request, RunningLoad, Session, apply
+from labkit.load import Arrival, Load, Request, RunningLoad, apply
 
 N, RUNS, RATE, CANARIES, FAILING = 10, 5, 300, 20, 0.1
 CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
-MIX: dict[Request | Session | str, float] = {Request("POST", "/totals", {"cart": CART}): 1}
+MIX: dict[Arrival, float] = {Request("POST", "/totals", {"cart": CART}): 1}
 SETTLED_S, RAMP = 2, 1.25
 
 
