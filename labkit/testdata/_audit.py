@@ -21,7 +21,6 @@ from labkit.testdata._rule import DATE, family
 from labkit.testdata._schema import Schema, Table
 from labkit.testdata._texts import originals, search
 
-
 FEW = "its made-up values are so few that many people get their own by chance"
 
 

@@ -128,6 +128,7 @@ class Fakes:
             if rule.arguments:
                 seen = f"arguments {', '.join(rule.arguments)}"
                 raise LabError(f"{place}: {name} without arguments", seen, f"take them out of {place}")
+            self.make(rule, SAMPLE, None)
             return
         for locale in rule.locale or self._locale:
             providers = self._generator(locale).get_providers()

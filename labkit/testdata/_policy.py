@@ -159,7 +159,8 @@ def _fakes(tables: dict[str, Any], providers: Sequence[type[BaseProvider]]) -> F
     # A table of the database may be called so too: its columns have rules, where locales have weights.
     of_rules = isinstance(written, dict) and any(isinstance(value, str | dict) for value in written.values())
     locale = None if written is None or of_rules else read_locale("the policy", tables.pop(LOCALE))
-    named = read_providers(tables.pop(PROVIDERS)) if isinstance(tables.get(PROVIDERS), list) else []
+    is_table = isinstance(tables.get(PROVIDERS, {}), dict)
+    named = [] if is_table else read_providers(tables.pop(PROVIDERS))
     given = [checked_provider(provider, "providers") for provider in providers]
     return Fakes(locale, [*named, *given])
 

@@ -12,6 +12,8 @@ from faker import Factory
 from faker.decode import unidecode
 from faker.providers.person import Provider as AnyPerson
 
+from labkit.errors import LabError
+
 AMERICAN = "en_US"
 ENTRIES = 1 << 16
 """Entries of a weighted table: the rarest name of Faker's has a weight of about one in 40,000."""
@@ -46,8 +48,14 @@ class Words:
         return bool(self.provider(topic).__lang__ == AMERICAN)
 
     def drawn(self, method: str) -> pl.Series:
-        """Return a table of DRAWN values of one of Faker's methods."""
+        """Return a table of DRAWN values of one of Faker's methods.
+
+        :raises LabError: when Faker has no such method in this locale.
+        """
         if method not in self._tables:
+            if not hasattr(self._faker, method):
+                next_step = f"choose another locale for {method}, or another kind"
+                raise LabError(f"a locale in which Faker has {method}", self.locale, next_step)
             self._faker.seed_instance(1)
             values = [str(self._faker.format(method)) for _ in range(DRAWN)]
             self._tables[method] = pl.Series(values)
