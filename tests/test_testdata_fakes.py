@@ -100,9 +100,8 @@ def test_a_postcode_has_the_form_of_the_locale(locale: str, form: str) -> None:
 
 def test_telephone_numbers_of_a_locale_do_not_run_out() -> None:
     """They have the locale's forms, and more different numbers than Faker was asked for."""
-    phones = made(
-        "phone_number", np.resize(MANY, 60_000) + np.arange(60_000, dtype=np.uint64), locale={"fr_FR": 1.0}
-    )
+    people = np.random.default_rng(2).integers(0, 1 << 60, 60_000, dtype=np.uint64)
+    phones = made("phone_number", people, locale={"fr_FR": 1.0})
     assert all(re.fullmatch(r"(\+33 ?(\(0\))?|0)\d? ?\d( ?\d\d){4}", phone) for phone in phones)
     assert len(set(phones)) > 50_000
 
@@ -140,6 +139,13 @@ def test_weights_give_each_locale_its_share_and_each_person_one_locale() -> None
     ]
     assert japanese[0] == japanese[1] == japanese[2]
     assert 0.2 < sum(japanese[0]) / len(MANY) < 0.3
+
+
+@pytest.mark.parametrize("kind", [*sorted(KINDS), "iban"])
+def test_a_block_may_have_nobody_of_a_locale(kind: str) -> None:
+    """One person has one of two locales."""
+    for person in MANY[:8]:
+        assert len(made(kind, np.array([person]), locale={"de_DE": 1.0, "ja_JP": 1.0})) == 1
 
 
 def test_a_column_s_locale_comes_before_that_of_the_policy() -> None:
@@ -246,6 +252,18 @@ def test_a_provider_that_would_not_be_seeded_is_refused() -> None:
     colours = DynamicProvider("colour", ["red", "blue"])
     with pytest.raises(LabError, match="name the class, not an instance"):
         Policy.load('[t]\na = "keep"\n', providers=[colours])  # type: ignore[list-item]  # the mistake
+
+
+def test_a_provider_that_fails_for_a_person_is_explained() -> None:
+    """Its own words are told, and no traceback."""
+
+    class Broken(BaseProvider):
+        def half(self) -> float:
+            return 1 / self.random_int(0, 1)
+
+    with pytest.raises(LabError, match="ZeroDivisionError") as refused:
+        Fakes(providers=[Broken]).make(Rule("fake", "half"), MANY, None)
+    assert refused.value.next_step == "correct the provider, or choose another kind"
 
 
 # ---- columns ----
@@ -410,7 +428,7 @@ shown(Policy.load('locale = "de_DE"\\n[people]\\nnumber = {fake = "patient_numbe
 
 
 def test_the_recipe_for_a_kind_works_as_it_is_written(tmp_path: Path) -> None:
-    """The provider beside the policy, or the file in the folder that the recipe names, is all that it takes."""
+    """The provider beside the policy, or the file in the recipe's folder, is all that a kind takes."""
     root = Path(__file__).parents[1]
     recipe = (root / "CONTRIBUTING.md").read_text().split("## Add a kind of fake", 1)[1].split("\n## ", 1)[0]
     provider, policy, kind = re.findall(r"```(?:python|toml)\n(.*?)```", recipe, re.DOTALL)

@@ -7,7 +7,8 @@ each persona. The methods of own providers come before labkit's kinds, as if the
 import difflib
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
 from functools import partial
@@ -48,8 +49,8 @@ SAMPLE = np.arange(1, 257, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> n
 """The bits of people who are tried before any row is read."""
 
 TRIED, FEW = 16, 32
-"""People of the sample whose values must fit a column; different values in the sample below which a kind has
-few."""
+"""How many of the sample are tried in a column. A kind with fewer different values than FEW in the whole of
+the sample has few."""
 
 
 class Fakes:
@@ -112,9 +113,8 @@ class Fakes:
             try:
                 read(text)
             except (ValueError, ArithmeticError):
-                return (
-                    f"the values of {rule.argument} look like {text[:40]!r}, and the column is {column.type}"
-                )
+                shape = f"the values of {rule.argument} look like {text[:40]!r}"
+                return f"{shape}, and the column is {column.type}"
         return None
 
     def check(self, place: str, rule: Rule) -> None:
@@ -141,15 +141,9 @@ class Fakes:
                 raise LabError(f"{place}: a kind that gives one value, as a column takes", seen, next_step)
 
     def _value(self, place: str, name: str, arguments: Mapping[str, Any], locale: str) -> object:
-        try:
-            with self._seeded:
-                return self._generator(locale).seed_instance(1).format(name, **arguments)
-        except Exception as problem:
-            seen = f"{type(problem).__name__}: {problem}"
-            next_step = f"correct the arguments of {place}, or choose another kind"
-            raise LabError(
-                f"{place}: {name} makes a value with these arguments", seen, next_step
-            ) from problem
+        expected = f"{place}: {name} makes a value with these arguments"
+        with self._seeded, _explained(expected, f"correct the arguments of {place}"):
+            return self._generator(locale).seed_instance(1).format(name, **arguments)
 
     def _by_method(self, name: str, arguments: Mapping[str, Any], bits: Bits, words: Words) -> pl.Series:
         """Return what a method of Faker's gives for each persona, once for all rows of the same one."""
@@ -158,7 +152,7 @@ class Fakes:
         salt = int.from_bytes(blake2b(name.encode(), digest_size=8).digest())
         different, places = np.unique(bits, return_inverse=True)
         values: list[str | None] = []
-        with self._seeded:
+        with self._seeded, _explained(f"a value of {name} for each person", "correct the provider"):
             for persona in different.tolist():
                 generator.seed_instance(persona ^ salt)
                 value = method()
@@ -184,6 +178,16 @@ def _of_kind(kind: Kind, bits: Bits, words: Words, most: int | None) -> pl.Serie
         return kind.short(bits, words)
     made = kind.make(bits, words)
     return made if most is None or kind.is_unique else made.str.slice(0, most)
+
+
+@contextmanager
+def _explained(expected: str, next_step: str) -> Iterator[None]:
+    """Raise a LabError for whatever a method of Faker's or of an own provider raises."""
+    try:
+        yield
+    except Exception as problem:
+        seen = f"{type(problem).__name__}: {problem}"
+        raise LabError(expected, seen, f"{next_step}, or choose another kind") from problem
 
 
 def _has(providers: Iterable[object], name: str) -> bool:
