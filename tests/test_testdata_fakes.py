@@ -21,6 +21,7 @@ from labkit.errors import LabError
 from labkit.testdata import Policy, Rule, audit, obscure
 from labkit.testdata._change import Changer
 from labkit.testdata._fakes import Fakes
+from labkit.testdata._locale import Locale
 from labkit.testdata._mac import Bits
 from labkit.testdata._persona import Personas
 from labkit.testdata._redact import Redactor
@@ -138,6 +139,9 @@ def test_weights_give_each_locale_its_share_and_each_person_one_locale() -> None
         for kind in ("last_name", "city", "country")
     ]
     assert japanese[0] == japanese[1] == japanese[2]
+    alone = [made("name", MANY, locale={name: 1.0}) for name in locale]
+    mixed = made("name", MANY, locale=locale)
+    assert all(name in pair for name, *pair in zip(mixed, *alone, strict=True))
     assert 0.2 < sum(japanese[0]) / len(MANY) < 0.3
 
 
@@ -176,7 +180,8 @@ def test_a_method_of_faker_gives_a_person_one_value_and_others_other_ones(kind: 
     """In any order, any column and any run; and one kind does not follow from another."""
     bits = MANY[:200]
     values = made(kind, bits)
-    assert made(kind, np.concatenate([bits[::-1], bits])) == values[::-1] + values
+    assert made(kind, np.concatenate([bits[:9:-1], bits])) == values[:9:-1] + values
+    assert made(kind, bits[100:]) == values[100:]
     assert len(set(values)) > 190
 
 
@@ -314,9 +319,11 @@ def test_a_unique_column_takes_no_kind_that_could_repeat_itself(kind: str) -> No
     assert refused.value.next_step == "use pseudonymize, format_preserving or fake = email for t.id"
 
 
-def changed(kind: str, own: list[str | None], people: list[str]) -> list[str | None]:
+def changed(
+    kind: str, own: list[str | None], people: list[str], locale: Locale | None = None
+) -> list[str | None]:
     """Return what becomes of a column of text under a kind, by the people in another column."""
-    rules = {"own": Rule("fake", kind, "who"), "who": Rule("keep")}
+    rules = {"own": Rule("fake", kind, "who", locale), "who": Rule("keep")}
     columns = {name: Column(name, "text", nullable=True, generated=False) for name in rules}
     changer = Changer(Table("public", "t", columns, (), ()), rules, KEY, Redactor(()), Fakes())
     block = pl.DataFrame({"own": own, "who": people}).write_csv(include_header=False)
@@ -332,6 +339,16 @@ def test_nobody_gets_their_own_value(kind: str) -> None:
     again = changed(kind, [*drawn[:10], *["x"] * 10], people)
     assert all(new != old for new, old in zip(again[:10], drawn[:10], strict=True))
     assert again[10:] == drawn[10:]
+
+
+def test_another_draw_is_of_the_same_locale() -> None:
+    """A person who would get the own name stays Japanese, or German."""
+    people, locale = [f"p{number}" for number in range(60)], {"de_DE": 1.0, "ja_JP": 1.0}
+    drawn = changed("last_name", ["x"] * 60, people, locale)
+    again = changed("last_name", drawn, people, locale)
+    german = set(made("last_name", MANY, locale={"de_DE": 1.0}))
+    assert {name in german for name in drawn} == {True, False}
+    assert [name in german for name in drawn] == [name in german for name in again]
 
 
 def test_of_a_few_values_the_own_one_stays_possible() -> None:

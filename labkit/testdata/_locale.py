@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labkit.errors import LabError
 from labkit.testdata._mac import Bits
-from labkit.testdata.kinds import NAMED, part
+from labkit.testdata.kinds import part
 
 Locale = Mapping[str, float]
 """Faker's name of a locale → its weight."""
@@ -54,4 +54,4 @@ def _full_name(place: str, name: str) -> str:
 def chosen(bits: Bits, locale: Locale) -> NDArray[np.intp]:
     """Return for each persona the number of its locale: the same under each kind."""
     shares = np.cumsum(list(locale.values()))
-    return np.searchsorted(shares / shares[-1], part(bits & NAMED, CHOICE, SHARES) / SHARES, side="right")
+    return np.searchsorted(shares / shares[-1], part(bits, CHOICE, SHARES) / SHARES, side="right")

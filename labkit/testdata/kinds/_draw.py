@@ -12,7 +12,7 @@ MIX = np.uint64(0x9E3779B97F4A7C15)
 """The odd number next to 2**64 / golden ratio: multiplying by it brings low bits into the high bits."""
 
 NAMED = np.uint64((1 << 32) - 1)
-"""The bits from which names, gender and locale are drawn: the same for all spellings of an e-mail address."""
+"""The bits from which names and gender are drawn: the same for all spellings of an e-mail address."""
 
 
 def part(bits: Bits, place: int, size: int) -> Bits:
