@@ -1,8 +1,8 @@
 """Addresses and their parts: the address of a persona has the street, city and postcode of the same persona.
 
 American ones, on which Faker falls back, are made of independent parts, so that they do not run out. Those of
-other locales are made of values that Faker's own methods give, in the order of the locale's addresses. Some of
-its parts belong together in some locales, as postcode and city do in Italy; these stand in the address alone.
+other locales are made of values that Faker's own methods give, in the order of the locale's addresses. In some
+locales parts belong together, as postcode and city in Italy: these stand in the address alone.
 """
 
 import re
