@@ -1,7 +1,7 @@
 """Addresses and their parts: the address of a persona has the street, city and postcode of the same persona.
 
 American ones, on which Faker falls back, are made of independent parts, so that they do not run out. Those of
-other locales are made of values that Faker's own methods give, in the order of the locale's addresses. In some
+other locales are made of values of Faker's own methods, in the order of the locale's addresses. In some
 locales parts belong together, as postcode and city in Italy: these stand in the address alone.
 """
 
