@@ -134,7 +134,7 @@ def test_a_survey_finds_what_is_personal_by_name_or_by_value(source: str) -> Non
     assert [rules[f"plain.{name}"].split('"')[1] for name in "abcd"] == [
         "email",
         "###-##-####",
-        "phone",
+        "phone_number",
         "redact",
     ]
     assert {column.column: column.inherits for column in surveyed.columns if column.inherits} == {

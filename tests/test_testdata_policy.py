@@ -1,6 +1,7 @@
 """Rules, proposals and privacy figures without a database."""
 
 import hashlib
+from datetime import date
 
 import polars as pl
 import pytest
@@ -23,6 +24,10 @@ WRITTEN = [
     "redact",
     "pseudonymize",
     {"fake": "name", "by": "email"},
+    {"fake": "name", "locale": "de-DE"},
+    {"fake": "iban", "locale": {"de_DE": 3, "it_IT": 0.5}, "by": "email"},
+    {"fake": "date_between", "start_date": date(1990, 1, 2), "end_date": date(1999, 1, 2)},
+    {"fake": "random_element", "elements": ['a "b"', "ä\n"]},
     {"format_preserving": "###-##-####"},
     {"unissued": "9##-##-####"},
     {"date_shift": 30, "by": "email"},
@@ -61,7 +66,7 @@ def test_every_rule_has_a_type_that_it_fits() -> None:
     [
         ('"scrub"', 'one rule, "keep", "null", "redact", "pseudonymize"'),
         ("{round = 100}", "one rule, "),
-        ('{fake = "names"}', "fake = one of name, first name"),
+        ('{fake = "names"}', "fake = one of "),
         ('{format_preserving = "ABC"}', "format_preserving = a pattern with 2 to 18 #"),
         ('{unissued = "9"}', "unissued = a pattern with #"),
         ("{date_shift = true}", "date_shift = a number of days"),
@@ -78,7 +83,8 @@ def test_what_is_not_a_rule_is_refused_with_the_rules_that_there_are(written: st
         Policy.load(f"[people]\na = {written}\n")
     assert refused.value.expected.startswith("people.a: ")
     assert words in refused.value.expected
-    assert refused.value.next_step == "correct people.a in the policy"
+    near = "write name or hostname or user_name instead of names"
+    assert refused.value.next_step == (near if "names" in written else "correct people.a in the policy")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +131,7 @@ def test_a_column_without_a_rule_is_refused_with_a_proposal() -> None:
     ("name", "kind", "rule", "reason"),
     [
         ("contact_email", "text", '{fake = "email"}', "column name suggests an e-mail address"),
-        ("first_name", "text", '{fake = "first name"}', "column name suggests a first name"),
+        ("first_name", "text", '{fake = "first_name"}', "column name suggests a first name"),
         (
             "ssn",
             "text",

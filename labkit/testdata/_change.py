@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from labkit.errors import LabError
+from labkit.testdata._fakes import Fakes
 from labkit.testdata._ff1 import ff1
 from labkit.testdata._mac import Bits
 from labkit.testdata._pattern import Pattern
@@ -33,9 +34,12 @@ class Changer:
     columns names the columns of a block: those of the rules, then those that are read for `by` alone.
     """
 
-    def __init__(self, table: Table, rules: Mapping[str, Rule], key: bytes, redactor: Redactor) -> None:
+    def __init__(
+        self, table: Table, rules: Mapping[str, Rule], key: bytes, redactor: Redactor, fakes: Fakes
+    ) -> None:
         """Take the rules of a table's copied columns, in the columns' order, and a key of 32 bytes."""
-        self._table, self._rules, self._redactor = table, rules, redactor
+        self._table, self._rules, self._redactor, self._fakes = table, rules, redactor, fakes
+        self._few = {name for name, rule in rules.items() if fakes.has_few(rule)}
         # Each purpose has a key of its own, derived by its name (at most 16 bytes): another name would give
         # other test data under the same key.
         self._personas = Personas(key)
@@ -81,16 +85,16 @@ class Changer:
         return pl.select(pl.when(empty).then(own).otherwise(changed).alias(own.name)).to_series()
 
     def _fake(self, own: pl.Series, rule: Rule, column: Column, people: "_People") -> pl.Series:
-        bits, most = people.bits(self._personas, own, rule.by), width(column.type)
-        if rule.is_unique:
-            bits = self._personas.spelled(own, bits)
-        made = self._personas.make(str(rule.argument), bits, most)
-        same = (made == own).fill_null(value=False)
-        if not same.any():
+        whose, most = people.bits(self._personas, own, rule.by), width(column.type)
+        bits = self._personas.spelled(own, whose) if self._fakes.keeps_apart(rule) else whose
+        made = self._fakes.make(rule, bits, most, whose)
+        # Of a few values, such as yes and no, one that is never the own one would give the own one away.
+        same = np.flatnonzero((made == own).fill_null(value=False)) if own.name not in self._few else ()
+        if not len(same):
             return made
         # A common name may be drawn for somebody who has it: the inverted bits give another person.
-        other = self._personas.make(str(rule.argument), bits ^ np.uint64((1 << BITS) - 1), most)
-        return pl.select(pl.when(same).then(other).otherwise(made)).to_series()
+        other = self._fakes.make(rule, bits[same] ^ np.uint64((1 << BITS) - 1), most, whose[same])
+        return made.scatter(same, other)
 
     def _format_preserving(self, own: pl.Series, rule: Rule, column: Column, _: "_People") -> pl.Series:
         pattern = Pattern(str(rule.argument))

@@ -13,15 +13,13 @@ from labkit.testdata._change import PSEUDONYM_DIGITS
 from labkit.testdata._read import KEY, frames, hashed, normalized
 from labkit.testdata._rule import Rule
 from labkit.testdata._schema import Table
+from labkit.testdata.kinds import KINDS
 
 UNLIKELY = 2.9e-7
 """One in 3.5 million: five standard deviations of a normal distribution, on one side."""
 
 SIGMAS, MANY = 5, 500
 """With a mean above MANY the normal distribution is as good as that of Poisson."""
-
-NOBODYS = {"email", "user name", "url"}
-"""Fakes that no person has: example.com is reserved (RFC 2606), a user name ends in twelve drawn digits."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,8 @@ def _expected(rule: Rule, column_type: str, drawn: int, real: int) -> float | No
     if rule.kind == "pseudonymize":
         digits = PSEUDONYM_DIGITS.get(column_type)
         return drawn * real / 10.0**digits if digits else 0.0
-    return 0.0 if rule.kind == "unissued" or rule.argument in NOBODYS else None
+    fake = KINDS.get(str(rule.argument)) if rule.kind == "fake" else None
+    return 0.0 if rule.kind == "unissued" or (fake and fake.is_nobodys) else None
 
 
 def most_by_chance(expected: float) -> int:

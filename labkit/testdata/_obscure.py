@@ -14,19 +14,17 @@ from psycopg import sql
 from labkit.errors import LabError
 from labkit.testdata._change import Changer
 from labkit.testdata._copy import Connection, Progress, Reading, copy
+from labkit.testdata._fakes import Fakes
 from labkit.testdata._generalize import generalized
 from labkit.testdata._policy import Policy, Rules
 from labkit.testdata._redact import Redactor, words_of
-from labkit.testdata._rule import Rule
+from labkit.testdata._rule import TEXT, Rule, family
 from labkit.testdata._schema import Schema, Table
 from labkit.testdata._subset import Subset, checked
 
 KEY_BYTES = 32
 ROW = "copied"
 """The name of a table's rows in the query that reads them."""
-
-NAMING = {"name", "first name", "last name", "user name", "company", "address", "street", "city"}
-"""Fakes whose columns hold words by which people are known."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,12 @@ def obscure(
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
         rules, subset = policy.resolve(schema), checked(reader, schema, policy.where)
-        redactor = Redactor(_known_words(reader, schema, rules, notify))
+        redactor = Redactor(_known_words(reader, schema, rules, policy.fakes, notify))
         return {
-            name: _reading(table, rules[name], subset, key, redactor) for name, table in schema.tables.items()
+            name: _reading(
+                table, rules[name], subset, Changer(table, rules[name], key, redactor, policy.fakes)
+            )
+            for name, table in schema.tables.items()
         }
 
     rows = copy(source, target, plan, notify)
@@ -106,10 +107,7 @@ def subset(
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
         cut = checked(reader, schema, where)
-        return {
-            name: _reading(table, _all_kept(table), cut, bytes(KEY_BYTES), Redactor(()))
-            for name, table in schema.tables.items()
-        }
+        return {name: _reading(table, _all_kept(table), cut, None) for name, table in schema.tables.items()}
 
     return copy(source, target, plan, progress or (lambda _: None))
 
@@ -118,16 +116,15 @@ def _all_kept(table: Table) -> dict[str, Rule]:
     return {column.name: Rule("keep") for column in table.columns.values() if not column.generated}
 
 
-def _reading(table: Table, rules: Mapping[str, Rule], cut: Subset, key: bytes, redactor: Redactor) -> Reading:
-    changer = Changer(table, rules, key, redactor)
+def _reading(table: Table, rules: Mapping[str, Rule], cut: Subset, changer: Changer | None) -> Reading:
     dropped = cut.dropped(table.name, ROW)
     columns = [_expression(table, name, rule, dropped.get(name)) for name, rule in rules.items()]
-    if changer.is_needed:
+    if changer and changer.is_needed:
         columns += [sql.Identifier(ROW, name.removeprefix("by ")) for name in changer.columns[len(rules) :]]
     query = sql.SQL("SELECT {} FROM {} AS {}").format(
         sql.SQL(", ").join(columns), sql.SQL(cut.source(table.name)), sql.Identifier(ROW)
     )
-    return Reading(query, tuple(rules), changer if changer.is_needed else None)
+    return Reading(query, tuple(rules), changer if changer and changer.is_needed else None)
 
 
 def _expression(table: Table, name: str, rule: Rule, kept: str | None) -> sql.Composable:
@@ -144,7 +141,9 @@ def _expression(table: Table, name: str, rule: Rule, kept: str | None) -> sql.Co
     return sql.SQL("CASE WHEN {} THEN {} END").format(sql.SQL(kept), read) if kept else read
 
 
-def _known_words(source: Connection, schema: Schema, rules: Rules, notify: Progress) -> set[str]:
+def _known_words(
+    source: Connection, schema: Schema, rules: Rules, fakes: Fakes, notify: Progress
+) -> set[str]:
     """Return the words by which people are known; none when there is no free text to redact."""
     if not any(rule.kind == "redact" for columns in rules.values() for rule in columns.values()):
         return set()
@@ -152,7 +151,8 @@ def _known_words(source: Connection, schema: Schema, rules: Rules, notify: Progr
     words: set[str] = set()
     for table, columns in rules.items():
         for column, rule in columns.items():
-            if rule.kind == "fake" and rule.argument in NAMING:
+            of_text = family(schema.tables[table].columns[column].type) == TEXT
+            if rule.kind == "fake" and of_text and fakes.kind(rule).has_words:
                 words |= _words(source, schema.tables[table], column)
     return words
 

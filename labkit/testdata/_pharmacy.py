@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from labkit.testdata._draw import MARKED, Frame, Numbers, days, places, skewed, some, sometimes
 from labkit.testdata._ff1 import ff1
-from labkit.testdata._persona import weighted
 from labkit.testdata._trade import make_lines, make_orders, make_prescriptions, make_reviews
+from labkit.testdata.kinds import AMERICAN, words_of_locale
 
 SIZE = 50_000
 """Customers of a block."""
@@ -123,7 +123,8 @@ def _foreign() -> pl.Series:
 
 
 def _names(random: np.random.Generator, n: int) -> pl.Series:
-    first, last = weighted("first"), weighted("last")
+    american = words_of_locale(AMERICAN)
+    first, last = american.first, american.last
     last_names = last.gather(random.integers(0, len(last), n))
     irish = sometimes(random, "O'" + last_names, 0.99, None)
     names = first.gather(random.integers(0, len(first), n)) + " " + irish.fill_null(last_names)
@@ -132,7 +133,7 @@ def _names(random: np.random.Generator, n: int) -> pl.Series:
 
 
 def _addresses(random: np.random.Generator, cities: pl.Series, zips: pl.Series) -> pl.Series:
-    n, last = len(cities), weighted("last")
+    n, last = len(cities), words_of_locale(AMERICAN).last
     number = pl.Series(random.integers(1, 9999, n)).cast(pl.String)
     street = number + " " + last.gather(random.integers(0, len(last), n)) + " Street"
     care = sometimes(random, street + "\nc/o the caretaker", 0.98, None)

@@ -2,20 +2,25 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from faker.providers import BaseProvider
 
 from labkit.errors import LabError
+from labkit.testdata._fakes import Fakes
+from labkit.testdata._locale import read_locale
+from labkit.testdata._provider import checked_provider, read_providers
 from labkit.testdata._rule import PLAIN, WITH_ARGUMENT, Rule, misfit, read_rule
 from labkit.testdata._safe_harbor import safe_harbor
 from labkit.testdata._schema import ForeignKey, Schema, Table
 from labkit.testdata._suggest import suggest
 from labkit.testdata._survey import Survey
 
-SUBSET, FORGET = "subset", "forget_key"
+SUBSET, FORGET, LOCALE, PROVIDERS = "subset", "forget_key", "locale", "providers"
 INLINE = 200
 """A string longer than this, or of several lines, is a policy's text; a shorter one is a path."""
 
@@ -28,19 +33,25 @@ class Policy:
     """Rules by table and column as they are written, and a condition in SQL by table for the rows to copy.
 
     A column of a foreign key has the rule of the column that it refers to, and need not be written.
-    forget_key means that `obscure` takes no key: it makes one and forgets it.
+    forget_key means that `obscure` takes no key: it makes one and forgets it. fakes makes the made-up values,
+    in the policy's locale and with its providers.
     """
 
     rules: Rules
     where: Mapping[str, str]
     text: str
     forget_key: bool = False
+    fakes: Fakes = field(default_factory=Fakes, compare=False)
 
     @classmethod
-    def load(cls, source: Path | str) -> Self:
+    def load(cls, source: Path | str, *, providers: Sequence[type[BaseProvider]] = ()) -> Self:
         """Read a policy from a file, or from its text.
 
-        :raises LabError: when the text is not TOML or has something that is not a rule; it names the place.
+        providers are further providers of Faker, besides those that the policy names. The modules that it
+        names are imported, which runs their code: load only a policy that you trust as you trust a program.
+
+        :raises LabError: when the text is not TOML or has something that is not a rule, a kind of `fake`, a
+            locale or a provider; it names the place.
         """
         text = _text(source)
         try:
@@ -51,6 +62,7 @@ class Policy:
             raise LabError("a policy in TOML, one rule a column", str(problem), next_step) from problem
         forget_key = tables.pop(FORGET) is True if isinstance(tables.get(FORGET), bool) else False
         where = tables.pop(SUBSET, {})
+        fakes = _fakes(tables, providers)
         for name, value in [*tables.items(), *((f"{SUBSET}.{name}", {}) for name in where)]:
             if not isinstance(value, dict):
                 raise LabError(
@@ -59,10 +71,12 @@ class Policy:
         for table, columns in tables.items():
             _refuse_nested(table, columns)
         rules = {
-            table: {column: read_rule(f"{table}.{column}", rule) for column, rule in columns.items()}
+            table: {column: _rule(f"{table}.{column}", rule, fakes) for column, rule in columns.items()}
             for table, columns in tables.items()
         }
-        return cls(rules, {name: str(condition) for name, condition in where.items()}, text, forget_key)
+        return cls(
+            rules, {name: str(condition) for name, condition in where.items()}, text, forget_key, fakes
+        )
 
     @classmethod
     def safe_harbor(cls, survey: Survey) -> Self:
@@ -94,7 +108,7 @@ class Policy:
             table: {column: rule for column, rule in rules.items() if rule} for table, rules in whole.items()
         }
         for table in schema.tables.values():
-            _check(table, resolved[table.name])
+            _check(table, resolved[table.name], self.fakes)
         _check_references(schema, resolved)
         return resolved
 
@@ -139,6 +153,25 @@ class Policy:
         return own
 
 
+def _fakes(tables: dict[str, Any], providers: Sequence[type[BaseProvider]]) -> Fakes:
+    """Take locale and providers out of a policy's top level, and return what they make."""
+    written = tables.get(LOCALE)
+    # A table of the database may be called so too: its columns have rules, where locales have weights.
+    of_rules = isinstance(written, dict) and any(isinstance(value, str | dict) for value in written.values())
+    locale = None if written is None or of_rules else read_locale("the policy", tables.pop(LOCALE))
+    is_table = isinstance(tables.get(PROVIDERS, {}), dict)
+    named = [] if is_table else read_providers(tables.pop(PROVIDERS))
+    given = [checked_provider(provider, "providers") for provider in providers]
+    return Fakes(locale, [*named, *given])
+
+
+def _rule(place: str, written: object, fakes: Fakes) -> Rule:
+    rule = read_rule(place, written)
+    if rule.kind == "fake":
+        fakes.check(place, rule)
+    return rule
+
+
 def _refuse_nested(table: str, columns: Mapping[str, object]) -> None:
     """Raise LabError for [schema.table], which TOML takes for a table inside of a table."""
     for name, inner in columns.items():
@@ -181,16 +214,18 @@ def _missing(schema: Schema, missing: list[tuple[str, str]]) -> LabError:
     return LabError("a rule for every column", seen, "decide, and add for example:\n" + "\n".join(lines))
 
 
-def _check(table: Table, rules: Mapping[str, Rule]) -> None:
+def _check(table: Table, rules: Mapping[str, Rule], fakes: Fakes) -> None:
     for column, rule in rules.items():
-        if why := misfit(rule, table.columns[column]):
+        if why := misfit(rule, table.columns[column]) or fakes.misfit(rule, table.columns[column]):
             next_step = f"choose another rule for {table.name}.{column}"
             raise LabError(f"a rule that fits {table.name}.{column}", why, next_step)
     unique = [key for key in table.unique if all(column in rules for column in key)]
     for key in unique:
         # One unique key within a wider one is enough: then the wider one is unique, whatever its other rules.
-        if not any(set(part) <= set(key) and all(rules[name].is_unique for name in part) for part in unique):
-            column = next(column for column in key if not rules[column].is_unique)
+        if not any(
+            set(part) <= set(key) and all(fakes.keeps_apart(rules[name]) for name in part) for part in unique
+        ):
+            column = next(column for column in key if not fakes.keeps_apart(rules[column]))
             next_step = f"use pseudonymize, format_preserving or fake = email for {table.name}.{column}"
             expected = f"different values in {table.name} ({', '.join(key)}), which is unique"
             seen = f"{column} = {rules[column].toml()}, which can make equal values"

@@ -8,10 +8,9 @@ from labkit.testdata._policy import Policy, Rules
 from labkit.testdata._rule import INTEGER, JSON, OTHER, TEXT, Rule, family
 from labkit.testdata._schema import Column, Schema, Table
 from labkit.testdata._suggest import suggest
+from labkit.testdata.kinds import KINDS
 
-NAMES = {"name", "first name", "last name"}
-DIRECT = NAMES | {"email", "user name", "phone", "address", "street", "url", "ip"}
-"""Fakes for what identifies a person by itself."""
+NAMES = {"name", "first_name", "last_name"}
 
 CHANGED = {"fake", "format_preserving", "unissued", "pseudonymize", "date_shift", "null"}
 """Kinds of rules after which no row may have its own value any more."""
@@ -35,6 +34,7 @@ class Roles:
     quasi_identifiers: columns of that table that an outsider knows.
     sensitive: columns that nobody should learn of a person.
     matched: whether the rows of a table still have their primary key; None when no policy tells.
+    few: columns of so few made-up values that one's own value proves nothing; they are not compared.
     """
 
     changed: Rules
@@ -45,6 +45,7 @@ class Roles:
     quasi_identifiers: list[str]
     sensitive: Mapping[str, list[str]]
     matched: Mapping[str, bool | None]
+    few: Mapping[str, list[str]]
 
 
 def roles_of(schema: Schema, policy: Policy | None) -> Roles:
@@ -57,11 +58,15 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
     rules: Rules = policy.resolve(schema) if policy else suggested
     direct = {name: _direct_identifiers(columns) for name, columns in suggested.items()}
     people = _people(schema, direct)
+    few = {
+        name: [column for column, rule in columns.items() if policy and policy.fakes.has_few(rule)]
+        for name, columns in rules.items()
+    }
     changed = {
         name: {
             column: rule
             for column, rule in rules[name].items()
-            if (policy and rule.kind in CHANGED) or column in direct[name]
+            if (policy and rule.kind in CHANGED and column not in few[name]) or column in direct[name]
         }
         for name in schema.tables
     }
@@ -83,7 +88,7 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
         name: all(rules[name][column].kind == "keep" for column in table.primary_key) if policy else None
         for name, table in schema.tables.items()
     }
-    return Roles(changed, direct, texts, free, people, quasi, _sensitive(schema, people), matched)
+    return Roles(changed, direct, texts, free, people, quasi, _sensitive(schema, people), matched, few)
 
 
 def _suggested(table: Table) -> dict[str, Rule]:
@@ -95,7 +100,8 @@ def _direct_identifiers(rules: Mapping[str, Rule]) -> list[str]:
     columns = [
         column
         for column, rule in rules.items()
-        if rule.kind == "format_preserving" or rule.argument in DIRECT
+        if rule.kind == "format_preserving"
+        or (rule.argument in KINDS and KINDS[str(rule.argument)].is_direct)
     ]
     return columns if any(rules[column].argument not in NAMES for column in columns) else []
 

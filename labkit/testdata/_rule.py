@@ -1,12 +1,14 @@
 """The rules of a policy: what may happen to a column's values, and which types each rule fits."""
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.errors import LabError
 from labkit.testdata._ff1 import LEAST, MOST
+from labkit.testdata._locale import Locale, read_locale
 from labkit.testdata._schema import Column
 
 PLAIN = {
@@ -22,10 +24,6 @@ WITH_ARGUMENT = {
     "date_shift": "a date moves by up to so many days, the same for the same person",
     "generalize": "less exact: a date to its year, a number to a multiple, a postcode to three digits",
 }
-FAKES = (
-    "name", "first name", "last name", "email", "user name", "phone", "address", "street", "city", "postcode",
-    "company", "url", "ip",
-)  # fmt: skip
 GENERALIZATIONS = ("year", "month", "birth year", "postcode")
 """birth year is the year, but all people over 90 share one: they are so few that the year would name them."""
 
@@ -36,17 +34,17 @@ FITS = {
     "null": {TEXT, INTEGER, NUMBER, DATE, UUID, JSON, OTHER},
     "redact": {TEXT},
     "pseudonymize": {TEXT, INTEGER, UUID},
-    "fake": {TEXT},
+    "fake": {TEXT, INTEGER, NUMBER, DATE, UUID, JSON, OTHER},
     "format_preserving": {TEXT},
     "unissued": {TEXT},
     "date_shift": {DATE},
     "generalize": {TEXT, INTEGER, NUMBER, DATE},
 }
 UNIQUE = {"keep", "null", "pseudonymize", "format_preserving"}
-"""Rules that keep different values different; of the fakes, `email` and `user name` do so too."""
+"""Rules that keep different values different; some kinds of fakes do so too."""
 
-LEAST_WIDTH = {"email": 25, "user name": 28, "url": 33, "pseudonymize": 16}
-"""The number of characters that a value of this kind needs: cut shorter, two values could become equal."""
+PSEUDONYM = 16
+"""The number of characters that a pseudonym needs: cut shorter, two of them could become equal."""
 
 FAMILIES = {
     TEXT: r"text|character varying.*|character\(.*|character|citext|name",
@@ -64,26 +62,35 @@ class Rule:
 
     argument is a text ("name", "###-##-####", "year"), a number (days, a multiple), or None for a plain kind.
     by names the column whose value identifies the person of a row; None means the column's own value.
+    locale gives a fake's locales and their weights; None means the policy's. arguments are those of a fake
+    that is a method of Faker's.
     """
 
     kind: str
     argument: str | int | None = None
     by: str | None = None
-
-    @property
-    def is_unique(self) -> bool:
-        """Return whether different values stay different."""
-        return self.kind in UNIQUE or (
-            self.kind == "fake" and self.argument in {"email", "user name"} and self.by is None
-        )
+    locale: Locale | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def toml(self) -> str:
         """Return the rule as it is written in a policy."""
         if self.argument is None:
             return f'"{self.kind}"'
-        argument = self.argument if isinstance(self.argument, int) else f'"{self.argument}"'
-        by = f', by = "{self.by}"' if self.by else ""
-        return f"{{{self.kind} = {argument}{by}}}"
+        written = {self.kind: self.argument, **self.arguments}
+        written |= {"by": self.by} if self.by else {}
+        if self.locale:
+            written["locale"] = self.locale if len(self.locale) > 1 else next(iter(self.locale))
+        return _toml(written)
+
+
+def _toml(value: object) -> str:
+    """Return a value as it is written in TOML, in one line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name} = {_toml(inner)}' for name, inner in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    # The texts of JSON, its numbers and its truth values are those of TOML; dates stand there as they are.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | int | float) else str(value)
 
 
 def width(column_type: str) -> int | None:
@@ -108,19 +115,20 @@ def read_rule(place: str, written: object) -> Rule:
         return Rule(written)
     if not isinstance(written, Mapping):
         raise _unknown(place, written)
-    rest = {name: value for name, value in written.items() if name != "by"}
-    by = written.get("by")
-    if len(rest) != 1 or not set(rest) <= set(WITH_ARGUMENT) or not isinstance(by, str | None):
+    kinds, by = set(written) & set(WITH_ARGUMENT), written.get("by")
+    more = {name: value for name, value in written.items() if name not in kinds | {"by"}}
+    if len(kinds) != 1 or (more and kinds != {"fake"}) or not isinstance(by, str | None):
         raise _unknown(place, written)
-    ((kind, argument),) = rest.items()
+    (kind,) = kinds
+    argument, locale = written[kind], more.pop("locale", None)
     _check_argument(place, kind, argument)
-    return Rule(kind, argument, by)
+    return Rule(kind, argument, by, None if locale is None else read_locale(place, locale), more)
 
 
 def _check_argument(place: str, kind: str, argument: Any) -> None:  # noqa: ANN401 - what TOML holds
     # type() instead of isinstance: in Python true is an int, and `date_shift = true` is a mistake.
     expected = {
-        "fake": (argument in FAKES, f"fake = one of {', '.join(FAKES)}"),
+        "fake": (isinstance(argument, str), 'fake = the name of a kind, such as "name"'),
         "format_preserving": (
             _is_pattern(argument),
             f"format_preserving = a pattern with {LEAST} to {MOST} #, such as ###-##-####",
@@ -153,9 +161,8 @@ def misfit(rule: Rule, column: Column) -> str | None:
         return f"{rule.kind} takes {' or '.join(sorted(FITS[rule.kind]))}, and the column is {column.type}"
     if rule.kind == "null" and not column.nullable:
         return "null is not possible, because the column is NOT NULL"
-    least = LEAST_WIDTH.get(str(rule.argument or rule.kind), 0)
-    if least > (width(column.type) or least):
-        return f"the rule needs {least} characters, and the column is {column.type}"
+    if rule.kind == "pseudonymize" and (width(column.type) or PSEUDONYM) < PSEUDONYM:
+        return f"the rule needs {PSEUDONYM} characters, and the column is {column.type}"
     if rule.kind == "generalize" and not _generalizes(rule.argument, kind):
         return f"generalize = {rule.argument!r} does not fit a column of type {column.type}"
     return None

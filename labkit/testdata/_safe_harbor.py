@@ -11,8 +11,9 @@ from labkit.testdata._schema import Table
 from labkit.testdata._survey import Survey, Surveyed
 
 LETTERS = {
-    "name": "A", "first name": "A", "last name": "A", "address": "B", "street": "B", "city": "B",
-    "postcode": "B", "year": "C", "birth year": "C", "phone": "D", "email": "F", "url": "N", "ip": "O",
+    "name": "A", "first_name": "A", "last_name": "A", "address": "B", "street_address": "B", "city": "B",
+    "postcode": "B", "year": "C", "birth year": "C", "phone_number": "D", "email": "F", "url": "N",
+    "ipv4": "O",
 }  # fmt: skip
 """A rule's argument → the letter of the identifier in the regulation."""
 

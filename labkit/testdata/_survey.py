@@ -28,8 +28,8 @@ LOOKS = (
         Rule("format_preserving", "###-##-####"),
         "its values look like social security numbers",
     ),
-    (r"^\+?[\d ().\-/]{9,20}$", Rule("fake", "phone"), "its values look like telephone numbers"),
-    (r"^\d{1,3}(\.\d{1,3}){3}$", Rule("fake", "ip"), "its values look like internet addresses"),
+    (r"^\+?[\d ().\-/]{9,20}$", Rule("fake", "phone_number"), "its values look like telephone numbers"),
+    (r"^\d{1,3}(\.\d{1,3}){3}$", Rule("fake", "ipv4"), "its values look like internet addresses"),
     (r"^https?://", Rule("fake", "url"), "its values look like web addresses"),
 )
 PERSONAL = {"fake", "format_preserving", "unissued", "date_shift", "generalize", "redact", "null"}

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from labkit.testdata._draw import Frame, Numbers, days, places, skewed, sometimes
-from labkit.testdata._persona import weighted
+from labkit.testdata.kinds import AMERICAN, words_of_locale
 
 MANY, EAGER = 1.6, 0.1
 """The exponent of Zipf's law, and the share of orders that follow it: a few customers have hundreds."""
@@ -119,7 +119,7 @@ def make_prescriptions(random: np.random.Generator, ids: Numbers, people: Frame)
     patients = people[random.integers(0, len(ids), n).tolist()]
     kind = random.choice(len(HEALTH), n, p=[share for *_, share in HEALTH])
     diagnosis = pl.Series([name for name, *_ in HEALTH]).gather(kind)
-    doctor, last = "Dr. ", weighted("last")
+    doctor, last = "Dr. ", words_of_locale(AMERICAN).last
     note = "Patient " + patients["name"] + ", born " + patients["born"].cast(pl.String) + ": " + diagnosis
     start = int(ids[0]) - 1
     return pl.DataFrame(
