@@ -466,3 +466,15 @@ def test_the_recipe_for_a_kind_works_as_it_is_written(tmp_path: Path) -> None:
     assert re.fullmatch(r"LIB-\d{6}", by_name)
     assert by_name == by_class
     assert re.fullmatch(r"DE-\d{8}", whole)
+
+
+def test_the_policy_of_the_readme_can_be_read() -> None:
+    """With a provider that there is; each kind makes a value in one of its locales."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text().split("## Bring your own fakes", 1)[1]
+    text = readme.split("```toml\n", 1)[1].split("```", 1)[0]
+    policy = Policy.load(text.replace("my_package.my_module:MyProvider", f"{__name__}:Cards"))
+    values = {
+        name: policy.fakes.make(rule, MANY[:1], None)[0] for name, rule in policy.rules["customers"].items()
+    }
+    assert re.fullmatch(r"DE\d{20}", values["account"])
+    assert "2020-01-01" <= values["joined"] <= "2024-12-31"
