@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import click
 
-from labkit.artifacts import Kind, Subject
 from labkit.cli._select import environment_of, in_environment
 from labkit.cli._show import as_json, in_workspace, print_json, print_table, progress
 from labkit.workspace import Workspace
@@ -82,6 +81,8 @@ def _watch(running: "RunningLoad") -> "Measurement":
 
 
 def _record(workspace: Workspace, environment: "Environment", file: Path, measured: "Measurement") -> None:
+    from labkit.artifacts import Kind, Subject  # noqa: PLC0415 - keeps `labkit --help` quick
+
     workspace.artifacts.record(
         Kind.ENVIRONMENT_USED,
         Subject(environment.name, ""),
