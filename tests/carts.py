@@ -1,11 +1,14 @@
 """Carts to be deployed in tests: the requests to them, their versions, and bad ones."""
 
+import os
+
 from labkit.deployment import Fleet
 from labkit.load import Arrival, Request
 
 CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
 TOTALS: dict[Arrival, float] = {Request("POST", "/totals", {"cart": CART}): 1}
-NAME = "labkit/test-deployment-cart"
+NAME = f"labkit/test-{os.getpid()}-cart"
+"""The images of this run of the tests: another at the same time has its own."""
 N = 3
 SLOWER = r"\nimport time\nsoon = total_cents\ndef total_cents(*args): time.sleep(0.4); return soon(*args)\n"
 BAD = {

@@ -74,6 +74,8 @@ class Runner:
             process_group=0,
         )
         self._processes.add(process)
+        if self._stopped:  # between the question and the start
+            os.killpg(process.pid, signal.SIGTERM)
         with process:
             for line in process.stdout or ():
                 print(f"{part:>9} | {line}", end="", flush=True)
