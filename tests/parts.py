@@ -32,7 +32,7 @@ PARTS: dict[str, Sequence[Sequence[str]]] = {
         ["mypy"],
         ["pytest", "-m", "not engine and not browser", "tests"],
     ],
-    "extension": [["jlpm", "--cwd", "extension", "run", "check"]],
+    "extension": [["sh", "-c", "cd extension && jlpm run check"]],
 }
 
 
