@@ -102,6 +102,17 @@ def test_a_container_of_ones_own_joins_the_environment(environment: Environment)
         environment.element("pages").remove()
 
 
+def test_a_container_of_ones_own_keeps_its_own_limits(environment: Environment) -> None:
+    """What its user set by with_kwargs is what it gets; labkit limits the rest."""
+    added = environment.add(server().with_kwargs(mem_limit="64m", cap_add=["NET_ADMIN"]), "small")
+    try:
+        limits = added.get_wrapped_container().attrs["HostConfig"]
+        assert (limits["Memory"], limits["CapAdd"]) == (64 << 20, ["CAP_NET_ADMIN"])
+        assert limits["PidsLimit"] > 0
+    finally:
+        environment.element("small").remove()
+
+
 def test_a_postgres_container_joins_as_its_users_know_it(environment: Environment) -> None:
     """PostgresContainer on labkit's servers has the user and the database that it asks for."""
     postgres = environment.add(PostgresContainer(image=SERVERS, username="ada", dbname="tales"))

@@ -41,6 +41,7 @@ from labkit.engine import (
     build_service_image,
     images_missing,
     load_images,
+    restricted,
     save_images,
 )
 from labkit.engine._locate import DEFAULT, Address, locate
@@ -50,6 +51,16 @@ from labkit.engine._wheelhouse import complete
 from labkit.errors import LabError
 
 needs_engine = pytest.mark.engine
+
+
+def test_limits_that_are_given_replace_labkits_own_one_by_one() -> None:
+    """Settings of a container's user count; what belongs together is replaced together, the rest stays."""
+    own = restricted({})
+    given = {"mem_limit": "3g", "nano_cpus": 10**9, "cap_add": ["NET_ADMIN"]}
+    assert restricted(given) == {
+        **{name: own[name] for name in ("pids_limit", "security_opt", "log_config", "use_config_proxy")},
+        **given,
+    }
 
 
 @pytest.fixture

@@ -158,6 +158,42 @@ def test_ports_are_published_on_loopback_alone(engine: Engine, environment: Envi
 
 
 @engine_test
+def test_every_container_has_limits_and_only_the_rights_that_it_needs(
+    engine: Engine, environment: Environment
+) -> None:
+    """Memory, processes, processors and log are limited; services are not root; nobody gains new rights."""
+    assert environment.run(["true"]).ok
+    settings = {}
+    for container in engine.client.api.containers(
+        filters={"label": f"labkit.environment={environment.name}"}
+    ):
+        fields = engine.client.api.inspect_container(container["Id"])
+        limits = fields["HostConfig"]
+        settings[container["Labels"][Label.ROLE]] = fields
+        assert 0 < limits["Memory"] == limits["MemorySwap"]
+        assert limits["PidsLimit"] > 0
+        assert limits["CpuQuota"] > 0
+        assert limits["LogConfig"]["Config"].keys() == {"max-size", "max-file"}
+        assert limits["SecurityOpt"] == ["no-new-privileges"]
+        assert limits["CapDrop"] == ["ALL"]
+        assert not {"NET_RAW", "MKNOD", "SYS_CHROOT", "SETFCAP"} & set(limits["CapAdd"] or [])
+    users = {role: fields["Config"]["User"] for role, fields in settings.items()}
+    assert (users["service"], users["stub"], users["database"]) == ("nobody", "nobody", "postgres")
+    assert not settings["database"]["HostConfig"]["CapAdd"]
+
+
+@engine_test
+def test_a_service_that_forks_or_allocates_without_end_ends_alone(environment: Environment) -> None:
+    """A fork bomb meets the limit of processes, a leak that of memory; the system goes on answering."""
+    cart = environment.element("cart-1")
+    forks = cart.execute("for number in $(seq 400); do sleep 1 & done", timeout_s=20)
+    assert "fork" in forks.output.lower()
+    leak = cart.execute(["python3", "-c", "bytearray(600 << 20)"])
+    assert leak.exit_code in {1, 137}  # refused, or killed
+    assert get(f"{environment.url}/products")
+
+
+@engine_test
 def test_everything_carries_the_labels(
     engine: Engine, environment: Environment, workspace: Workspace
 ) -> None:

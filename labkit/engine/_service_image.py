@@ -19,6 +19,7 @@ from labkit.engine._build import build
 from labkit.engine._errors import ImageMissing
 from labkit.engine._inspect import Image
 from labkit.engine._labels import PYTHON, Label
+from labkit.engine._limits import BUILD_S
 from labkit.errors import LabError
 from labkit.system import System
 
@@ -51,7 +52,12 @@ def is_source(path: PurePath) -> bool:
 
 
 def build_service_image(
-    engine: "Engine", source: Path | bytes, tag: str, labels: Mapping[str, str] | None = None
+    engine: "Engine",
+    source: Path | bytes,
+    tag: str,
+    labels: Mapping[str, str] | None = None,
+    *,
+    within_s: float = BUILD_S,
 ) -> Image:
     """Build a service's image by the Dockerfile in its folder and return it.
 
@@ -64,7 +70,7 @@ def build_service_image(
     """
     # Without times, so that the builder's cache sees only changes of content.
     context = source if isinstance(source, bytes) else pack({"": source}, include=is_source)
-    return build(engine, context, tag, labels or {}, network="none", keep_stages=True)
+    return build(engine, context, tag, labels or {}, network="none", keep_stages=True, within_s=within_s)
 
 
 @dataclass(frozen=True)
