@@ -106,7 +106,9 @@ def test_a_container_of_ones_own_keeps_its_own_limits(environment: Environment) 
     """What its user set by with_kwargs is what it gets; labkit limits the rest."""
     added = environment.add(server().with_kwargs(mem_limit="64m", cap_add=["NET_ADMIN"]), "small")
     try:
-        limits = added.get_wrapped_container().attrs["HostConfig"]
+        container = added.get_wrapped_container()
+        container.reload()
+        limits = container.attrs["HostConfig"]
         assert (limits["Memory"], limits["CapAdd"]) == (64 << 20, ["CAP_NET_ADMIN"])
         assert limits["PidsLimit"] > 0
     finally:

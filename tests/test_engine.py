@@ -44,6 +44,7 @@ from labkit.engine import (
     restricted,
     save_images,
 )
+from labkit.engine._dockerfile import check_dockerfile
 from labkit.engine._locate import DEFAULT, Address, locate
 from labkit.engine._recipes import Recipe
 from labkit.engine._start import stale, start
@@ -61,6 +62,68 @@ def test_limits_that_are_given_replace_labkits_own_one_by_one() -> None:
         **{name: own[name] for name in ("pids_limit", "security_opt", "log_config", "use_config_proxy")},
         **given,
     }
+
+
+HIDDEN = [
+    "ADD http://127.0.0.1:1/x /x",
+    "add\thttps://host/x /x",
+    "AD\\\nD http://host/x /x",
+    "ADD \\\n# between\n\n  http://host/x /x \\",
+    'ADD ["\\u0068ttp:/\\u002fhost/x", "/x"]',
+    "ADD http:\\/\\/host/x /x",
+    "ENV WHERE=http://host/x\nADD $WHERE /x",
+    "ADD --chown=1:1 http://host/x /x",
+    "ONBUILD ADD http://host/x /x",
+    "# escape=`\nADD a /x",
+    'COPY --fr"om"=host/evil:1 /x /x',
+    "FROM --platform=linux/s390x scratch",
+    "FROM $NOTHING",
+]
+
+
+@pytest.mark.parametrize("line", HIDDEN)
+@pytest.mark.parametrize("name", ["Dockerfile", "dockerfile"])
+def test_a_dockerfile_that_adds_an_address_is_refused_before_the_build(line: str, name: str) -> None:
+    """However the address is written; the engine would fetch it from where only its own machine reaches."""
+    text = f"{line}\n" if line.startswith("#") else f"FROM scratch\n{line}\n"
+    with pytest.raises(BuildFailed):
+        check_dockerfile(Engine(locate()), pack({name: text.encode()}))
+
+
+def test_a_dockerfile_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """What is read before the build has to be what is built."""
+    (tmp_path / "Dockerfile").symlink_to("other")
+    with pytest.raises(BuildFailed, match="a link"):
+        check_dockerfile(Engine(locate()), pack({"": tmp_path}))
+
+
+def test_a_dockerfile_of_own_files_and_stages_is_built() -> None:
+    """Files beside it, earlier stages by name and number, and scratch need nothing from elsewhere."""
+    text = """# a comment: ADD http://host/x
+ARG ROOT=scratch
+FROM ${ROOT} AS First
+ADD --chown=1:1 data.tar /x
+FROM first
+COPY --from=FIRST /x /x
+COPY --from=0 /x /y
+RUN curl http://host/x"""
+    check_dockerfile(Engine(locate()), pack({"Dockerfile": text.encode()}))
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM 127.0.0.1:1/evil:1\n",
+        "ARG A=127.0.0.1:1\nFROM ${A}/evil:1\n",
+        "FROM scratch\nCOPY --from=127.0.0.1:1/evil:1 /x /x\n",
+        "FROM scratch AS one\nFROM one\nCOPY --from=2 /x /x\n",
+    ],
+)
+def test_an_image_that_the_engine_does_not_have_is_refused_before_the_build(text: str) -> None:
+    """No registry is asked during a build: neither for the base nor for what is copied from."""
+    with pytest.raises(ImageMissing):
+        check_dockerfile(Engine.find(), pack({"Dockerfile": text.encode()}))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The image of a service: built from its folder, without a network, once for each state of the source."""
 
 import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,17 +8,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePath
-from tempfile import gettempdir
 from threading import Event
 from typing import IO, TYPE_CHECKING
 
+from labkit._lock_file import open_lock
 from labkit._tar import pack
 from labkit._uninterruptible import Stopped
 from labkit.engine._build import build
+from labkit.engine._dockerfile import check_dockerfile
 from labkit.engine._errors import ImageMissing
 from labkit.engine._inspect import Image
 from labkit.engine._labels import PYTHON, Label
 from labkit.engine._limits import BUILD_S
+from labkit.engine._wheelhouse import cache
 from labkit.errors import LabError
 from labkit.system import System
 
@@ -65,11 +66,13 @@ def build_service_image(
     network. Its first stage keeps the tag `<name>:stage-1`, so that a build after a change of code alone
     takes its dependencies from there.
 
-    :raises BuildFailed: when the build ends with an error; it has the build's last lines.
-    :raises ImageMissing: when labkit/build:1 or labkit/python:1 is not there.
+    :raises BuildFailed: when the build ends with an error; it has the build's last lines. Also, before the
+        build, when the Dockerfile adds an address.
+    :raises ImageMissing: when an image that it starts or copies from is not there; none is pulled.
     """
     # Without times, so that the builder's cache sees only changes of content.
     context = source if isinstance(source, bytes) else pack({"": source}, include=is_source)
+    check_dockerfile(engine, context)
     return build(engine, context, tag, labels or {}, network="none", keep_stages=True, within_s=within_s)
 
 
@@ -168,9 +171,10 @@ def one_builder(
     :raises LabError: when another process still builds after within_s seconds.
     :raises Stopped: when stop was set during the wait.
     """
-    path = Path(gettempdir()) / f"labkit-{os.getuid()}-builds.lock"
+    # In the user's own folder, because a lock that others can open they can also hold.
+    path = cache() / "builds.lock"
     stop, end = stop or Event(), time.monotonic() + within_s
-    with path.open("w") as file:  # the kernel frees the lock when its process ends, however it ends
+    with _opened(path) as file:  # the kernel frees the lock when its process ends, however it ends
         if not _locked(file):
             progress("waiting until another process has built its images")
         while not _locked(file):
@@ -181,6 +185,15 @@ def one_builder(
             if stop.wait(LOOK_S):
                 raise Stopped
         yield
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return open_lock(path)
+    except OSError as problem:
+        expected = f"a lock file of your own at {path}"
+        next_step = f"make the folder {path.parent} your own, and remove the file if it is there: rm {path}"
+        raise LabError(expected, problem.strerror or str(problem), next_step) from problem
 
 
 def _locked(file: IO[str]) -> bool:
