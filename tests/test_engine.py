@@ -41,12 +41,14 @@ from labkit.engine import (
     build_service_image,
     images_missing,
     load_images,
+    one_builder,
     restricted,
     save_images,
 )
 from labkit.engine._dockerfile import check_dockerfile
 from labkit.engine._locate import DEFAULT, Address, locate
 from labkit.engine._recipes import Recipe
+from labkit.engine._service_image import source_digest
 from labkit.engine._start import stale, start
 from labkit.engine._wheelhouse import complete
 from labkit.errors import LabError
@@ -62,6 +64,41 @@ def test_limits_that_are_given_replace_labkits_own_one_by_one() -> None:
         **{name: own[name] for name in ("pids_limit", "security_opt", "log_config", "use_config_proxy")},
         **given,
     }
+
+
+def test_the_builders_lock_is_the_users_own_and_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies in the user's cache, where no other user can hold it; a link in its place is not followed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    lock = tmp_path / "labkit" / "builds.lock"
+    with one_builder():
+        assert (lock.stat().st_mode & 0o777, lock.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    lock.unlink()
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    lock.symlink_to(precious)
+    with pytest.raises(LabError, match="lock file"), one_builder():
+        pass
+    assert precious.read_text() == "precious"
+
+
+def test_another_source_has_another_digest(tmp_path: Path) -> None:
+    """Content, the right to execute and a link's target count; what tools leave there does not."""
+    (tmp_path / "run").write_text("one")
+    (tmp_path / "link").symlink_to("there")
+    seen = [source_digest(tmp_path)]
+    for change in (
+        lambda: (tmp_path / "run").write_text("two"),
+        lambda: (tmp_path / "run").chmod(0o755),
+        lambda: ((tmp_path / "link").unlink(), (tmp_path / "link").symlink_to("elsewhere")),
+    ):
+        change()
+        seen.append(source_digest(tmp_path))
+    assert len(set(seen)) == len(seen)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "run.pyc").write_text("")
+    assert source_digest(tmp_path) == seen[-1]
 
 
 HIDDEN = [

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from labkit.balancer import Listener
 from labkit.balancer._configuration import configuration
 from labkit.coordination import InstanceRegistry
 from labkit.engine import Engine, Label, Owner
-from labkit.environment import Environment
+from labkit.engine._locate import locate
+from labkit.environment import Environment, _status
 from labkit.environment._plan import Plan
+from labkit.environment._status import Labelled
 from labkit.errors import LabError
 from labkit.system import System
 from labkit.workspace import Workspace, course
@@ -67,6 +70,23 @@ def test_a_plan_survives_the_label_that_carries_it(system: System) -> None:
     """A plan read back from its label is the same plan, so another process knows as much as its maker."""
     plan = Plan.make(system, "staging", None, {"discount_percent": 20}, "a commit")
     assert Plan.from_labels(plan.to_labels()) == plan
+
+
+@pytest.mark.parametrize("label", ["", "{not json", "[]", "{}", '{"services": 3}', "null"])
+def test_a_label_that_is_no_plan_carries_none(label: str) -> None:
+    """Anybody may write labels: one that cannot be read is no plan, and no error in every list and panel."""
+    assert Plan.from_labels({"labkit.plan": label}) is None
+
+
+def test_a_container_that_calls_itself_a_service_of_no_name_is_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A foreign label breaks no list of environments; the container counts, and as no service."""
+    labels = {"labkit.environment": "odd", "labkit.role": "service", "labkit.owner": "process:a:b:²:c"}
+    things = [Labelled("container", labels, datetime.now(UTC))]
+    monkeypatch.setattr(_status, "labelled", lambda *_: things)
+    (status,) = _status.statuses(Engine(locate()), "workspace")
+    assert (status.containers, status.services, status.owner_alive) == (1, {}, True)
 
 
 def test_each_stage_has_the_elements_it_needs(system: System) -> None:

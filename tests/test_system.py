@@ -89,6 +89,19 @@ def test_instances_default_to_one_each_but_none_in_development(tmp_path: Path) -
     assert system.services_of("development") == []
 
 
+def test_a_folder_that_is_a_link_out_of_the_tree_is_refused(tmp_path: Path) -> None:
+    """A commit or handed-in workspace must not bring another folder of the machine into a container."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    folder = tmp_path / "system"
+    folder.mkdir()
+    write(folder, GOOD)
+    (folder / "front").rmdir()
+    (folder / "front").symlink_to(outside)
+    with pytest.raises(LabError, match=r"services\.front\.path: .*link that leads elsewhere"):
+        System.load(folder)
+
+
 def test_the_limits_of_a_service_are_read(tmp_path: Path) -> None:
     """Memory, processes and processors may be written for a service; what is not written is labkit's own."""
     text = GOOD.replace("port = 8002", 'port = 8002\nmemory = "256m"\ncpus = 0.5')

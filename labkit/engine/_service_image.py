@@ -86,13 +86,23 @@ class ServiceImage:
 
 
 def source_digest(folder: Path) -> str:
-    """Return the SHA-256, as hexadecimal digits, over a folder's files without what tools leave there."""
+    """Return the SHA-256, as hexadecimal digits, over a folder's files without what tools leave there.
+
+    Whether a file can be executed, and where a link leads, count too: both are in what a build gets.
+    """
     whole = sha256()
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if path.is_file() and is_source(inside):
-            whole.update(f"{inside.as_posix()}\0".encode() + sha256(path.read_bytes()).digest())
+        if is_source(inside) and (path.is_symlink() or path.is_file()):
+            whole.update(f"{inside.as_posix()}\0".encode() + _content(path))
     return whole.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    if path.is_symlink():
+        return f"link to {path.readlink()}\0".encode()
+    kind = b"program" if path.stat().st_mode & 0o100 else b"file"
+    return kind + sha256(path.read_bytes()).digest()
 
 
 def service_image(

@@ -200,10 +200,17 @@ class Plan:
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, str]) -> Self | None:
-        """Return the plan that labels carry, None when they carry none: the reverse of to_labels."""
-        if LABEL not in labels:
+        """Return the plan that labels carry: the reverse of to_labels.
+
+        None when they carry none that this version of labkit can read: anybody may write labels.
+        """
+        try:
+            return cls._read(json.loads(labels[LABEL]))
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
-        fields: dict[str, Any] = json.loads(labels[LABEL])
+
+    @classmethod
+    def _read(cls, fields: dict[str, Any]) -> Self:
         services = [
             PlannedService(
                 **{**service, "calls": tuple(service["calls"]), "limits": Limits(**service["limits"])}

@@ -69,8 +69,8 @@ def statuses(engine: Engine, workspace: str) -> list[EnvironmentStatus]:
 def _status(name: str, group: Iterable[Labelled]) -> EnvironmentStatus:
     things, services = list(group), dict[str, int]()
     for thing in things:
-        if thing.labels.get(Label.ROLE) == "service":
-            service = thing.labels[Label.SERVICE]
+        service = thing.labels.get(Label.SERVICE)
+        if thing.labels.get(Label.ROLE) == "service" and service:  # anybody may write labels
             services[service] = services.get(service, 0) + 1
     return EnvironmentStatus(
         name=name,
