@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import json
 import os
@@ -88,13 +89,13 @@ def test_another_source_has_another_digest(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("one")
     (tmp_path / "link").symlink_to("there")
     seen = [source_digest(tmp_path)]
-    for change in (
-        lambda: (tmp_path / "run").write_text("two"),
-        lambda: (tmp_path / "run").chmod(0o755),
-        lambda: ((tmp_path / "link").unlink(), (tmp_path / "link").symlink_to("elsewhere")),
-    ):
-        change()
-        seen.append(source_digest(tmp_path))
+    (tmp_path / "run").write_text("two")
+    seen.append(source_digest(tmp_path))
+    (tmp_path / "run").chmod(0o755)
+    seen.append(source_digest(tmp_path))
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("elsewhere")
+    seen.append(source_digest(tmp_path))
     assert len(set(seen)) == len(seen)
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "run.pyc").write_text("")
@@ -145,6 +146,31 @@ COPY --from=FIRST /x /x
 COPY --from=0 /x /y
 RUN curl http://host/x"""
     check_dockerfile(Engine(locate()), pack({"Dockerfile": text.encode()}))
+
+
+@needs_engine
+def test_a_build_without_end_is_ended(engine: Engine, tmp_path: Path, tag: str) -> None:
+    """A step that says nothing, and one that talks on, stop at the limit; the error names it."""
+    for step in ("sleep 60", "while true; do echo on; sleep 0.1; done"):
+        (tmp_path / "Dockerfile").write_text(f"FROM {PYTHON}\nRUN {step}\n")
+        with pytest.raises(BuildFailed, match="it was ended after 1 s"):
+            build_service_image(engine, tmp_path, tag, within_s=1)
+
+
+@needs_engine
+def test_the_docker_clients_proxies_do_not_reach_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls between containers take no proxy, whatever ~/.docker/config.json has for other containers."""
+    proxies = {"default": {"httpProxy": "http://127.0.0.1:9", "httpsProxy": "http://127.0.0.1:9"}}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    engine = Engine.find()
+    assert "proxy" not in engine.run(BASE, ["env"]).output.lower()
+    (tmp_path / "Dockerfile").write_text(f"FROM {PYTHON}\nRUN env | grep -i proxy\n")
+    with pytest.raises(BuildFailed, match="non-zero code"):
+        build_service_image(engine, tmp_path, "labkit-test/proxies:1")
+    engine.close()
 
 
 @needs_engine
@@ -852,6 +878,20 @@ def test_a_bundle_brings_the_images_back(
     serve(monkeypatch, recipe(tag, "a newer version"))
     with pytest.raises(LabError, match="this version"):
         load_images(bundle)
+
+
+@needs_engine
+def test_a_bundle_with_somebody_elses_image_is_refused_before_it_is_loaded(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """It could replace any image of this machine; the error says how to load it all the same."""
+    manifest = json.dumps([{"Config": "c.json", "RepoTags": ["our/tools:1", BASE], "Layers": []}])
+    bundle = tmp_path / "images.tar.gz"
+    bundle.write_bytes(gzip.compress(pack({"manifest.json": manifest.encode()})))
+    with pytest.raises(LabError) as caught:
+        load_images(bundle, engine)
+    assert caught.value.seen == "it also holds our/tools:1"
+    assert caught.value.next_step.endswith(f"docker load --input {bundle}")
 
 
 def test_a_bundle_that_cannot_be_written_leaves_no_half_file(
