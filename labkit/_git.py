@@ -1,9 +1,29 @@
-"""The one way to run git in a repository."""
+"""The one way to run git in a repository.
+
+A repository that somebody handed in may have a configuration that names programs: a monitor of its files,
+hooks, filters, a checker of signatures. labkit runs none of them, and lets git fetch nothing. Source:
+git-config(1), gitattributes(5).
+"""
 
 import os
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+HARMLESS = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "log.showSignature": "false",
+    **{f"gpg.{name}program": "false" for name in ("", "openpgp.", "x509.", "ssh.")},
+}
+"""Settings that count more than the repository's own; the program `false` takes no signature for good."""
+
+OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+"""A partial clone would fetch what it lacks, by a program that its configuration names."""
+
+FILTER = re.compile(r"filter\..*\.(clean|smudge|process|required)", re.DOTALL)
+READS_NO_FILES = {"cat-file", "config", "for-each-ref", "init", "notes", "rev-list", "rev-parse", "tag"}
 
 
 def git(
@@ -17,18 +37,46 @@ def git(
 
     settings are passed as `-c key=value`, variables are added to the environment; None means none. Git's own
     variables are left out, because in a hook they name the repository and index of the commit in progress.
+    No program runs that the repository's configuration names.
 
     :raises subprocess.CalledProcessError: when git fails and check is true.
     :raises FileNotFoundError: when there is no git.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    given = [word for key, value in (settings or {}).items() for word in ("-c", f"{key}={value}")]
-    return subprocess.run(
-        ["git", "-C", str(repository), *given, *arguments],
-        check=check,
-        capture_output=True,
-        env=environment | dict(variables or {}),
-    )
+    environment |= OFFLINE | dict(variables or {})
+    if arguments[0] not in READS_NO_FILES:
+        environment |= _no_filters(repository, environment)
+    return _run(repository, arguments, HARMLESS | dict(settings or {}), environment, check=check)
+
+
+def _run(
+    repository: Path,
+    arguments: Sequence[str],
+    settings: Mapping[str, str],
+    environment: Mapping[str, str],
+    *,
+    check: bool,
+) -> "subprocess.CompletedProcess[bytes]":
+    given = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+    command = ["git", "-C", str(repository), *given, *arguments]
+    return subprocess.run(command, check=check, capture_output=True, env=environment)
+
+
+def _no_filters(repository: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables that switch off the filters of the repository's own configuration, by their names.
+
+    Those of the user's own configuration, such as git-lfs, stay. Variables, because `-c` ends a name at "=".
+    """
+    ask = ("config", "--list", "--null", "--name-only", "--show-scope")
+    fields = _run(repository, ask, HARMLESS, environment, check=False).stdout
+    words = fields.decode(errors="surrogateescape").split("\0")  # scope and name in turn
+    pairs = zip(words[::2], words[1::2], strict=False)
+    own = sorted({name for scope, name in pairs if scope in {"local", "worktree"} and FILTER.fullmatch(name)})
+    variables = {"GIT_CONFIG_COUNT": str(len(own))}
+    for number, name in enumerate(own):
+        variables[f"GIT_CONFIG_KEY_{number}"] = name
+        variables[f"GIT_CONFIG_VALUE_{number}"] = "false" if name.endswith(".required") else ""
+    return variables
 
 
 def git_text(repository: Path, *arguments: str) -> str:

@@ -2,7 +2,7 @@
 
 from labkit.containers import Answers, Element, Namespace
 from labkit.coordination import PORT, Coordinator
-from labkit.engine import SERVERS
+from labkit.engine import SERVER, SERVERS
 
 __all__ = ["COMMAND", "Etcd"]
 
@@ -23,9 +23,11 @@ class Etcd(Element):
     """A coordinator with one member; its keys live as long as its container."""
 
     role = "coordinator"
+    limits = SERVER
+    capabilities = ()
 
     def __init__(self, namespace: Namespace, name: str = "coordinator") -> None:
-        super().__init__(namespace, name, SERVERS, command=COMMAND, ports=[PORT])
+        super().__init__(namespace, name, SERVERS, command=COMMAND, ports=[PORT], user="nobody")
         self.waiting_for(Answers("has a leader", lambda _: self.client().answers()))
 
     def client(self) -> Coordinator:

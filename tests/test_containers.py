@@ -1,5 +1,6 @@
 """Elements are testcontainers containers: a user's own one joins, and a dead one has a clear error."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -100,6 +101,31 @@ def test_a_container_of_ones_own_joins_the_environment(environment: Environment)
         assert (again.state, again.role) == ("running", "added")
     finally:
         environment.element("pages").remove()
+
+
+def test_a_container_of_ones_own_keeps_its_own_limits(environment: Environment) -> None:
+    """What its user set by with_kwargs is what it gets; labkit limits the rest."""
+    added = environment.add(server().with_kwargs(mem_limit="64m", cap_add=["NET_ADMIN"]), "small")
+    try:
+        container = added.get_wrapped_container()
+        container.reload()
+        limits = container.attrs["HostConfig"]
+        assert (limits["Memory"], limits["CapDrop"]) == (64 << 20, None)
+        assert limits["PidsLimit"] > 0
+    finally:
+        environment.element("small").remove()
+
+
+def test_a_containers_labels_do_not_change_what_the_environment_is(environment: Environment) -> None:
+    """An image or a user may write labkit's labels; the plan is read from the network, which labkit made."""
+    plan = json.dumps({"name": environment.name, "stage": "production", "services": [], "external": []})
+    fake = {"labkit.plan": plan[:-1] + ', "containers": []}', "labkit.stage": "production"}
+    environment.add(server().with_kwargs(labels=fake), "fake")
+    try:
+        again = Environment.attach(environment.name, environment.workspace)
+        assert (again.stage, again.urls) == ("integration", environment.urls)
+    finally:
+        environment.element("fake").remove()
 
 
 def test_a_postgres_container_joins_as_its_users_know_it(environment: Environment) -> None:

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import json
 import os
@@ -41,15 +42,151 @@ from labkit.engine import (
     build_service_image,
     images_missing,
     load_images,
+    one_builder,
+    restricted,
     save_images,
 )
+from labkit.engine._dockerfile import check_dockerfile
 from labkit.engine._locate import DEFAULT, Address, locate
 from labkit.engine._recipes import Recipe
+from labkit.engine._service_image import source_digest
 from labkit.engine._start import stale, start
 from labkit.engine._wheelhouse import complete
 from labkit.errors import LabError
 
 needs_engine = pytest.mark.engine
+
+
+def test_limits_that_are_given_replace_labkits_own_one_by_one() -> None:
+    """Settings of a container's user count; what belongs together is replaced together, the rest stays."""
+    own = restricted({})
+    given = {"mem_limit": "3g", "nano_cpus": 10**9, "cap_add": ["NET_ADMIN"]}
+    assert restricted(given) == {
+        **{name: own[name] for name in ("pids_limit", "security_opt", "log_config", "use_config_proxy")},
+        **given,
+    }
+
+
+def test_the_builders_lock_is_the_users_own_and_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies in the user's cache, where no other user can hold it; a link in its place is not followed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    lock = tmp_path / "labkit" / "builds.lock"
+    with one_builder():
+        assert (lock.stat().st_mode & 0o777, lock.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    lock.unlink()
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    lock.symlink_to(precious)
+    with pytest.raises(LabError, match="lock file"), one_builder():
+        pass
+    assert precious.read_text() == "precious"
+
+
+def test_another_source_has_another_digest(tmp_path: Path) -> None:
+    """Content, the right to execute and a link's target count; what tools leave there does not."""
+    (tmp_path / "run").write_text("one")
+    (tmp_path / "link").symlink_to("there")
+    seen = [source_digest(tmp_path)]
+    (tmp_path / "run").write_text("two")
+    seen.append(source_digest(tmp_path))
+    (tmp_path / "run").chmod(0o755)
+    seen.append(source_digest(tmp_path))
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("elsewhere")
+    seen.append(source_digest(tmp_path))
+    assert len(set(seen)) == len(seen)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "run.pyc").write_text("")
+    assert source_digest(tmp_path) == seen[-1]
+
+
+HIDDEN = [
+    "ADD http://127.0.0.1:1/x /x",
+    "add\thttps://host/x /x",
+    "AD\\\nD http://host/x /x",
+    "ADD \\\n# between\n\n  http://host/x /x \\",
+    'ADD ["\\u0068ttp:/\\u002fhost/x", "/x"]',
+    "ADD http:\\/\\/host/x /x",
+    "ENV WHERE=http://host/x\nADD $WHERE /x",
+    "ADD --chown=1:1 http://host/x /x",
+    "ONBUILD ADD http://host/x /x",
+    "# escape=`\nADD a /x",
+    'COPY --fr"om"=host/evil:1 /x /x',
+    "FROM --platform=linux/s390x scratch",
+    "FROM $NOTHING",
+]
+
+
+@pytest.mark.parametrize("line", HIDDEN)
+@pytest.mark.parametrize("name", ["Dockerfile", "dockerfile"])
+def test_a_dockerfile_that_adds_an_address_is_refused_before_the_build(line: str, name: str) -> None:
+    """However the address is written; the engine would fetch it from where only its own machine reaches."""
+    text = f"{line}\n" if line.startswith("#") else f"FROM scratch\n{line}\n"
+    with pytest.raises(BuildFailed):
+        check_dockerfile(Engine(locate()), pack({name: text.encode()}))
+
+
+def test_a_dockerfile_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """What is read before the build has to be what is built."""
+    (tmp_path / "Dockerfile").symlink_to("other")
+    with pytest.raises(BuildFailed, match="a link"):
+        check_dockerfile(Engine(locate()), pack({"": tmp_path}))
+
+
+def test_a_dockerfile_of_own_files_and_stages_is_built() -> None:
+    """Files beside it, earlier stages by name and number, and scratch need nothing from elsewhere."""
+    text = """# a comment: ADD http://host/x
+ARG ROOT=scratch
+FROM ${ROOT} AS First
+ADD --chown=1:1 data.tar /x
+FROM first
+COPY --from=FIRST /x /x
+COPY --from=0 /x /y
+RUN curl http://host/x"""
+    check_dockerfile(Engine(locate()), pack({"Dockerfile": text.encode()}))
+
+
+@needs_engine
+def test_a_build_without_end_is_ended(engine: Engine, tmp_path: Path, tag: str) -> None:
+    """A step that says nothing, and one that talks on, stop at the limit; the error names it."""
+    for step in ("sleep 60", "while true; do echo on; sleep 0.1; done"):
+        (tmp_path / "Dockerfile").write_text(f"FROM {PYTHON}\nRUN {step}\n")
+        with pytest.raises(BuildFailed, match="it was ended after 1 s"):
+            build_service_image(engine, tmp_path, tag, within_s=1)
+
+
+@needs_engine
+def test_the_docker_clients_proxies_do_not_reach_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls between containers take no proxy, whatever ~/.docker/config.json has for other containers."""
+    proxies = {"default": {"httpProxy": "http://127.0.0.1:9", "httpsProxy": "http://127.0.0.1:9"}}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    engine = Engine.find()
+    assert "proxy" not in engine.run(BASE, ["env"]).output.lower()
+    (tmp_path / "Dockerfile").write_text(f"FROM {PYTHON}\nRUN env | grep -i proxy\n")
+    with pytest.raises(BuildFailed, match="non-zero code"):
+        build_service_image(engine, tmp_path, "labkit-test/proxies:1")
+    engine.close()
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM 127.0.0.1:1/evil:1\n",
+        "ARG A=127.0.0.1:1\nFROM ${A}/evil:1\n",
+        "FROM scratch\nCOPY --from=127.0.0.1:1/evil:1 /x /x\n",
+        "FROM scratch AS one\nFROM one\nCOPY --from=2 /x /x\n",
+    ],
+)
+def test_an_image_that_the_engine_does_not_have_is_refused_before_the_build(text: str) -> None:
+    """No registry is asked during a build: neither for the base nor for what is copied from."""
+    with pytest.raises(ImageMissing):
+        check_dockerfile(Engine.find(), pack({"Dockerfile": text.encode()}))
 
 
 @pytest.fixture
@@ -741,6 +878,20 @@ def test_a_bundle_brings_the_images_back(
     serve(monkeypatch, recipe(tag, "a newer version"))
     with pytest.raises(LabError, match="this version"):
         load_images(bundle)
+
+
+@needs_engine
+def test_a_bundle_with_somebody_elses_image_is_refused_before_it_is_loaded(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """It could replace any image of this machine; the error says how to load it all the same."""
+    manifest = json.dumps([{"Config": "c.json", "RepoTags": ["our/tools:1", BASE], "Layers": []}])
+    bundle = tmp_path / "images.tar.gz"
+    bundle.write_bytes(gzip.compress(pack({"manifest.json": manifest.encode()})))
+    with pytest.raises(LabError) as caught:
+        load_images(bundle, engine)
+    assert caught.value.seen == "it also holds our/tools:1"
+    assert caught.value.next_step.endswith(f"docker load --input {bundle}")
 
 
 def test_a_bundle_that_cannot_be_written_leaves_no_half_file(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from labkit.balancer import Listener
 from labkit.balancer._configuration import configuration
 from labkit.coordination import InstanceRegistry
 from labkit.engine import Engine, Label, Owner
-from labkit.environment import Environment
+from labkit.engine._locate import locate
+from labkit.environment import Environment, _status
 from labkit.environment._plan import Plan
+from labkit.environment._status import Labelled
 from labkit.errors import LabError
 from labkit.system import System
 from labkit.workspace import Workspace, course
@@ -67,6 +70,23 @@ def test_a_plan_survives_the_label_that_carries_it(system: System) -> None:
     """A plan read back from its label is the same plan, so another process knows as much as its maker."""
     plan = Plan.make(system, "staging", None, {"discount_percent": 20}, "a commit")
     assert Plan.from_labels(plan.to_labels()) == plan
+
+
+@pytest.mark.parametrize("label", ["", "{not json", "[]", "{}", '{"services": 3}', "null"])
+def test_a_label_that_is_no_plan_carries_none(label: str) -> None:
+    """Anybody may write labels: one that cannot be read is no plan, and no error in every list and panel."""
+    assert Plan.from_labels({"labkit.plan": label}) is None
+
+
+def test_a_container_that_calls_itself_a_service_of_no_name_is_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A foreign label breaks no list of environments; the container counts, and as no service."""
+    labels = {"labkit.environment": "odd", "labkit.role": "service", "labkit.owner": "process:a:b:²:c"}
+    things = [Labelled("container", labels, datetime.now(UTC))]
+    monkeypatch.setattr(_status, "labelled", lambda *_: things)
+    (status,) = _status.statuses(Engine(locate()), "workspace")
+    assert (status.containers, status.services, status.owner_alive) == (1, {}, True)
 
 
 def test_each_stage_has_the_elements_it_needs(system: System) -> None:
@@ -155,6 +175,42 @@ def test_ports_are_published_on_loopback_alone(engine: Engine, environment: Envi
     ):
         published = [binding for ports in container.ports.values() for binding in ports or []]
         assert {binding["HostIp"] for binding in published} <= {"127.0.0.1"}
+
+
+@engine_test
+def test_every_container_has_limits_and_only_the_rights_that_it_needs(
+    engine: Engine, environment: Environment
+) -> None:
+    """Memory, processes, processors and log are limited; services are not root; nobody gains new rights."""
+    assert environment.run(["true"]).ok
+    settings = {}
+    for container in engine.client.api.containers(
+        filters={"label": f"labkit.environment={environment.name}"}
+    ):
+        fields = engine.client.api.inspect_container(container["Id"])
+        limits = fields["HostConfig"]
+        settings[container["Labels"][Label.ROLE]] = fields
+        assert 0 < limits["Memory"] == limits["MemorySwap"]
+        assert limits["PidsLimit"] > 0
+        assert limits["CpuQuota"] > 0
+        assert limits["LogConfig"]["Config"].keys() == {"max-size", "max-file"}
+        assert limits["SecurityOpt"] == ["no-new-privileges"]
+        assert limits["CapDrop"] == ["ALL"]
+        assert not {"NET_RAW", "MKNOD", "SYS_CHROOT", "SETFCAP"} & set(limits["CapAdd"] or [])
+    users = {role: fields["Config"]["User"] for role, fields in settings.items()}
+    assert (users["service"], users["stub"], users["database"]) == ("nobody", "nobody", "postgres")
+    assert not settings["database"]["HostConfig"]["CapAdd"]
+
+
+@engine_test
+def test_a_service_that_forks_or_allocates_without_end_ends_alone(environment: Environment) -> None:
+    """A fork bomb meets the limit of processes, a leak that of memory; the system goes on answering."""
+    cart = environment.element("cart-1")
+    forks = cart.execute("for number in $(seq 400); do sleep 1 & done", timeout_s=20)
+    assert "fork" in forks.output.lower()
+    leak = cart.execute(["python3", "-c", "bytearray(600 << 20)"])
+    assert leak.exit_code in {1, 137}  # refused, or killed
+    assert get(f"{environment.url}/products")
 
 
 @engine_test

@@ -102,6 +102,14 @@ def test_a_gate_names_stages_that_there_are() -> None:
         gate("house_misspelt", stages={"develpment"})
 
 
+@pytest.mark.parametrize("folder", ["..", "/etc", "tests/../../other"])
+def test_a_gates_folder_lies_in_the_commit(tmp_path: Path, folder: str) -> None:
+    """Its files go into a container in which the commit's code runs: no other folder's may."""
+    stage = lists("functional", stage=DEVELOPMENT.replace("development", "integration"))
+    with pytest.raises(LabError, match=r"pipeline\.toml, gates\.functional\.folder: a folder of the commit"):
+        load(tmp_path, f'{stage}[gates.functional]\nfolder = "{folder}"\n')
+
+
 def test_a_table_with_a_command_is_a_gate_of_every_stage_before_production(tmp_path: Path) -> None:
     """Its name is free, and two commands have a table each."""
     spell = '[gates.spell]\nrun = "codespell"\nimage = "tools:1"\ntimeout_s = 5\n'

@@ -90,3 +90,58 @@ def test_the_text_keeps_blanks_and_lines_but_the_last_lines_end(repository: Path
     git(repository, "reset", "-q")
     git(repository, "add", "--intent-to-add", "kept.txt")
     assert git_text(repository, "status", "--porcelain") == " A kept.txt"
+
+
+def test_no_program_of_a_repositorys_configuration_is_run(repository: Path, tmp_path: Path) -> None:
+    """Whoever hands in a repository runs nothing here: no monitor, hook, filter or checker of signatures."""
+    ran = tmp_path / "ran"
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\necho "$0 $*" >> {ran}\ncat\n')
+    program.chmod(0o755)
+    repository.joinpath("file").write_text("text\n")
+    repository.joinpath("signed").write_text("$Format:%G?$\n")
+    attributes = "file filter=evil\nfile diff=evil\n*.x filter=a=b\nsigned export-subst\n"
+    repository.joinpath(".gitattributes").write_text(attributes)
+    repository.joinpath("file.x").write_text("text\n")
+    author = {"user.name": "A", "user.email": "a@example.org"}
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message", "one", settings=author)
+    commit = git(repository, "cat-file", "commit", "HEAD").stdout
+    head, _, text = commit.partition(b"\n\n")
+    signed = head + b"\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\n" + text
+    made = subprocess.run(
+        ["git", "-C", repository, "hash-object", "-t", "commit", "-w", "--stdin"],
+        input=signed,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    git(repository, "update-ref", "HEAD", made.strip())
+    hooks = repository / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for hook in ("reference-transaction", "pre-commit", "post-commit", "post-index-change"):
+        hooks.joinpath(hook).symlink_to(program)
+    config = repository / ".git" / "config"
+    config.write_text(
+        config.read_text() + f"[core]\nfsmonitor = {program}\nsshCommand = {program}\npager = {program}\n"
+        f"[log]\nshowSignature = true\n[gpg]\nprogram = {program}\n[diff]\nexternal = {program}\n"
+        f'[diff "evil"]\ntextconv = {program}\n'
+        + "".join(
+            f'[filter "{name}"]\nclean = {program}\nsmudge = {program}\nrequired = true\n'
+            for name in ("evil", "a=b")
+        )
+    )
+    os.utime(repository / "file", (0, 0))  # so that git compares its content again
+    for command in (
+        ("status", "--porcelain"),
+        ("log", "-1", "--format=%h %s", "--all"),
+        ("show", "-s", "--format=%s", "HEAD"),
+        ("archive", "--format=tar", "HEAD"),
+        ("notes", "--ref=labkit", "add", "--force", "--message", "a head"),
+        ("rev-parse", "HEAD"),
+    ):
+        git(repository, *command, settings=author)
+    assert not ran.exists(), ran.read_text()
+    for plain in ("status", "archive HEAD", "log -1"):  # git by itself does run them
+        ran.unlink(missing_ok=True)
+        subprocess.run(["git", "-C", repository, *plain.split()], capture_output=True, check=False)
+        assert ran.exists(), plain

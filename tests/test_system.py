@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from labkit.errors import LabError
-from labkit.system import STAGES, Recording, System
+from labkit.system import STAGES, Limits, Recording, System
 
 SHOP = Path(__file__).parents[1] / "labs" / "shop"
 
@@ -89,6 +89,27 @@ def test_instances_default_to_one_each_but_none_in_development(tmp_path: Path) -
     assert system.services_of("development") == []
 
 
+def test_a_folder_that_is_a_link_out_of_the_tree_is_refused(tmp_path: Path) -> None:
+    """A commit or handed-in workspace must not bring another folder of the machine into a container."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    folder = tmp_path / "system"
+    folder.mkdir()
+    write(folder, GOOD)
+    (folder / "front").rmdir()
+    (folder / "front").symlink_to(outside)
+    with pytest.raises(LabError, match=r"services\.front\.path: .*link that leads elsewhere"):
+        System.load(folder)
+
+
+def test_the_limits_of_a_service_are_read(tmp_path: Path) -> None:
+    """Memory, processes and processors may be written for a service; what is not written is labkit's own."""
+    text = GOOD.replace("port = 8002", 'port = 8002\nmemory = "256m"\ncpus = 0.5')
+    services = System.load(write(tmp_path, text)).services
+    assert services["back"].limits == Limits(memory_bytes=256 << 20, pids=None, cpus=0.5)
+    assert services["front"].limits == Limits()
+
+
 def test_each_stage_has_its_own_value_or_the_default(tmp_path: Path) -> None:
     """Values become environment variables; a duration becomes seconds."""
     system = System.load(write(tmp_path, GOOD))
@@ -137,6 +158,17 @@ def test_a_configuration_that_cannot_work_is_refused(
         ("port = 8002", "prot = 8002", ["services.back.port", "nothing", "add port"]),
         ("port = 8002", 'port = 8002\nhealht = "/"', ["services.back.healht", "write health instead"]),
         ("port = 8002", 'port = 8002\nready = "readyz"', ["services.back.ready", 'write "/readyz"']),
+        *[
+            ("port = 8002", f"port = 8002\nready = '{path}'", ["services.back.ready", "without spaces"])
+            for path in ("/a b", '/a"b', "/a#b", "/%[env(PATH)]", "/${PATH}", "/a\\\\b")
+        ],
+        ("port = 8002", 'port = 8002\nready = "/a\\nb"', ["services.back.ready", "without spaces"]),
+        ("port = 8002", 'port = 8002\nmemory = "lots"', ["services.back.memory", "m or g", '"256m"']),
+        ("port = 8002", 'port = 8002\nmemory = "1m"', ["services.back.memory", "at least 16m"]),
+        ("port = 8002", "port = 8002\nmemory = 256", ["services.back.memory", "256"]),
+        ("port = 8002", "port = 8002\npids = 0", ["services.back.pids", "more than 0"]),
+        ("port = 8002", "port = 8002\npids = 1.5", ["services.back.pids", "a whole number"]),
+        ("port = 8002", "port = 8002\ncpus = -1", ["services.back.cpus", "more than 0"]),
         ("port = 8002", 'port = 8002\npath = "../back"', ["services.back.path", "../back"]),
         ("port = 8002", 'port = 8002\npath = "away"', ["services.back.path", "make the folder away"]),
         ('calls = ["back", "bank"]', 'calls = ["back", "bnak"]', ["services.front.calls", "bnak", "bank"]),

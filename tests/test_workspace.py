@@ -231,3 +231,27 @@ def test_the_artifact_database_is_opened_once_and_notes_its_head_in_the_shop(wor
     with Workspace.open(workspace.root).artifacts as again:
         assert len(again.history()) == 1
     workspace.artifacts.close()
+
+
+def test_labkits_own_folder_is_the_users_alone(tmp_path: Path) -> None:
+    """Nobody else reads predictions, answers or the key; a workspace of an older labkit is put right."""
+    made = Workspace.create(tmp_path / "mine")
+    made.artifacts.close()
+    own = made.root / ".labkit"
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert (own / "artifacts.db").stat().st_mode & 0o777 == 0o600
+    own.chmod(0o755)
+    Workspace.create(made.root)
+    assert own.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(workspace: Workspace, tmp_path: Path) -> None:
+    """What the link leads to stays as it is; the error says what to remove."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    lock = workspace.root / ".labkit" / "locks" / "pipeline.lock"
+    lock.symlink_to(precious)
+    with pytest.raises(LabError) as caught, workspace.lock("pipeline"):
+        pass
+    assert caught.value.next_step == f"remove it: rm {lock}"
+    assert precious.read_text() == "precious"

@@ -3,8 +3,9 @@
 SQLite is the default; PostgreSQL takes over by URL.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ def connect(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": WAIT_S} if sqlite else {})
     if sqlite:
         _begin_ourselves(engine)
+        _make_private(url.database or "")
     try:
         with appending(engine) as connection:
             metadata.create_all(connection)
@@ -128,6 +130,12 @@ def connect(url: URL) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _make_private(file: str) -> None:
+    """Make a SQLite file that nobody else may read; SQLite gives the files beside it the same mode."""
+    with suppress(OSError):  # it exists, is no file, or cannot be made, which the connection says
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 @contextmanager

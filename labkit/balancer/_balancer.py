@@ -22,7 +22,7 @@ from labkit.balancer._configuration import (
     Listener,
 )
 from labkit.containers import Answers, Deadline, Element, Namespace, NotReady
-from labkit.engine import SERVERS
+from labkit.engine import SERVER, SERVERS
 from labkit.errors import LabError, NoAnswer
 
 ANSWER_S = 5.0
@@ -80,6 +80,8 @@ class Balancer(Element):
     """
 
     role = "balancer"
+    limits = SERVER
+    capabilities = ("NET_BIND_SERVICE",)
 
     def __init__(self, namespace: Namespace, listeners: Sequence[Listener], name: str = "balancer") -> None:
         """Describe a balancer for these services; each is also found under its canary's name."""

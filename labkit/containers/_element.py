@@ -21,8 +21,9 @@ from labkit.containers._errors import NotReady, refusals
 from labkit.containers._info import ContainerInfo
 from labkit.containers._logs import LAST_LINES, last_lines
 from labkit.containers._namespace import Namespace
-from labkit.engine import Completed, Engine, Label, is_source
+from labkit.engine import BEGINS_AS_ROOT, WORK, Completed, Engine, Label, is_source, restricted
 from labkit.errors import LabError, NoAnswer
+from labkit.system import Limits
 
 MISSING = "missing"
 """The state of an element that the environment should have, and that has no container."""
@@ -67,6 +68,12 @@ class Element(DockerContainer):
     name: str
     info: ContainerInfo | None = None
     """What the engine listed; None before the start, and when there is no container."""
+
+    limits: Limits = WORK
+    """The most that it may use; settings by with_kwargs replace them."""
+
+    capabilities: Sequence[str] = BEGINS_AS_ROOT
+    """The capabilities that are left to it."""
 
     def __init__(
         self,
@@ -219,7 +226,7 @@ class Element(DockerContainer):
         return self.namespace.engine.client.containers.create(
             self.image,
             self._command,
-            **{"hostname": self.name, **given, **network},
+            **{"hostname": self.name, **restricted(given, self.limits, self.capabilities), **network},
             name=self._name,
             environment=self.env,
             ports=self.ports,

@@ -11,6 +11,7 @@ from labkit.engine._events import Event, Events
 from labkit.engine._images import build_images, images_missing
 from labkit.engine._inspect import Image
 from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS, Label
+from labkit.engine._limits import BEGINS_AS_ROOT, SERVER, WORK, restricted
 from labkit.engine._owned import Owned
 from labkit.engine._owner import Owner
 from labkit.engine._packages import Package
@@ -27,9 +28,12 @@ from labkit.engine._service_image import (
 
 __all__ = [
     "BASE",
+    "BEGINS_AS_ROOT",
     "BUILD",
     "PYTHON",
+    "SERVER",
     "SERVERS",
+    "WORK",
     "BuildFailed",
     "Completed",
     "DoctorCheck",
@@ -54,6 +58,7 @@ __all__ = [
     "is_source",
     "load_images",
     "one_builder",
+    "restricted",
     "save_images",
     "service_image",
 ]

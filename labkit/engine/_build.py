@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 from labkit.engine._errors import BuildFailed
 from labkit.engine._inspect import Image, image_missing
 from labkit.engine._labels import Label
+from labkit.engine._limits import BUILD_LIMITS
 
 if TYPE_CHECKING:
     from labkit.engine._engine import Engine
 
 LAST_LINES = 12
+OWN_S = 3600.0
+"""How long the build of one of labkit's own images may take, in seconds: it waits for Debian's archive."""
+
 NAMELESS_S = 60.0
 """How long an image may go without a name, because another process's build may be about to give it one."""
 
@@ -34,6 +38,7 @@ def build(  # noqa: PLR0913 - all but four have defaults and are named
     target: str | None = None,
     cached: bool = True,
     keep_stages: bool = False,
+    within_s: float = OWN_S,
     progress: Callable[[str], object] = lambda _line: None,
 ) -> Image:
     """Build an image from a tar with a Dockerfile, and remove the image that had this tag before.
@@ -41,12 +46,14 @@ def build(  # noqa: PLR0913 - all but four have defaults and are named
     network "none" cuts the build off; None gives it the engine's usual one. arguments are the Dockerfile's
     ARGs, None means none; target is the stage to build, None the last; cached False does every step anew.
     keep_stages names the image of each earlier stage `<name>:stage-1` and so on, so that the next build finds
-    it; else only the layers of the image itself are kept. progress gets each line of the build.
+    it; else only the layers of the image itself are kept. within_s seconds are the longest that it may take,
+    and the longest that it may say nothing. progress gets each line of the build.
 
     :raises BuildFailed: when the build ends with an error; it has the build's last lines.
     :raises ImageMissing: when an image of labkit that it starts from is not there.
     """
     before, lines = _digest(engine, tag), list[str]()
+    end = time.monotonic() + within_s
     proxies = {name: os.environ[name] for name in PROXIES if os.environ.get(name)}
     options = {
         "tag": tag,
@@ -55,11 +62,16 @@ def build(  # noqa: PLR0913 - all but four have defaults and are named
         "buildargs": proxies | dict(arguments or {}),
         "target": target,
         "nocache": not cached,
+        "container_limits": BUILD_LIMITS,
+        "use_config_proxy": network != "none",  # else no proxy can be reached
+        "timeout": within_s,
     }
     try:
         for line in _lines(engine, context, options):
             lines.append(line)
             progress(line)
+            if time.monotonic() > end:
+                raise _too_long(within_s)
     except _BuilderError as problem:
         _discard_last(engine, lines)
         raise _failed(tag, str(problem), lines) from None
@@ -84,6 +96,10 @@ class _BuilderError(Exception):
     """The builder's own words about why it gave up."""
 
 
+def _too_long(within_s: float) -> _BuilderError:
+    return _BuilderError(f"it was ended after {within_s:g} s")
+
+
 def _lines(engine: "Engine", context: bytes, options: Mapping[str, Any]) -> Iterator[str]:
     """Build, and yield the builder's output line by line.
 
@@ -102,6 +118,11 @@ def _lines(engine: "Engine", context: bytes, options: Mapping[str, Any]) -> Iter
             yield from (line for line in str(message.get("stream", "")).splitlines() if line.strip())
     except docker.errors.APIError as problem:
         raise _BuilderError(problem.explanation or str(problem)) from problem
+    except Exception as problem:
+        # The library passes on the time-out of whichever of its own libraries read the connection.
+        if "timed out" not in str(problem).lower():
+            raise
+        raise _too_long(options["timeout"]) from problem
     if errors:
         raise _BuilderError("\n".join(errors))
 

@@ -1,6 +1,9 @@
 """One file with all images, for a classroom without a network."""
 
 import gzip
+import json
+import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +19,8 @@ from labkit.errors import LabError
 
 ALL = (BASE, SERVERS, PYTHON, BUILD)
 CHUNK_BYTES = 1 << 20
+MANIFEST = "manifest.json"
+"""The file by which the engine knows the names of the images in a bundle."""
 
 
 def save_images(file: Path | str, engine: Engine | None = None) -> None:
@@ -59,10 +64,12 @@ def load_images(file: Path | str, engine: Engine | None = None) -> None:
 
     engine None means the one that Engine.find returns.
 
-    :raises LabError: when the file is no such file, or holds the images of another version of labkit.
+    :raises LabError: when the file is no such file, holds the images of another version of labkit, or holds
+        other images too: then nothing is loaded.
     """
     engine, file = engine or Engine.find(), Path(file)
     before = _digests(engine)
+    _refuse_foreign(file)
     try:
         with gzip.open(file, "rb") as bundle:
             names = _loaded(engine, bundle)
@@ -77,6 +84,21 @@ def load_images(file: Path | str, engine: Engine | None = None) -> None:
             seen=other if names else "no image in the file",
             next_step="labkit images build where there is a network, or a file of this version",
         )
+
+
+def _refuse_foreign(file: Path) -> None:
+    """Refuse a file that would bring, or replace, images that are not labkit's."""
+    names: list[str] = []
+    try:
+        with tarfile.open(file, "r|gz") as bundle:
+            for member in bundle:
+                if member.name.removeprefix("./") == MANIFEST and (content := bundle.extractfile(member)):
+                    names += [tag for image in json.load(content) for tag in image["RepoTags"] or ()]
+    except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError, KeyError, TypeError) as problem:
+        raise _unreadable(file, str(problem)) from problem
+    if foreign := sorted({*names} - {*ALL}):
+        expected, seen = f"{file} holds labkit's images alone", f"it also holds {', '.join(foreign)}"
+        raise LabError(expected, seen, f"if you trust all of it: docker load --input {file}")
 
 
 def _loaded(engine: Engine, bundle: Any) -> list[str]:  # noqa: ANN401 - a file object

@@ -14,6 +14,7 @@ from labkit.engine._errors import NoEngine, NoPermission, answering
 from labkit.engine._events import Events
 from labkit.engine._inspect import Image
 from labkit.engine._labels import Label
+from labkit.engine._limits import OUTPUT, restricted
 from labkit.engine._locate import Address, locate, probe
 from labkit.engine._owned import Owned
 from labkit.engine._owner import Owner
@@ -157,10 +158,12 @@ class Engine:
         means none. collect names files or folders to bring back. environment are variables, None means none.
         network None leaves the container only its own loopback. timeout_s is for the command; a container
         that takes longer is killed, and the answer has timed_out. workdir and user None are the image's own.
-        The container is owned by this process unless labels name another owner.
+        The container is owned by this process unless labels name another owner. What it may use stands in
+        engine/_limits.py; its output is at most 200 MB.
 
         :raises ImageMissing: when the engine does not have the image; none is pulled.
         """
+        network_settings = {"network": network} if network else {"network_mode": "none"}
         marks = {str(name): value for name, value in (labels or {}).items()}
         if Label.OWNER not in marks:
             marks[Label.OWNER] = str(Owner.process())
@@ -176,7 +179,7 @@ class Engine:
                 labels=marks,
                 working_dir=workdir,
                 user=user,
-                **({"network": network} if network else {"network_mode": "none"}),
+                **restricted(network_settings, logs=OUTPUT),
             )
 
     def events(self, labels: Mapping[str, str | None], since: datetime | int | None = None) -> Events:

@@ -66,7 +66,7 @@ class Owner:
         means another process or none; whoever cannot be judged counts as alive. A workspace is always alive.
         """
         fields = self.text.split(":")
-        if len(fields) != FIELDS or fields[0] != PROCESS or not fields[3].isdigit():
+        if len(fields) != FIELDS or fields[0] != PROCESS or not fields[3].isdecimal():
             return True
         _, where, inside, pid, start = fields
         if (where, inside) != (machine(), namespace()):

@@ -1,7 +1,6 @@
 """The image of a service: built from its folder, without a network, once for each state of the source."""
 
 import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,16 +8,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePath
-from tempfile import gettempdir
 from threading import Event
 from typing import IO, TYPE_CHECKING
 
+from labkit._lock_file import open_lock
 from labkit._tar import pack
 from labkit._uninterruptible import Stopped
 from labkit.engine._build import build
+from labkit.engine._dockerfile import check_dockerfile
 from labkit.engine._errors import ImageMissing
 from labkit.engine._inspect import Image
 from labkit.engine._labels import PYTHON, Label
+from labkit.engine._limits import BUILD_S
+from labkit.engine._wheelhouse import cache
 from labkit.errors import LabError
 from labkit.system import System
 
@@ -51,7 +53,12 @@ def is_source(path: PurePath) -> bool:
 
 
 def build_service_image(
-    engine: "Engine", source: Path | bytes, tag: str, labels: Mapping[str, str] | None = None
+    engine: "Engine",
+    source: Path | bytes,
+    tag: str,
+    labels: Mapping[str, str] | None = None,
+    *,
+    within_s: float = BUILD_S,
 ) -> Image:
     """Build a service's image by the Dockerfile in its folder and return it.
 
@@ -59,12 +66,14 @@ def build_service_image(
     network. Its first stage keeps the tag `<name>:stage-1`, so that a build after a change of code alone
     takes its dependencies from there.
 
-    :raises BuildFailed: when the build ends with an error; it has the build's last lines.
-    :raises ImageMissing: when labkit/build:1 or labkit/python:1 is not there.
+    :raises BuildFailed: when the build ends with an error; it has the build's last lines. Also, before the
+        build, when the Dockerfile adds an address.
+    :raises ImageMissing: when an image that it starts or copies from is not there; none is pulled.
     """
     # Without times, so that the builder's cache sees only changes of content.
     context = source if isinstance(source, bytes) else pack({"": source}, include=is_source)
-    return build(engine, context, tag, labels or {}, network="none", keep_stages=True)
+    check_dockerfile(engine, context)
+    return build(engine, context, tag, labels or {}, network="none", keep_stages=True, within_s=within_s)
 
 
 @dataclass(frozen=True)
@@ -77,13 +86,23 @@ class ServiceImage:
 
 
 def source_digest(folder: Path) -> str:
-    """Return the SHA-256, as hexadecimal digits, over a folder's files without what tools leave there."""
+    """Return the SHA-256, as hexadecimal digits, over a folder's files without what tools leave there.
+
+    Whether a file can be executed, and where a link leads, count too: both are in what a build gets.
+    """
     whole = sha256()
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if path.is_file() and is_source(inside):
-            whole.update(f"{inside.as_posix()}\0".encode() + sha256(path.read_bytes()).digest())
+        if is_source(inside) and (path.is_symlink() or path.is_file()):
+            whole.update(f"{inside.as_posix()}\0".encode() + _content(path))
     return whole.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    if path.is_symlink():
+        return f"link to {path.readlink()}\0".encode()
+    kind = b"program" if path.stat().st_mode & 0o100 else b"file"
+    return kind + sha256(path.read_bytes()).digest()
 
 
 def service_image(
@@ -162,9 +181,10 @@ def one_builder(
     :raises LabError: when another process still builds after within_s seconds.
     :raises Stopped: when stop was set during the wait.
     """
-    path = Path(gettempdir()) / f"labkit-{os.getuid()}-builds.lock"
+    # In the user's own folder, because a lock that others can open they can also hold.
+    path = cache() / "builds.lock"
     stop, end = stop or Event(), time.monotonic() + within_s
-    with path.open("w") as file:  # the kernel frees the lock when its process ends, however it ends
+    with _opened(path) as file:  # the kernel frees the lock when its process ends, however it ends
         if not _locked(file):
             progress("waiting until another process has built its images")
         while not _locked(file):
@@ -175,6 +195,15 @@ def one_builder(
             if stop.wait(LOOK_S):
                 raise Stopped
         yield
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return open_lock(path)
+    except OSError as problem:
+        expected = f"a lock file of your own at {path}"
+        next_step = f"make the folder {path.parent} your own, and remove the file if it is there: rm {path}"
+        raise LabError(expected, problem.strerror or str(problem), next_step) from problem
 
 
 def _locked(file: IO[str]) -> bool:

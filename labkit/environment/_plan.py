@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from labkit.coordination import PORT as COORDINATOR_PORT
 from labkit.errors import LabError
-from labkit.system import Container, External, Service, System
+from labkit.system import Container, External, Limits, Service, System
 
 DATABASE_PORT = 5432  # PostgreSQL's own; not from labkit.postgres, because a plan needs no engine
 LABEL = "labkit.plan"
@@ -25,13 +25,14 @@ WITH_COORDINATOR = ("staging", "production")
 
 @dataclass(frozen=True)
 class PlannedService:
-    """A service of the environment; instances is how many copies the creation starts."""
+    """A service of the environment; instances is how many copies the creation starts, limits are of each."""
 
     name: str
     port: int
     ready: str
     instances: int
     calls: tuple[str, ...]
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -199,16 +200,28 @@ class Plan:
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, str]) -> Self | None:
-        """Return the plan that labels carry, None when they carry none: the reverse of to_labels."""
-        if LABEL not in labels:
+        """Return the plan that labels carry: the reverse of to_labels.
+
+        None when they carry none that this version of labkit can read: anybody may write labels.
+        """
+        try:
+            return cls._read(json.loads(labels[LABEL]))
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
-        fields: dict[str, Any] = json.loads(labels[LABEL])
+
+    @classmethod
+    def _read(cls, fields: dict[str, Any]) -> Self:
         services = [
-            PlannedService(**{**service, "calls": tuple(service["calls"])})
+            PlannedService(
+                **{**service, "calls": tuple(service["calls"]), "limits": Limits(**service["limits"])}
+            )
             for service in fields.pop("services")
         ]
         external = [PlannedExternal(**external) for external in fields.pop("external")]
-        containers = [Container(**container) for container in fields.pop("containers")]
+        containers = [
+            Container(**{**container, "limits": Limits(**container["limits"])})
+            for container in fields.pop("containers")
+        ]
         return cls(**fields, services=tuple(services), external=tuple(external), containers=tuple(containers))
 
 
@@ -242,7 +255,14 @@ def _entry(system: System, stage: str) -> str:
 
 
 def _service(service: Service, stage: str) -> PlannedService:
-    return PlannedService(service.name, service.port, service.ready, service.instances[stage], service.calls)
+    return PlannedService(
+        name=service.name,
+        port=service.port,
+        ready=service.ready,
+        instances=service.instances[stage],
+        calls=service.calls,
+        limits=service.limits,
+    )
 
 
 def _check_real(system: System, module: str | None, real: Collection[str]) -> None:

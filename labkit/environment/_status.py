@@ -43,17 +43,20 @@ class Labelled(NamedTuple):
 
 
 def labelled(engine: Engine, labels: Mapping[str, str | None]) -> list[Labelled]:
-    """Return the containers and networks with these labels; None asks for any value."""
+    """Return the networks and containers with these labels; None asks for any value.
+
+    The networks come first: their labels are labkit's alone, while a container has its image's too.
+    """
     texts = [name if value is None else f"{name}={value}" for name, value in labels.items()]
     with refusals(engine, "the environments in the engine"):
         containers = engine.client.api.containers(all=True, filters={"label": texts})
         networks = engine.client.api.networks(filters={"label": texts})
     return [
+        *(Labelled("network", one["Labels"] or {}, _time(one["Created"])) for one in networks),
         *(
             Labelled("container", one["Labels"], datetime.fromtimestamp(one["Created"], UTC))
             for one in containers
         ),
-        *(Labelled("network", one["Labels"] or {}, _time(one["Created"])) for one in networks),
     ]
 
 
@@ -69,8 +72,8 @@ def statuses(engine: Engine, workspace: str) -> list[EnvironmentStatus]:
 def _status(name: str, group: Iterable[Labelled]) -> EnvironmentStatus:
     things, services = list(group), dict[str, int]()
     for thing in things:
-        if thing.labels.get(Label.ROLE) == "service":
-            service = thing.labels[Label.SERVICE]
+        service = thing.labels.get(Label.SERVICE)
+        if thing.labels.get(Label.ROLE) == "service" and service:  # anybody may write labels
             services[service] = services.get(service, 0) + 1
     return EnvironmentStatus(
         name=name,

@@ -58,7 +58,9 @@ class Source:
 
         :raises LabError: when it differs; the error names the files.
         """
-        rows = _read(self.root, "status", "--porcelain", "--untracked-files=all").splitlines()
+        rows = _read(
+            self.root, "status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"
+        ).splitlines()
         if rows:
             names = [row[3:] for row in rows]  # two letters of state and a space come before the name
             more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""

@@ -29,6 +29,7 @@ class Postgres(Element):
     """A PostgreSQL server. It trusts everybody in its network and never waits for the disk (fsync is off)."""
 
     role = "database"
+    capabilities = ()
 
     def __init__(self, namespace: Namespace, name: str = "database") -> None:
         super().__init__(namespace, name, SERVERS, command=["postgres"], ports=[PORT], user="postgres")

@@ -4,7 +4,7 @@ A course author elsewhere writes a `system.toml` for their own services and reus
 """
 
 from labkit.system._answers import Recording, stub_answers
-from labkit.system._model import STAGES, Container, Database, External, Parameter, Service, Toggle
+from labkit.system._model import STAGES, Container, Database, External, Limits, Parameter, Service, Toggle
 from labkit.system._system import System
 from labkit.system._table import TomlTable, nearest
 
@@ -13,6 +13,7 @@ __all__ = [
     "Container",
     "Database",
     "External",
+    "Limits",
     "Parameter",
     "Recording",
     "Service",

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 STAGES = ("development", "integration", "staging", "production")
 """The kinds of environment, in the order in which a change meets them."""
@@ -16,10 +16,28 @@ SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
+class Limits:
+    """The most that a container may use: bytes of memory, processes with their threads, processors.
+
+    None means labkit's own value (labkit/engine/_limits.py).
+    """
+
+    memory_bytes: int | None = None
+    pids: int | None = None
+    cpus: float | None = None
+
+    def over(self, default: Self) -> Self:
+        """Return these limits, with the default's value for each that is None."""
+        own = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(default, **own)
+
+
+@dataclass(frozen=True)
 class Service:
     """One service: its folder relative to the system's, its port, whom it calls, its number of instances.
 
     instances maps a stage to that number. health answers while the process lives, ready while it serves.
+    limits are those of each instance.
     """
 
     name: str
@@ -29,6 +47,7 @@ class Service:
     instances: Mapping[str, int]
     health: str = "/healthz"
     ready: str = "/readyz"
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,7 @@ class Container:
     One of image and path is given, an image's name or the folder with its Dockerfile; the other is "".
     command is "" for the image's own. port is the one inside, 0 for none. ready is a path that answers
     with 200, or a command that succeeds in the container; "" means that it is ready when it listens at its
-    port. variables are its environment variables.
+    port. variables are its environment variables. limits are its own.
     """
 
     name: str
@@ -57,6 +76,7 @@ class Container:
     port: int
     ready: str
     variables: Mapping[str, str]
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True)

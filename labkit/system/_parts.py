@@ -1,5 +1,6 @@
 """Reads each part of a system from its table."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from labkit.system._model import (
     Container,
     Database,
     External,
+    Limits,
     Parameter,
     Service,
     Toggle,
@@ -22,6 +24,12 @@ from labkit.system._table import TomlTable
 
 EXAMPLES = {"int": "10", "float": "0.5", "str": '"EUR"', "bool": "true", "duration": '"250ms"'}
 A_RECORDING = 'a file inside the system\'s folder, such as "recordings/rates.json"'
+URL_PATH = re.compile(r"/[\w/.~%?=&:@,;+!*()-]*", re.ASCII)
+"""A path that stays one word wherever it is written, in HAProxy's configuration too."""
+
+MEMORY = re.compile(r"([1-9]\d*)([mg])")
+UNITS = {"m": 1 << 20, "g": 1 << 30}
+LEAST_MEMORY = 16 << 20
 ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
 
 
@@ -36,6 +44,7 @@ def service(name: str, table: TomlTable) -> Service:
         instances=_instances(table.table("instances")),
         health=_url_path(table, "health", "/healthz"),
         ready=_url_path(table, "ready", "/readyz"),
+        limits=_limits(table),
     )
     table.refuse_unknown()
     return read
@@ -55,6 +64,40 @@ def _url_path(table: TomlTable, key: str, default: str) -> str:
     value = str(table.text(key, f'a path, such as "{default}"', default))
     if not value.startswith("/"):
         table.refuse(key, f'a path, such as "{default}"', value, f'write "/{value}"')
+    _check_path(table, key, value)
+    return value
+
+
+def _check_path(table: TomlTable, key: str, path: str) -> None:
+    if not URL_PATH.fullmatch(path):
+        expected = "a path without spaces, quotes, brackets and other signs that need quoting"
+        table.refuse(key, expected, path, "write them as %20 and so on, or rename the path")
+
+
+def _limits(table: TomlTable) -> Limits:
+    return Limits(
+        memory_bytes=_memory(table),
+        pids=_more_than_zero(table, "pids", int, "a whole number of processes, such as 100"),
+        cpus=_more_than_zero(table, "cpus", (int, float), "a number of processors, such as 0.5"),
+    )
+
+
+def _memory(table: TomlTable) -> int | None:
+    expected = 'memory in m or g, at least 16m, such as "256m"'
+    value = table.text("memory", expected, None)
+    if value is None:
+        return None
+    amount = MEMORY.fullmatch(value)
+    size = int(amount[1]) * UNITS[amount[2]] if amount else 0
+    if size < LEAST_MEMORY:
+        table.refuse("memory", expected, value, 'write memory = "256m"')
+    return size
+
+
+def _more_than_zero(table: TomlTable, key: str, kind: type | tuple[type, ...], expected: str) -> Any:  # noqa: ANN401 - of that kind, or None
+    value = table.get(key, kind, expected, None)
+    if value is not None and not value > 0:
+        table.refuse(key, f"{expected}, more than 0", value, f"correct {key}, or take it out")
     return value
 
 
@@ -86,7 +129,10 @@ def container(name: str, table: TomlTable) -> Container:
         port=table.port("port") if "port" in table.written else table.get("port", int, "a port number", 0),
         ready=table.text("ready", 'a path or a command, such as "/health"', None) or "",
         variables=_variables(table.table("variables")),
+        limits=_limits(table),
     )
+    if read.ready.startswith("/"):
+        _check_path(table, "ready", read.ready)
     if read.ready.startswith("/") and not read.port:
         table.refuse("port", f"the port at which GET {read.ready} is answered", None, "add port")
     table.refuse_unknown()

@@ -190,6 +190,9 @@ def _check_folders(top: TomlTable, system: System) -> None:
             top.refuse(
                 key, f"a folder beside {top.file}", str(folder), f"make the folder {folder} or correct {key}"
             )
+        if not (system.root / folder).resolve().is_relative_to(system.root.resolve()):
+            expected = f"a folder beside {top.file}, not a link that leads elsewhere"
+            top.refuse(key, expected, str(folder), f"copy the folder to {folder}, in place of the link")
 
 
 def _check_variables(top: TomlTable, system: System) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from labkit.artifacts import ArtifactDatabase
 
 OWN = ".labkit"
+PRIVATE = 0o700
+"""The mode of labkit's own folder: predictions, answers and the key are nobody else's."""
+
 SETTINGS = """\
 # Settings of this workspace.
 # artifacts = "postgresql+psycopg://user@host/name"   # the artifact database; without it .labkit/artifacts.db
@@ -56,7 +59,9 @@ class Workspace:
 
     @classmethod
     def _complete(cls, folder: Path, notebooks: Mapping[str, bytes]) -> Self:
-        (folder / OWN).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / OWN).mkdir(mode=PRIVATE, exist_ok=True)
+        (folder / OWN).chmod(PRIVATE)  # also that of a workspace made before
         with hold(folder / OWN / "locks", "start"):
             _write_new(folder / OWN / ".gitignore", b"*\n")
             _write_new(folder / OWN / "settings.toml", SETTINGS.encode())

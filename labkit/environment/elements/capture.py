@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from labkit import _http
 from labkit.containers import Answers, Element, Namespace, NameTaken
-from labkit.engine import SERVERS
+from labkit.engine import SERVER, SERVERS
 from labkit.environment._plan import PlannedService
 from labkit.errors import LabError
 
@@ -74,6 +74,8 @@ class Captured:
 
 class RecordingProxy(Element):
     """nginx in front of the balancer; one at a time in an environment."""
+
+    limits = SERVER
 
     role = "capture"
 

@@ -27,6 +27,7 @@ class Declared(Element):
             variables={**plan.configuration, **container.variables, "LABKIT_STAGE": plan.stage},
             ports=[container.port] if container.port else [],
         )
+        self.limits = container.limits
         if container.ready.startswith("/"):
             self.waiting_for(responds(container.port, container.ready))
         elif container.ready:

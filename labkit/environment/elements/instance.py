@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from labkit.balancer import CHECKED, Balancer
 from labkit.containers import Answers, Element, Namespace
+from labkit.engine import SERVER
 from labkit.environment._plan import Plan
 from labkit.errors import LabError
 
@@ -38,6 +39,7 @@ class Instance(Element):
         super().__init__(namespace, name, image, variables=plan.variables_of(planned, name, version))
         self.service, self.version, self.balancer = service, version, balancer
         self.balancer_state = ""
+        self.limits = planned.limits.over(SERVER)
         self._port, self._ready = planned.port, planned.ready
         self._outside = plan.outside(namespace.workspace) if plan.calls_real(planned) else ""
 

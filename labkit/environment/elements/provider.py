@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from labkit.containers import Element, Namespace, responds
+from labkit.engine import SERVER
 from labkit.environment._plan import Plan, PlannedExternal
 from labkit.environment.elements._registry import planned
 
@@ -14,6 +15,7 @@ class Provider(Element):
     """A real external service. Only the services that call it share its network; tests do not."""
 
     role = "provider"
+    limits = SERVER
 
     def __init__(self, namespace: Namespace, plan: Plan, external: PlannedExternal) -> None:
         self.service = external.name

@@ -12,7 +12,7 @@ from typing import Any
 
 from labkit._http import Response, request
 from labkit.containers import Answers, Element, Namespace
-from labkit.engine import PYTHON
+from labkit.engine import PYTHON, SERVER
 from labkit.environment._plan import Plan
 from labkit.environment.elements._registry import planned
 from labkit.errors import LabError, NoAnswer
@@ -42,6 +42,8 @@ class Stubs(Element):
     """The container of all stubs; the external services' names lead to it."""
 
     role = "stub"
+    limits = SERVER
+    capabilities = ()
 
     def __init__(self, namespace: Namespace, plan: Plan) -> None:
         answers = {stub.name: (stub.port, dict(stub.answers)) for stub in plan.stubs}
@@ -52,6 +54,7 @@ class Stubs(Element):
             command=["python3", "-c", SCRIPT],
             variables={"LABKIT_STUBS": json.dumps(answers), "LABKIT_STAGE": plan.stage},
             ports=[stub.port for stub in plan.stubs],
+            user="nobody",
             aliases=[stub.name for stub in plan.stubs],
         )
         self._external = {stub.name: stub.port for stub in plan.stubs}

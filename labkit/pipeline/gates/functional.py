@@ -8,7 +8,7 @@ from labkit.system import TomlTable
 
 
 def _folder(table: TomlTable) -> str:
-    return str(table.text("folder", default="functional"))
+    return str(table.folder("folder", "functional", 'a folder of the commit, such as "functional"'))
 
 
 @gate("functional", stages={"integration", "staging"}, options=_folder)
