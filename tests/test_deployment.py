@@ -391,7 +391,7 @@ def test_a_bad_version_is_withdrawn_after_a_handful_of_failures(
     clients.measure("v1", before)
     judge = Evidence(clients, "v2")
     assert failures_until_withdrawn(clients, judge, of_ten, beside) <= 10
-    assert judge.outcome == WatchOutcome.BROKEN
+    assert judge.outcome() == WatchOutcome.BROKEN
     than = "to the others" if beside else "to the others before" if before else "the objective is 1.00%"
     assert f"requests to v2 failed, {f'0 of {before} ' if before and not beside else ''}" in judge()
     assert than in judge()
@@ -404,10 +404,10 @@ def test_a_version_that_answered_nobody_is_no_evidence(version: str) -> None:
     clients.measure("v2", 50, 25)  # an attempt before, which is over
     judge = Evidence(clients, "v2")
     clients.measure(version, 500)
-    assert (judge(), judge.outcome) == ("", WatchOutcome.NO_EVIDENCE)
+    assert (judge(), judge.outcome()) == ("", WatchOutcome.NO_EVIDENCE)
     assert "no request to v2 was seen" in judge.missing
     clients.measure("v2", 1)
-    assert judge.outcome == WatchOutcome.KEPT
+    assert judge.outcome() == WatchOutcome.KEPT
 
 
 def test_without_an_objective_there_has_to_be_somebody_to_compare_with() -> None:
@@ -416,9 +416,9 @@ def test_without_an_objective_there_has_to_be_somebody_to_compare_with() -> None
     clients.measure("v1", 50)
     judge = Evidence(clients, "v2", objective=None)
     clients.measure("v2", 500)
-    assert judge.outcome == WatchOutcome.NO_EVIDENCE
+    assert judge.outcome() == WatchOutcome.NO_EVIDENCE
     clients.measure("v1", 50)
-    assert judge.outcome == WatchOutcome.KEPT
+    assert judge.outcome() == WatchOutcome.KEPT
 
 
 def test_a_version_that_had_gone_before_is_not_compared_with() -> None:
@@ -438,7 +438,7 @@ def test_after_a_switch_a_version_as_good_as_the_one_before_stays() -> None:
     for _ in range(100):
         clients.measure("v2", 20, 1)
         assert judge() == ""
-    assert judge.outcome == WatchOutcome.KEPT
+    assert judge.outcome() == WatchOutcome.KEPT
 
 
 @pytest.mark.parametrize("slow_ms", [None, 300])
@@ -475,8 +475,8 @@ def test_limits_without_a_request_are_no_evidence() -> None:
     clients = Clients()
     clients.measure("v1", 100)
     judge = within_limits(clients, WatchLimits())
-    assert judge.outcome == WatchOutcome.NO_EVIDENCE
+    assert judge.outcome() == WatchOutcome.NO_EVIDENCE
     clients.measure("v2", 100)
-    assert judge.outcome == WatchOutcome.KEPT
+    assert judge.outcome() == WatchOutcome.KEPT
     clients.measure("v2", 10, 10)
-    assert judge.outcome == WatchOutcome.BROKEN
+    assert judge.outcome() == WatchOutcome.BROKEN

@@ -214,7 +214,7 @@ class Balancer(Element):
 
     def enable(self, server: Server) -> None:
         """Give a registered server its share of the requests; a route to it ends."""
-        self._unroute(server)
+        self.unroute(server)
         self.command(f"set server {server.service}/{server.name} state ready")
 
     def is_healthy(self, server: Server, backend: str = "") -> bool:
@@ -239,7 +239,7 @@ class Balancer(Element):
     def switch(self, to: Iterable[Server], away: Iterable[Server]) -> None:
         """Give some registered servers their share of the requests, others no new ones, at one moment."""
         to = list(to)
-        self._unroute(*to)
+        self.unroute(*to)
         ready = [f"set server {server.service}/{server.name} state ready" for server in to]
         drained = [f"set server {server.service}/{server.name} state drain" for server in away]
         self.command(*ready, *drained)
@@ -269,7 +269,8 @@ class Balancer(Element):
             if key.endswith("/split")
         }
 
-    def _unroute(self, *servers: Server) -> None:
+    def unroute(self, *servers: Server) -> None:
+        """End the routes to servers: their clients come to the others at once."""
         names = {server.name for server in servers}
         for key, name in self._entries(CANARY_MAP).items():
             if name in names:
@@ -310,7 +311,7 @@ class Balancer(Element):
 
         :raises NotReady: when it has not within deadline_s seconds; it still gets no new requests.
         """
-        self._unroute(server)
+        self.unroute(server)
         self.command(f"set server {server.service}/{server.name} state drain")
         left = 0
 
@@ -331,7 +332,7 @@ class Balancer(Element):
         :raises NotReady: when HAProxy does not delete it within REMOVE_S seconds.
         """
         if not backend:
-            self._unroute(server)
+            self.unroute(server)
             self.slow(server, 0)
             self.fail(server, 0)
         place, answer = f"{server.service}{backend}/{server.name}", ""

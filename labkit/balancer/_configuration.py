@@ -37,7 +37,7 @@ MAPS = SLOW_MAP, FAIL_MAP, CANARY_MAP, SHARE_MAP, VERSION_MAP = tuple(
 TRAFFIC = "-traffic"
 """The table that counts the requests of each service; no service can have this name."""
 
-TRAFFIC_S = 10
+TRAFFIC_S = 5
 """For how many seconds a request is counted there."""
 
 BASIS_POINTS = 10_000

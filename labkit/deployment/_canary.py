@@ -104,7 +104,11 @@ class _Canary:
         canaries = replacement.standby(self.image, 1)
         for part in self.to.shares:
             self.fleet.environment.balancer.route(canaries[0], self.to.keys, part, salt=canaries[0].container)
-            yield from self._watch(replacement, canaries)
+            try:
+                yield from self._watch(replacement, canaries)
+            except Withdrawn:  # at once: more clients would meet it until it is removed
+                self.fleet.environment.balancer.unroute(*canaries)
+                raise
         replacement.switch(canaries, ())
 
     def _replace(self, replacement: Replacement, old: deque[Instance], left: int) -> Iterator[None]:

@@ -132,7 +132,7 @@ def watching(watch_s: float, control: Control, health: Health) -> Iterator[None]
         yield
         time.sleep(PAUSE_S)
     watched = watch_s > 0 and not control.promoted
-    if watched and isinstance(health, Judge) and health.outcome is WatchOutcome.NO_EVIDENCE:
+    if watched and isinstance(health, Judge) and health.outcome() is WatchOutcome.NO_EVIDENCE:
         raise Withdrawn(health.missing)
 
 

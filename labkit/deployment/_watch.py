@@ -46,9 +46,8 @@ class Judge(ABC):
     def missing(self) -> str:
         """Why there is no evidence, as of the last call; "" when there is."""
 
-    @property
     def outcome(self) -> WatchOutcome:
-        """The outcome now: it looks once more."""
+        """Look once more and return the outcome."""
         if self():
             return WatchOutcome.BROKEN
         return WatchOutcome.NO_EVIDENCE if self.missing else WatchOutcome.KEPT

@@ -76,7 +76,7 @@ class SequentialTest:
             raise LabError("an objective between 0 and 1", str(objective), "give 0.01 for one in a hundred")
         self.alpha, self._side, self._objective = alpha, side, objective
         self._old = self._new = Counts(0, 0)
-        self._log = 0.0
+        self._log, self._compared = 0.0, False
 
     @property
     def e_value(self) -> float:
@@ -100,18 +100,24 @@ class SequentialTest:
         """
         block = (new - self._new, old - self._old)
         if self._objective is not None and not block[1].trials:
-            self._log += _log_alone(self._new, block[0], _allowed(self._old, self._objective))
+            allowed = _allowed(self._old, self._objective, known=self._compared)
+            self._log += _log_alone(self._new, block[0], allowed)
         else:
+            self._compared = self._compared or block[0].trials > 0
             self._log += float(_log_factor(self._new, self._old, block[0], block[1], self._side))
         self._old, self._new = old, new
         return self.e_value
 
 
-def _allowed(old: Counts, objective: float) -> float:
-    """Return the share that a version may have which is as good as the old one, or keeps the objective."""
-    if old.hits <= objective * old.trials:
+def _allowed(old: Counts, objective: float, *, known: bool) -> float:
+    """Return the share that a version may have which is as good as the old one, or keeps the objective.
+
+    known is whether versions were compared at all. If not, an old version that kept the objective excuses no
+    new one that does not.
+    """
+    if not old.trials or (not known and old.hits <= objective * old.trials):
         return objective
-    share = old.hits / old.trials
+    share = max(objective, old.hits / old.trials)
     return share + CHANCE * math.sqrt(share * (1 - share) / old.trials)
 
 
