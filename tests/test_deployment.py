@@ -424,7 +424,7 @@ def test_without_an_objective_there_has_to_be_somebody_to_compare_with() -> None
 def test_a_version_that_had_gone_before_is_not_compared_with() -> None:
     """Failures of an earlier version do not excuse those of the new one."""
     clients = Clients()
-    clients.measure("broken", 500, 400)
+    clients.measure("broken", 2000, 2000)
     clients.measure("v1", 500)
     judge = Evidence(clients, "v2")
     assert failures_until_withdrawn(clients, judge, 8) <= 10
@@ -455,6 +455,19 @@ def test_requests_that_hang_speak_against_a_version(slow_ms: float | None) -> No
         if judge():
             break
     assert "without an answer of any version" in judge()
+
+
+def test_answers_without_a_version_are_not_those_of_the_others() -> None:
+    """They come from no instance: the version is compared with those that have one."""
+    clients = Clients()
+    judge = Evidence(clients, "v2")
+    clients.measure("", 500)
+    clients.measure("v1", 40)
+    for _ in range(5):
+        clients.measure("v2", 2, 2)
+        clients.measure("v1", 2)
+        judge()
+    assert "10 of 10 requests to v2 failed, 0 of 50 to the others" in judge()
 
 
 def test_failures_without_a_version_speak_against_neither_alone() -> None:
