@@ -526,7 +526,7 @@ def test_a_version_is_deployed_withdrawn_and_rolled_back(
 ) -> None:
     """Rolling, a red health command and roll-back: progress on one stream, the result on the other."""
     (before,) = answer(capsys, root, "deployment", "status", "cart")
-    assert (before["status"], before["deployment"]) == ("healthy", None)
+    assert (before["status"], before["traffic"]["requests"], before["deployment"]) == ("no evidence", 0, None)
     assert sum(one["share"] for one in before["instances"]) == pytest.approx(1, abs=0.001)
 
     done = answer(capsys, root, "deployment", "rolling", "cart", "v2", "--surge", "3")
@@ -577,7 +577,9 @@ def test_a_canarys_share_is_told_while_it_is_watched(
     status = f"{sys.executable} -m labkit deployment status cart --json --workspace {root}"
     look = f"[ -e {seen} ] || {status} > {seen}"
     canary = ("deployment", "canary", "cart", "pinned", "--share", "0.4", "--watch-s", "0.1")
-    answer(capsys, root, *canary, "--health", look)
+    assert call_here(*canary, "--workspace", root) == 1
+    assert "no evidence: 0 requests reached the canary" in capsys.readouterr().out
+    answer(capsys, root, *canary, "--least-requests", "0", "--health", look)
     (state,) = json.loads(seen.read_text())
     assert state["status"] == "progressing"
     shares = {one["version"]: one["share"] for one in state["instances"]}

@@ -18,6 +18,7 @@ from labkit import LabError, Workspace
 from labkit._git import git, git_text
 from labkit.artifacts import Kind
 from labkit.deployment import (
+    Evidence,
     Fleet,
     Step,
     StepState,
@@ -26,6 +27,7 @@ from labkit.deployment import (
     image_of,
     rolling,
     watch,
+    within_limits,
 )
 from labkit.deployment._watch import _broken
 from labkit.engine import Engine
@@ -344,3 +346,150 @@ def test_limits_are_broken_as_soon_as_the_window_cannot_keep_them(
 ) -> None:
     """Failed, slow and overdue requests count against the whole window, of which a share has passed."""
     assert bool(_broken(seen, WatchLimits(0.01, 1000), share, replace(seen))) == is_broken
+
+
+class Clients:
+    """A source of measurements that a test writes by hand."""
+
+    def __init__(self, rate_per_s: float = 50) -> None:
+        self._tallies: dict[Key, Tally] = {}
+        self._seconds, self._sent, self._rate_per_s = 0.0, 0, rate_per_s
+
+    def measure(self, version: str, requests: int, failed: int = 0, *, ms: int = 10, hang: int = 0) -> None:
+        """Add answers of a version at the rate, and requests that nobody answers."""
+        key = Key(int(self._seconds), version, "GET /")
+        tally = Tally(requests, failed, Histogram({lower_edge(ms * 1000): requests}))
+        self._tallies[key] = self._tallies.get(key, Tally()) + tally
+        self._sent += requests + hang
+        self._seconds += (requests + hang) / self._rate_per_s
+
+    def snapshot(self) -> Measurement:
+        """Return all of it."""
+        return Measurement(seconds=self._seconds, sent=self._sent, tallies=dict(self._tallies))
+
+
+def failures_until_withdrawn(clients: Clients, judge: Evidence, of_ten: int, beside: int = 0) -> int:
+    """Let so many of every ten requests to v2 fail, two at a time, until they are withdrawn; 99 is never."""
+    failed = 0
+    for one in range(49):
+        bad = [(2 * one + more) % 10 < of_ten for more in range(2)]
+        failed += sum(bad)
+        clients.measure("v2", 2, sum(bad))
+        clients.measure("v1", beside)
+        if judge():
+            return failed
+    return 99
+
+
+@pytest.mark.parametrize("of_ten", [10, 8])
+@pytest.mark.parametrize(("before", "beside"), [(0, 0), (3, 0), (500, 0), (500, 6), (0, 6), (50, 1)])
+def test_a_bad_version_is_withdrawn_after_a_handful_of_failures(
+    before: int, beside: int, of_ten: int
+) -> None:
+    """Whether others serve beside it, served before, or nobody was ever there to compare it with."""
+    clients = Clients()
+    clients.measure("v1", before)
+    judge = Evidence(clients, "v2")
+    assert failures_until_withdrawn(clients, judge, of_ten, beside) <= 10
+    assert judge.outcome() == WatchOutcome.BROKEN
+    than = "to the others" if beside else "to the others before" if before else "the objective is 1.00%"
+    assert f"requests to v2 failed, {f'0 of {before} ' if before and not beside else ''}" in judge()
+    assert than in judge()
+
+
+@pytest.mark.parametrize("version", ["v1", ""])
+def test_a_version_that_answered_nobody_is_no_evidence(version: str) -> None:
+    """Neither answers of others nor answers without a version say anything about it."""
+    clients = Clients()
+    clients.measure("v2", 50, 25)  # an attempt before, which is over
+    judge = Evidence(clients, "v2")
+    clients.measure(version, 500)
+    assert (judge(), judge.outcome()) == ("", WatchOutcome.NO_EVIDENCE)
+    assert "no request to v2 was seen" in judge.missing
+    clients.measure("v2", 1)
+    assert judge.outcome() == WatchOutcome.KEPT
+
+
+def test_without_an_objective_there_has_to_be_somebody_to_compare_with() -> None:
+    """What the others had before is not enough then."""
+    clients = Clients()
+    clients.measure("v1", 50)
+    judge = Evidence(clients, "v2", objective=None)
+    clients.measure("v2", 500)
+    assert judge.outcome() == WatchOutcome.NO_EVIDENCE
+    clients.measure("v1", 50)
+    assert judge.outcome() == WatchOutcome.KEPT
+
+
+def test_a_version_that_had_gone_before_is_not_compared_with() -> None:
+    """Failures of an earlier version do not excuse those of the new one."""
+    clients = Clients()
+    clients.measure("broken", 2000, 2000)
+    clients.measure("v1", 500)
+    judge = Evidence(clients, "v2")
+    assert failures_until_withdrawn(clients, judge, 8) <= 10
+
+
+def test_after_a_switch_a_version_as_good_as_the_one_before_stays() -> None:
+    """The old version gets no requests any more; what it had before is what the new one may have too."""
+    clients = Clients()
+    clients.measure("v1", 1000, 50)
+    judge = Evidence(clients, "v2")
+    for _ in range(100):
+        clients.measure("v2", 20, 1)
+        assert judge() == ""
+    assert judge.outcome() == WatchOutcome.KEPT
+
+
+@pytest.mark.parametrize("slow_ms", [None, 300])
+def test_requests_that_hang_speak_against_a_version(slow_ms: float | None) -> None:
+    """Sent and not answered for long; nobody knows whose they are, and before it came there were none."""
+    clients = Clients()
+    clients.measure("v1", 500)
+    judge = Evidence(clients, "v2", slow_ms=slow_ms)
+    for _ in range(3):
+        clients.measure("v2", 20)
+        assert judge() == ""
+    for _ in range(60):
+        clients.measure("v2", 4, hang=6)
+        if judge():
+            break
+    assert "without an answer of any version" in judge()
+
+
+def test_answers_without_a_version_are_not_those_of_the_others() -> None:
+    """They come from no instance: the version is compared with those that have one."""
+    clients = Clients()
+    judge = Evidence(clients, "v2")
+    clients.measure("", 500)
+    clients.measure("v1", 40)
+    for _ in range(5):
+        clients.measure("v2", 2, 2)
+        clients.measure("v1", 2)
+        judge()
+    assert "10 of 10 requests to v2 failed, 0 of 50 to the others" in judge()
+
+
+def test_failures_without_a_version_speak_against_neither_alone() -> None:
+    """Connections that break are no failures of the others: they show as what they are."""
+    clients = Clients()
+    clients.measure("v1", 500)
+    judge = Evidence(clients, "v2")
+    clients.measure("v2", 1)
+    for _ in range(4):
+        clients.measure("", 3, 3)
+        clients.measure("v1", 20)
+        judge()
+    assert "12 of 93 requests hang or failed without an answer of any version" in judge()
+
+
+def test_limits_without_a_request_are_no_evidence() -> None:
+    """A health by limits has the same three outcomes as a watch."""
+    clients = Clients()
+    clients.measure("v1", 100)
+    judge = within_limits(clients, WatchLimits())
+    assert judge.outcome() == WatchOutcome.NO_EVIDENCE
+    clients.measure("v2", 100)
+    assert judge.outcome() == WatchOutcome.KEPT
+    clients.measure("v2", 10, 10)
+    assert judge.outcome() == WatchOutcome.BROKEN

@@ -67,6 +67,35 @@ def test_a_canary_that_is_better_is_no_evidence_against_it() -> None:
     assert other.decided
 
 
+def test_a_version_with_nobody_beside_it_is_compared_with_before_or_with_the_objective() -> None:
+    """A few failures in a row are enough, however much is known; without an objective nothing is compared."""
+    for before in (Counts(0, 0), Counts(3, 0), Counts(5000, 20)):
+        test, blind = SequentialTest(objective=0.01), SequentialTest()
+        for one in (test, blind):
+            one.look(before, Counts(0, 0))
+            for failed in range(1, 5):
+                one.look(before, Counts(failed, failed))
+        assert (test.decided, blind.e_value) == (True, 1)
+
+
+@pytest.mark.parametrize(("share", "before"), [(0.01, 0), (0.001, 300), (0.05, 2000)])
+def test_alone_as_good_as_before_or_as_the_objective_is_seldom_a_false_alarm(
+    share: float, before: int
+) -> None:
+    """Of 150 versions that are equal to the one before, or keep the objective of 1 %, hardly one is found."""
+    draw, alarms = np.random.default_rng(8), 0
+    for _ in range(150):
+        test, old, trials, hits = SequentialTest(objective=0.01), draw.binomial(before, share), 0, 0
+        test.look(Counts(before, int(old)), Counts(0, 0))
+        for more in draw.binomial(5, share, 200):
+            trials, hits = trials + 5, hits + int(more)
+            test.look(Counts(before, int(old)), Counts(trials, hits))
+            if test.decided:
+                alarms += 1
+                break
+    assert alarms <= 4
+
+
 def test_counts_that_cannot_be_are_refused() -> None:
     """More hits than trials, or fewer than at the look before, are an error of the one who counts."""
     with pytest.raises(LabError, match="hits"):
@@ -77,6 +106,8 @@ def test_counts_that_cannot_be_are_refused() -> None:
         test.look(Counts(4, 1), Counts(5, 1))
     with pytest.raises(LabError, match="alpha"):
         SequentialTest(0)
+    with pytest.raises(LabError, match="objective"):
+        SequentialTest(objective=0)
 
 
 @given(st.text(), st.text(), st.floats(0, 1), st.floats(0, 1))

@@ -1,16 +1,16 @@
 """Tests of the strategies beside the plain rolling upgrade, and of bad versions, on real carts."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 import httpx
 import pytest
-from carts import TOTALS, N, is_whole, version
+from carts import CART, TOTALS, N, is_whole, version
 
-from labkit import LabError, Workspace
+from labkit import Environment, LabError, Workspace
 from labkit.deployment import (
     Control,
     Deployment,
@@ -42,7 +42,7 @@ from labkit.deployment import (
     within_limits,
 )
 from labkit.engine import Engine
-from labkit.load import Load, RunningLoad, apply
+from labkit.load import Arrival, Load, Request, RunningLoad, apply
 from labkit.widgets import rollout
 from labkit.widgets._rollout import draw
 
@@ -64,6 +64,25 @@ def more(load: RunningLoad, requests: int = 30) -> None:
     until = load.snapshot().requests + requests
     while load.snapshot().requests < until:
         time.sleep(0.05)
+
+
+def soon(condition: Callable[[], bool], within_s: float = 30) -> bool:
+    """Return whether a condition comes true."""
+    deadline = time.monotonic() + within_s
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_a_fleet_is_healthy_only_while_its_requests_keep_the_objective(fleet: Fleet) -> None:
+    """All instances are up throughout: failures make it degraded, and without requests nobody knows."""
+    assert soon(lambda: status(fleet) is Status.NO_EVIDENCE)
+    with customers(fleet) as load:
+        assert soon(lambda: status(fleet) is Status.HEALTHY)
+        fleet.instances[0].fail(1)
+        assert soon(lambda: status(fleet) is Status.DEGRADED)
+        fleet.instances[0].fail(0)
+        assert 0 < fleet.environment.balancer.traffic("cart").failed < load.snapshot().requests
 
 
 def test_blue_green_lets_all_requests_change_over_without_a_failed_one(
@@ -275,8 +294,39 @@ def test_a_version_that_crashes_after_a_while_is_withdrawn(
 @pytest.mark.parametrize("to", [everybody(), share(0.5)])
 def test_a_canary_that_nobody_met_is_withdrawn(fleet: Fleet, old: str, new: str, to: Group) -> None:
     """Without a request there is no evidence, whatever health says."""
-    done = canary(fleet, new, lambda: "", to=to, watch_s=0.2, least_requests=1)
+    done = canary(fleet, new, lambda: "", to=to, watch_s=0.2)
     assert (done.result, "no evidence" in done.reason) == (Result.ROLLED_BACK, True)
+    assert is_whole(fleet, {version(old): N})
+
+
+def test_a_version_that_the_load_did_not_see_is_withdrawn(fleet: Fleet, old: str, new: str) -> None:
+    """Requests reached the canary, but none of those that are measured: that is no evidence."""
+    with customers(fleet) as load:
+        evidence = Evidence(load, "another name")
+        done = canary(fleet, new, evidence, watch_s=0.5)
+        switched = blue_green(fleet, new, health=evidence, watch_s=0.5)
+        load.stop()
+    reason = "no evidence: no request to another name was seen"
+    assert [(one.result, one.reason) for one in (done, switched)] == [(Result.ROLLED_BACK, reason)] * 2
+    assert is_whole(fleet, {version(old): N})
+
+
+@pytest.mark.parametrize("to", [users("Ada"), share(1)])
+def test_a_canary_that_fails_everybody_is_withdrawn_at_once(
+    fleet: Fleet, old: str, new: str, to: Group
+) -> None:
+    """All customers are on it, so nobody is left to compare it with: the objective is enough."""
+    mix: dict[Arrival, float] = {Request("POST", "/totals", {"cart": CART}, headers={"X-User": "Ada"}): 1}
+    with apply(Load(mix, 40, None), fleet.environment.urls["cart"]) as load:
+
+        def spoil(step: Step) -> None:
+            if step.state == StepState.READY:
+                fleet.instances[-1].fail(0.8)
+
+        done = canary(fleet, new, Evidence(load, version(new)), to=to, watch_s=30, on_event=spoil)
+        failed = load.stop().by_version[version(new)].failed
+    assert (done.result, f"requests to {version(new)} failed" in done.reason) == (Result.ROLLED_BACK, True)
+    assert failed < 40 * 5  # of a thousand in the whole watch
     assert is_whole(fleet, {version(old): N})
 
 
@@ -402,7 +452,7 @@ def test_a_canary_grows_step_by_step(fleet: Fleet, old: str, new: str) -> None:
             seen.append(fleet.versions)
         return ""
 
-    done = canary(fleet, new, health, to=everybody(1, 2), watch_s=0.5)
+    done = canary(fleet, new, health, to=everybody(1, 2), watch_s=0.5, least_requests=0)
     assert (done.result, is_whole(fleet, {version(new): N})) == (Result.DEPLOYED, True)
     first, second, *_ = seen
     assert first == {version(old): N, version(new): 1}
@@ -430,7 +480,7 @@ def test_who_is_in_a_share_stays_in_when_it_grows(fleet: Fleet, new: str) -> Non
             told.extend(fleet.environment.balancer.routed().values())
         return ""
 
-    canary(fleet, new, health, to=share(0.2, 0.8), watch_s=0.1)
+    canary(fleet, new, health, to=share(0.2, 0.8), watch_s=0.1, least_requests=0)
     few, many = met[0], met[-1]
     assert few < many
     assert (told[0], told[-1], fleet.environment.balancer.routed()) == (0.2, 0.8, {})
@@ -451,7 +501,8 @@ def test_a_group_promotes_or_withdraws_its_canary(fleet: Fleet, old: str, new: s
 
     done = canary(fleet, new, kill, to=users("Ada"))
     assert (done.result, is_whole(fleet, {version(old): N})) == (Result.ROLLED_BACK, True)
-    assert canary(fleet, new, lambda: "", to=users("Ada"), watch_s=0.2).result is Result.DEPLOYED
+    done = canary(fleet, new, lambda: "", to=users("Ada"), watch_s=0.2, least_requests=0)
+    assert done.result is Result.DEPLOYED
     assert is_whole(fleet, {version(new): N})
 
 
@@ -475,6 +526,32 @@ def test_an_instance_fails_as_often_as_it_is_told_to(fleet: Fleet) -> None:
     assert fleet.environment.balancer.failing() == {}
     with pytest.raises(LabError, match="share"):
         first.fail(50)
+
+
+def test_every_answer_says_which_instance_gave_it(
+    environment: Environment, images: dict[str, str], fleet: Fleet
+) -> None:
+    """The balancer says it, so no service has to, and none can say another; so do errors in its name."""
+    url = f"{environment.urls['cart']}/version"
+    names = ("x-labkit-version", "x-labkit-instance")
+
+    def stamp() -> tuple[int, str | None, str | None]:
+        answer = httpx.get(url)
+        return answer.status_code, *(answer.headers.get(name) for name in names)
+
+    liar = environment.add_instance("cart", images["lies"])
+    environment.balancer.add(liar)
+    environment.balancer.switch([liar], fleet.instances[:N])
+    try:
+        assert stamp() == (200, "lies", liar.name)
+        liar.kill()
+        status_code, *who = stamp()
+        assert status_code in {502, 503}
+        assert who in ([liar.version, liar.name], [None, None])  # the latter once its health check has failed
+        assert soon(lambda: stamp() == (503, None, None))
+    finally:
+        environment.balancer.switch(fleet.instances[:N], [])
+        environment.remove_instance(liar)
 
 
 def test_a_session_stays_with_the_instance_it_began_with(fleet: Fleet) -> None:

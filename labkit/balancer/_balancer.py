@@ -1,15 +1,16 @@
 """HAProxy as an element, and its runtime API.
 
 Source: HAProxy 2.6 Management Guide, "Unix Socket commands": add server, del server, set server, show stat,
-add map.
+add map, show table.
 """
 
 import csv
 import io
+import re
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from labkit.balancer import _configuration
 from labkit.balancer._configuration import (
@@ -19,6 +20,8 @@ from labkit.balancer._configuration import (
     FAIL_MAP,
     SHARE_MAP,
     SLOW_MAP,
+    TRAFFIC,
+    VERSION_MAP,
     Listener,
 )
 from labkit.containers import Answers, Deadline, Element, Namespace, NotReady
@@ -44,10 +47,11 @@ exec haproxy -db -f /tmp/haproxy.cfg
 
 
 class Server(Protocol):
-    """What the balancer has to know of a server: its service, its name there, and its address."""
+    """What the balancer has to know of a server: its service, its name there, its version and its address."""
 
     service: str
     name: str
+    version: str
 
     @property
     def address(self) -> str:
@@ -70,6 +74,13 @@ class ServerStatus:
     sessions: int
     queued: int
     requests: int
+
+
+class Traffic(NamedTuple):
+    """The requests of the last TRAFFIC_S seconds, and how many of them servers answered with 500 or more."""
+
+    requests: int
+    failed: int
 
 
 class Balancer(Element):
@@ -149,6 +160,13 @@ class Balancer(Element):
             servers.setdefault(row["pxname"], {})[status.name] = status
         return servers
 
+    def traffic(self, service: str) -> Traffic:
+        """Return how many requests a service got in the last TRAFFIC_S seconds, and how many failed."""
+        shown = self.command(f"show table {TRAFFIC} key {service}")
+        counts = {name: int(count) for name, count in re.findall(r"(\w+)_rate\(\d+\)=(\d+)", shown)}
+        # A failure is a server's own, or one that was made from its good answer.
+        return Traffic(counts.get("http_req", 0), counts.get("http_fail", 0) + counts.get("gpc0", 0))
+
     # ---- a server comes ----
 
     def add(self, server: Server, deadline_s: float = READY_S) -> None:
@@ -190,12 +208,15 @@ class Balancer(Element):
                 f"use another name; known are those of environment.balancer.servers({server.service!r})"
             )
             raise LabError(f"the balancer registers {place}", answer.strip() or "no answer", next_step)
+        if not backend:
+            # A blank or a semicolon would end the word for the runtime API.
+            self._set(VERSION_MAP, server.name, re.sub(r"([\s;\\])", r"\\\1", server.version))
         # Drained first, because HAProxy treats an enabled server as UP until its first check fails.
         self.command(f"set server {place} state drain", f"enable health {place}")
 
     def enable(self, server: Server) -> None:
         """Give a registered server its share of the requests; a route to it ends."""
-        self._unroute(server)
+        self.unroute(server)
         self.command(f"set server {server.service}/{server.name} state ready")
 
     def is_healthy(self, server: Server, backend: str = "") -> bool:
@@ -220,7 +241,7 @@ class Balancer(Element):
     def switch(self, to: Iterable[Server], away: Iterable[Server]) -> None:
         """Give some registered servers their share of the requests, others no new ones, at one moment."""
         to = list(to)
-        self._unroute(*to)
+        self.unroute(*to)
         ready = [f"set server {server.service}/{server.name} state ready" for server in to]
         drained = [f"set server {server.service}/{server.name} state drain" for server in away]
         self.command(*ready, *drained)
@@ -250,7 +271,8 @@ class Balancer(Element):
             if key.endswith("/split")
         }
 
-    def _unroute(self, *servers: Server) -> None:
+    def unroute(self, *servers: Server) -> None:
+        """End the routes to servers: their clients come to the others at once."""
         names = {server.name for server in servers}
         for key, name in self._entries(CANARY_MAP).items():
             if name in names:
@@ -291,7 +313,7 @@ class Balancer(Element):
 
         :raises NotReady: when it has not within deadline_s seconds; it still gets no new requests.
         """
-        self._unroute(server)
+        self.unroute(server)
         self.command(f"set server {server.service}/{server.name} state drain")
         left = 0
 
@@ -312,7 +334,7 @@ class Balancer(Element):
         :raises NotReady: when HAProxy does not delete it within REMOVE_S seconds.
         """
         if not backend:
-            self._unroute(server)
+            self.unroute(server)
             self.slow(server, 0)
             self.fail(server, 0)
         place, answer = f"{server.service}{backend}/{server.name}", ""
@@ -325,3 +347,7 @@ class Balancer(Element):
         self.command(f"set server {place} state maint", f"shutdown sessions server {place}")
         if Deadline(REMOVE_S).until(gone) is not None:
             raise NotReady(f"the balancer forgets {place} within {REMOVE_S:g} s", answer, "try again")
+        if not backend:
+            self._set(
+                VERSION_MAP, server.name, 0
+            )  # last, so that the requests that are cut off have a version

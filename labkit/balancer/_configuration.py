@@ -7,9 +7,14 @@ one here, so that it can be followed even when it reaches no server. A server is
 answers, and made to fail by turning a share of them into errors. A request with an X-Session header goes to
 the server of the first request of its session.
 
-Maps, which are changed at run time, say which servers are slow or fail, and which requests go to a canary: by
-the group (X-Group) or the user (X-User) that the client names, by the name under which it found the service,
-or by a random split. The split is drawn by the user where one is named.
+Every answer that has a server is stamped with the server's name (X-Labkit-Instance) and its version
+(X-Labkit-Version), whatever the server says itself. So is an error that HAProxy answers because the server
+did not. An answer without these headers comes from no server.
+
+Maps, which are changed at run time, say the version of each server, which servers are slow or fail, and which
+requests go to a canary: by the group (X-Group) or the user (X-User) that the client names, by the name under
+which it found the service, or by a random split. The split is drawn by the user where one is named. A table
+counts the requests of each service in the last seconds, and those that failed.
 
 Source: HAProxy 2.6 Configuration Manual, 4.2 "use-server", "stick on", 7.3.1 converters; HAProxy 2.6 Lua API,
 core.msleep.
@@ -26,9 +31,15 @@ CANARY = "-canary"
 """The suffix of each service's second name in the network: a request to that name is for the canary."""
 
 SLOW_LUA = "/etc/haproxy/slow.lua"
-MAPS = SLOW_MAP, FAIL_MAP, CANARY_MAP, SHARE_MAP = tuple(
-    f"/etc/haproxy/{name}.map" for name in ("slow", "fail", "canary", "share")
+MAPS = SLOW_MAP, FAIL_MAP, CANARY_MAP, SHARE_MAP, VERSION_MAP = tuple(
+    f"/etc/haproxy/{name}.map" for name in ("slow", "fail", "canary", "share", "version")
 )
+TRAFFIC = "-traffic"
+"""The table that counts the requests of each service; no service can have this name."""
+
+TRAFFIC_S = 5
+"""For how many seconds a request is counted there."""
+
 BASIS_POINTS = 10_000
 """Shares are given to HAProxy as whole numbers out of this many, because its maps have no fractions."""
 
@@ -64,6 +75,9 @@ defaults
     timeout queue 1s
     timeout client 30s
     timeout server 30s
+backend {TRAFFIC}
+    stick-table type string len 64 size 1k store http_req_rate({TRAFFIC_S}s),http_fail_rate({TRAFFIC_S}s),\
+gpc0_rate({TRAFFIC_S}s)
 """
 
 SLOW = """\
@@ -77,6 +91,7 @@ LISTEN = """\
 listen {name}
     bind :{port}
     http-request set-header x-request-id %[uuid()] unless {{ req.hdr(x-request-id) -m found }}
+    http-request track-sc0 str({name}) table {traffic}
     http-request set-var(txn.id) req.hdr(x-request-id)
     http-request set-var(txn.caller) req.hdr(x-labkit-caller)
     acl named var(txn.user) -m found
@@ -100,7 +115,14 @@ listen {name}
     http-response lua.slow if {{ var(txn.slow_ms) -m found }}
     http-response set-var(txn.fail) srv_name,map_str_int({fail_map},0)
     http-response set-var(txn.dice) rand({basis_points})
-    http-response set-status 500 if {{ var(txn.dice),sub(txn.fail) lt 0 }}
+    acl failed var(txn.dice),sub(txn.fail) lt 0
+    http-response sc-inc-gpc0(0) if failed {{ status lt 500 }}
+    http-response set-status 500 if failed
+    http-after-response del-header x-labkit-version
+    http-after-response del-header x-labkit-instance
+    http-after-response set-var(txn.version) srv_name,map({version_map})
+    http-after-response set-header x-labkit-version %[var(txn.version)] if {{ var(txn.version) -m found }}
+    http-after-response set-header x-labkit-instance %[srv_name] if {{ srv_name -m found }}
     http-after-response set-header x-request-id %[var(txn.id)]
     option httpchk
     http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
@@ -128,6 +150,8 @@ def configuration(listeners: Iterable[Listener]) -> str:
             fail_map=FAIL_MAP,
             canary_map=CANARY_MAP,
             share_map=SHARE_MAP,
+            version_map=VERSION_MAP,
+            traffic=TRAFFIC,
         )
         for listener in listeners
     )

@@ -164,13 +164,21 @@ def blue_green(upgrade: _Upgrade, *, keep: bool) -> None:
     show_default=True,
     help="Seconds to watch each step.",
 )
+@click.option(
+    "--least-requests",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="So many requests have to reach the canary in a step; fewer are no evidence.",
+)
 @_strategy
-def canary(upgrade: _Upgrade, *, watch_s: float, **groups: Any) -> None:  # noqa: ANN401 - click's own values
+def canary(upgrade: _Upgrade, *, watch_s: float, least_requests: int, **groups: Any) -> None:  # noqa: ANN401 - click's own values
     """Serve some clients of SERVICE by VERSION first, watch, then serve everybody by it.
 
     VERSION is a tag, a branch or a commit of the workspace's shop repository. Give one kind of client, or
     none for one canary that anybody may meet. What speaks against the version is the load balancer's health
-    check, and the shell command of --health, which finds the service's address in $LABKIT_URL.
+    check, and the shell command of --health, which finds the service's address in $LABKIT_URL. A canary that
+    no request reached is taken back: send some by `labkit load run`.
 
     Example: labkit deployment canary cart v2 --share 0.1 --share 0.5
     """
@@ -192,7 +200,7 @@ def canary(upgrade: _Upgrade, *, watch_s: float, **groups: Any) -> None:  # noqa
         "discovery": strategies.discovery,
     }
     to = next((kinds[name](value) for name, value in chosen.items()), None)
-    upgrade.run(strategies.canary, to=to, watch_s=watch_s)
+    upgrade.run(strategies.canary, to=to, watch_s=watch_s, least_requests=least_requests)
 
 
 @deployment.command("roll-back")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def status(service: str | None, environment: str | None, root: Path | None, *, as_json: bool) -> None:
     """Show the instances of SERVICE, or of all services, and the last deployment of each.
 
-    The share of an instance is the part of its service's requests that it gets.
+    "healthy" needs requests in the last seconds, of which at most 1 % failed. Without any request it is
+    "no evidence". The share of an instance is the part of its service's requests that it gets.
 
     Example: labkit deployment status cart
     """
@@ -46,14 +47,17 @@ def status(service: str | None, environment: str | None, root: Path | None, *, a
 
 def _state(fleet: "Fleet") -> dict[str, Any]:
     """Return the state of a fleet as JSON data."""
-    from labkit.deployment import latest, status  # noqa: PLC0415 - keeps `labkit --help` quick
+    from labkit.balancer import TRAFFIC_S  # noqa: PLC0415 - keeps `labkit --help` quick
+    from labkit.deployment import latest, status  # noqa: PLC0415 - as above
 
     environment, instances, last = fleet.environment, fleet.instances, latest(fleet)
     servers, shares = environment.balancer.servers(fleet.service), _shares(fleet, instances)
+    traffic = environment.balancer.traffic(fleet.service)
     return {
         "environment": environment.name,
         "service": fleet.service,
         "status": str(status(fleet)),
+        "traffic": {"seconds": TRAFFIC_S, "requests": traffic.requests, "failed": traffic.failed},
         "versions": fleet.versions,
         "instances": [
             {
@@ -87,9 +91,13 @@ def _shares(fleet: "Fleet", instances: "Sequence[Instance]") -> dict[str, float]
 
 
 def _in_words(state: Mapping[str, Any]) -> str:
-    last = state["deployment"]
+    last, traffic = state["deployment"], state["traffic"]
+    failed = (
+        f"{traffic['failed']} of {traffic['requests']} requests failed in the last {traffic['seconds']} s"
+    )
+    now = f"{state['status']}; {failed}"
     if last is None:
-        return f"{state['status']}; no deployment since it was created"
-    words = f"{state['status']}; last deployment: {last['to_image']} {last['state']}"
+        return f"{now}; no deployment since it was created"
+    words = f"{now}; last deployment: {last['to_image']} {last['state']}"
     because = f": {last['reason']}" if last["reason"] else ""
     return f"{words}{because} ({last['at']:%Y-%m-%d %H:%M:%S} UTC, by {last['by']})"

@@ -16,9 +16,18 @@ from labkit.deployment._rolling import roll_forward, rolling
 from labkit.deployment._scale import scale
 from labkit.deployment._steps import Deployment, Result, Status, Step, StepState
 from labkit.deployment._strategy import DeploymentRun, Health
-from labkit.deployment._watch import WatchLimits, WatchOutcome, WatchResult, watch, within_limits
+from labkit.deployment._watch import (
+    OBJECTIVE,
+    Judge,
+    WatchLimits,
+    WatchOutcome,
+    WatchResult,
+    watch,
+    within_limits,
+)
 
 __all__ = [
+    "OBJECTIVE",
     "STRATEGIES",
     "Control",
     "Deployment",
@@ -28,6 +37,7 @@ __all__ = [
     "Group",
     "Health",
     "InstanceLifetime",
+    "Judge",
     "Replacement",
     "ReplacementOrder",
     "Result",

@@ -38,7 +38,8 @@ def blue_green(
     the next deployment, so that `roll_back` is only a switch back.
 
     Before the switch `control` can pause or abort the deployment; None means that nobody does. After the
-    switch `health` is asked, for watch_s seconds, and the switch is undone when it does not return "".
+    switch `health` is asked, for watch_s seconds, and the switch is undone when it does not return "", or is
+    an `Evidence` that has seen no request of the new version.
     on_event gets each `Step` in the caller's thread; None means nobody.
 
     Ctrl-C before the switch removes the new instances, after it the old ones.
@@ -53,7 +54,7 @@ def blue_green(
         yield
         replacement.switch(new, outdated)
         # The old instances stay on standby until health was asked: undoing the switch starts nothing.
-        yield from watching(watch_s, control)
+        yield from watching(watch_s, control, health)
         yield
         if not keep:
             replacement.drain_and_remove(outdated)

@@ -44,7 +44,7 @@ def canary(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
     *,
     to: Group | None = None,
     watch_s: float = 20.0,
-    least_requests: int = 0,
+    least_requests: int = 1,
     ready_s: float = 30.0,
     drain_s: float = 10.0,
     control: Control | None = None,
@@ -56,8 +56,9 @@ def canary(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
     `everybody`. A share and everybody may grow in steps. Each step is watched for watch_s seconds, or until
     `control.promote` ends all of them. Meanwhile health is asked ten times a second: a function that returns
     "" or the reason to withdraw the canary at once, best an `Evidence`. Then the old instances are replaced
-    one by one, and health is still asked. When fewer than least_requests requests have reached the
-    canaries after a step, by the balancer's count, that is no evidence, and they are withdrawn too.
+    one by one, and health is still asked. When fewer than least_requests requests have reached the canaries
+    after a step, by the balancer's count, or an `Evidence` has seen none, that is no evidence. Then they are
+    withdrawn too, unless they were promoted.
 
     ready_s, drain_s, control and on_event are as in `rolling`.
 
@@ -103,7 +104,11 @@ class _Canary:
         canaries = replacement.standby(self.image, 1)
         for part in self.to.shares:
             self.fleet.environment.balancer.route(canaries[0], self.to.keys, part, salt=canaries[0].container)
-            yield from self._watch(replacement, canaries)
+            try:
+                yield from self._watch(replacement, canaries)
+            except Withdrawn:  # at once: more clients would meet it until it is removed
+                self.fleet.environment.balancer.unroute(*canaries)
+                raise
         replacement.switch(canaries, ())
 
     def _replace(self, replacement: Replacement, old: deque[Instance], left: int) -> Iterator[None]:
@@ -117,7 +122,7 @@ class _Canary:
 
         :raises Withdrawn: as _examine does, or when too few requests have reached the canaries in the end.
         """
-        for _ in watching(self.watch_s, self.control):
+        for _ in watching(self.watch_s, self.control, self.health):
             self._examine(chosen)
             yield
         servers = self.fleet.environment.balancer.servers(self.fleet.service)

@@ -6,6 +6,7 @@ from typing import Any
 from labkit.artifacts import Fact, Kind, Reference, Subject
 from labkit.deployment._fleet import UP, Fleet
 from labkit.deployment._steps import Deployment, Status
+from labkit.deployment._watch import OBJECTIVE
 from labkit.engine import Engine, Owner
 from labkit.errors import LabError
 
@@ -73,7 +74,12 @@ def latest(fleet: Fleet) -> Fact | None:
 
 
 def status(fleet: Fleet) -> Status:
-    """Return the status of a fleet by artifact database and balancer, whichever process deploys to it."""
+    """Return the status of a fleet by artifact database and balancer, whichever process deploys to it.
+
+    The balancer counts the requests of the last seconds (`Balancer.traffic`), so a load is not needed.
+
+    :raises NoAnswer: when the balancer does not answer.
+    """
     facts = _facts(fleet)
     last = facts[-1].predicate.get("deployment", "") if facts else ""
     if last in _IN_PROGRESS and Owner.parse(facts[-1].predicate["deployer"]).alive():
@@ -82,7 +88,12 @@ def status(fleet: Fleet) -> Status:
     states = [instance.state for instance in fleet.instances if instance.state != "DRAIN"]
     if last in {*_IN_PROGRESS, "interrupted"} or set(states) != {UP}:
         return Status.DEGRADED
-    return Status.ROLLED_BACK if last in {"failed", "rolled back"} else Status.HEALTHY
+    traffic = fleet.environment.balancer.traffic(fleet.service)
+    if traffic.failed > OBJECTIVE * traffic.requests:
+        return Status.DEGRADED
+    if last in {"failed", "rolled back"}:
+        return Status.ROLLED_BACK
+    return Status.HEALTHY if traffic.requests else Status.NO_EVIDENCE
 
 
 def _facts(fleet: Fleet) -> list[Fact]:

@@ -48,7 +48,8 @@ def rolling(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
     answer its open ones.
 
     After each batch every new instance must serve and `health` must return "", during watch_s seconds. Else
-    the fleet is restored, and the deployment's reason says why. At the same points control can pause or abort
+    the fleet is restored, and the deployment's reason says why. An `Evidence` that has seen no request of the
+    new version during these seconds is such a reason too. At the same points control can pause or abort
     it; None means that nobody does. on_event gets each `Step` in the caller's thread; None means nobody.
 
     Ctrl-C finishes the batch in hand and stops. As many instances as before serve then, perhaps of both
@@ -70,7 +71,7 @@ def rolling(  # noqa: PLR0913 - one verb, and each keyword has a sentence below
             batch = order(fleet, waiting)[: surge + unavailable]
             waiting = [instance for instance in waiting if instance not in batch]
             replacement.replace(batch, image, unavailable)
-            yield from watching(watch_s, control)
+            yield from watching(watch_s, control, health)
 
     run = DeploymentRun(fleet, image, "rolling", steps, health, control)
     return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)

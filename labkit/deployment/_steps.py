@@ -41,9 +41,15 @@ class Step:
 
 
 class Status(StrEnum):
-    """How a fleet is; degraded when instances do not serve, or a deployment did not come to its end."""
+    """How a fleet is.
+
+    healthy: all instances serve, and the requests of the last seconds keep the objective. no evidence: there
+    were no requests. degraded: an instance does not serve, too many requests fail, or a deployment did not
+    come to its end.
+    """
 
     HEALTHY = "healthy"
+    NO_EVIDENCE = "no evidence"
     PROGRESSING = "progressing"
     PAUSED = "paused"
     DEGRADED = "degraded"

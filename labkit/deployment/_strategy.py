@@ -16,6 +16,7 @@ from labkit.deployment._fleet import UP, Fleet
 from labkit.deployment._record import began, ended, unfinished, upgraded
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Result, Step
+from labkit.deployment._watch import Judge, WatchOutcome
 from labkit.environment import Instance
 from labkit.errors import LabError
 
@@ -121,12 +122,18 @@ class DeploymentRun:
         )
 
 
-def watching(watch_s: float, control: Control) -> Iterator[None]:
-    """Yield ten times a second for watch_s seconds, or until promote: at each the run asks for health."""
+def watching(watch_s: float, control: Control, health: Health) -> Iterator[None]:
+    """Yield ten times a second for watch_s seconds, or until promote: at each the run asks for health.
+
+    :raises Withdrawn: when health is a `Judge` that has seen nothing to judge in all that time.
+    """
     ends = time.monotonic() + watch_s
     while time.monotonic() < ends and not control.promoted:
         yield
         time.sleep(PAUSE_S)
+    watched = watch_s > 0 and not control.promoted
+    if watched and isinstance(health, Judge) and health.outcome() is WatchOutcome.NO_EVIDENCE:
+        raise Withdrawn(health.missing)
 
 
 def _restore(replacement: Replacement, image: str, state: str, failure: Exception) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +12,10 @@ from labkit.deployment._fleet import UP, Fleet
 from labkit.errors import LabError
 from labkit.load import Measurement
 
+OBJECTIVE = 0.01
+"""The share of failed requests that a version may have."""
+
+_NOBODY = "no request was answered meanwhile"
 _TAIL = 0.01  # the share of requests beyond the 99th percentile
 
 
@@ -22,18 +27,37 @@ class MeasurementSource(Protocol):
 
 
 class WatchOutcome(StrEnum):
-    """Whether the limits were kept."""
+    """Whether the limits were kept; nothing seen is neither."""
 
     KEPT = "kept"
     BROKEN = "broken"
     NO_EVIDENCE = "no evidence"
 
 
+class Judge(ABC):
+    """A health that judges what clients measure, and can say that it saw nothing to judge."""
+
+    @abstractmethod
+    def __call__(self) -> str:
+        """Look, and return why the new version is to be withdrawn; "" means that it may go on."""
+
+    @property
+    @abstractmethod
+    def missing(self) -> str:
+        """Why there is no evidence, as of the last call; "" when there is."""
+
+    def outcome(self) -> WatchOutcome:
+        """Look once more and return the outcome."""
+        if self():
+            return WatchOutcome.BROKEN
+        return WatchOutcome.NO_EVIDENCE if self.missing else WatchOutcome.KEPT
+
+
 @dataclass(frozen=True)
 class WatchLimits:
     """The most that clients may measure: share of failed requests (0 to 1) and 99th percentile in ms."""
 
-    error_share: float = 0.01
+    error_share: float = OBJECTIVE
     p99_ms: float = 1000.0
 
 
@@ -95,27 +119,36 @@ def watch(
             return _result(reason, watched_s, limits, measurement)
 
 
-def within_limits(source: MeasurementSource, limits: WatchLimits) -> Callable[[], str]:
+def within_limits(source: MeasurementSource, limits: WatchLimits) -> Judge:
     """Return a `health` for a deployment that asks whether clients measure, from now on, within the limits.
 
     It returns "" while they do, else what they measured instead.
     """
-    before = source.snapshot()
+    return _WithinLimits(source, limits)
 
-    def health() -> str:
-        now = source.snapshot()
-        return _broken(now.since(before), limits, 1.0, now)
 
-    return health
+class _WithinLimits(Judge):
+    def __init__(self, source: MeasurementSource, limits: WatchLimits) -> None:
+        self._source, self._limits, self._before = source, limits, source.snapshot()
+        self._measured = Measurement()
+
+    @property
+    def missing(self) -> str:
+        """Why there is no evidence; "" when a request was answered."""
+        return "" if self._measured.requests else f"{WatchOutcome.NO_EVIDENCE}: {_NOBODY}"
+
+    def __call__(self) -> str:
+        """Return what clients measured instead of what they may."""
+        now = self._source.snapshot()
+        self._measured = now.since(self._before)
+        return _broken(self._measured, self._limits, 1.0, now)
 
 
 def _result(reason: str, watched_s: float, limits: WatchLimits, measurement: Measurement) -> WatchResult:
     if reason:
         return WatchResult(WatchOutcome.BROKEN, reason, watched_s, limits, measurement)
     if not measurement.requests:
-        return WatchResult(
-            WatchOutcome.NO_EVIDENCE, "no request was answered in the window", watched_s, limits, measurement
-        )
+        return WatchResult(WatchOutcome.NO_EVIDENCE, _NOBODY, watched_s, limits, measurement)
     kept = (
         f"{measurement.failed} of {measurement.requests} requests failed "
         f"(limit {limits.error_share:.2%}), p99 {measurement.p99_ms:.1f} ms (limit {limits.p99_ms:g} ms)"
@@ -137,20 +170,20 @@ def _broken(measurement: Measurement, limits: WatchLimits, share: float, now: Me
     if measurement.failed > limits.error_share * expected:
         causes = ", ".join(f"{cause} ({count})" for cause, count in measurement.errors.items())
         return f"{measurement.failed} of {measurement.requests} requests failed: {causes}"
-    slow = measurement.tally.latency.count_above(limits.p99_ms) + _overdue(now, limits)
+    slow = measurement.tally.latency.count_above(limits.p99_ms) + overdue(now, limits.p99_ms)
     if slow > math.floor(_TAIL * expected):
         return f"{slow} of {measurement.sent} requests took more than {limits.p99_ms:g} ms"
     return ""
 
 
-def _overdue(now: Measurement, limits: WatchLimits) -> int:
-    """Return how many unanswered requests are certainly slow.
+def overdue(now: Measurement, limit_ms: float) -> int:
+    """Return how many requests have certainly waited for their answer longer than limit_ms.
 
     A server that hangs answers nothing, so its slow requests show in no latency. Requests that left within
-    the last p99_ms are not late yet. Arrivals are a Poisson process, whose variance is its mean; four
+    the last limit_ms are not late yet. Arrivals are a Poisson process, whose variance is its mean; four
     standard deviations are allowed for chance.
     """
     if not now.seconds:
         return 0
-    young = now.sent / now.seconds * limits.p99_ms / 1e3
+    young = now.sent / now.seconds * limit_ms / 1e3
     return max(0, math.floor(now.sent - now.requests - young - 4 * math.sqrt(young) - 1))

@@ -4,8 +4,12 @@ Source: R. J. Turner, A. Ly, P. D. Grünwald, "Generic E-Variables for Exact Seq
 in each block of trials, the likelihood under the shares estimated before it, divided by the likelihood under
 one common share. Under equal shares the product is a martingale of mean 1. So by Ville's inequality the
 probability that it exceeds 1 / alpha at any look is at most alpha, however many looks there are.
+
+A block with trials of the new version only has nobody beside it. Its likelihood is divided by that under a
+fixed share, which the new version may have: the same martingale, for one sample.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -17,6 +21,9 @@ from labkit.errors import LabError
 
 PRIOR = 0.18
 """Hits, and as many misses, that each version is credited with before the first trial (Turner et al.)."""
+
+CHANCE = 3
+"""So many standard deviations above its measured share an old version's true share may lie."""
 
 LARGEST_LOG = 700.0
 """A greater logarithm would overflow a float."""
@@ -53,15 +60,23 @@ class SequentialTest:
     difference in either direction. alpha is the greatest probability of a false alarm: that of two equal
     versions the test decides at any look that they differ.
 
-    :raises LabError: for an alpha that does not lie between 0 and 1.
+    objective is a share of hits that the new version may have. At a look at which only the new version was
+    tried, its trials are compared with what the old one had before, or with the objective if that is more.
+    None compares nothing then.
+
+    :raises LabError: for an alpha or an objective that does not lie between 0 and 1.
     """
 
-    def __init__(self, alpha: float = 0.01, side: Side = "greater") -> None:
+    def __init__(
+        self, alpha: float = 0.01, side: Side = "greater", *, objective: float | None = None
+    ) -> None:
         if not 0 < alpha < 1:
             raise LabError("alpha between 0 and 1", str(alpha), "give 0.01 for one false alarm in a hundred")
-        self.alpha, self._side = alpha, side
+        if objective is not None and not 0 < objective < 1:
+            raise LabError("an objective between 0 and 1", str(objective), "give 0.01 for one in a hundred")
+        self.alpha, self._side, self._objective = alpha, side, objective
         self._old = self._new = Counts(0, 0)
-        self._log = 0.0
+        self._log, self._compared = 0.0, False
 
     @property
     def e_value(self) -> float:
@@ -84,9 +99,35 @@ class SequentialTest:
         :raises LabError: when a count is less than at the look before.
         """
         block = (new - self._new, old - self._old)
-        self._log += float(_log_factor(self._new, self._old, block[0], block[1], self._side))
+        if self._objective is not None and not block[1].trials:
+            allowed = _allowed(self._old, self._objective, known=self._compared)
+            self._log += _log_alone(self._new, block[0], allowed)
+        else:
+            self._compared = self._compared or block[0].trials > 0
+            self._log += float(_log_factor(self._new, self._old, block[0], block[1], self._side))
         self._old, self._new = old, new
         return self.e_value
+
+
+def _allowed(old: Counts, objective: float, *, known: bool) -> float:
+    """Return the share that a version may have which is as good as the old one, or keeps the objective.
+
+    known is whether versions were compared at all. If not, an old version that kept the objective excuses no
+    new one that does not.
+    """
+    if not old.trials or (not known and old.hits <= objective * old.trials):
+        return objective
+    share = max(objective, old.hits / old.trials)
+    return share + CHANCE * math.sqrt(share * (1 - share) / old.trials)
+
+
+def _log_alone(new: Counts, block: Counts, allowed: float) -> float:
+    """Return the logarithm of the e-value of a block that has trials of the new version only."""
+    share = (new.hits + PRIOR) / (new.trials + 2 * PRIOR)
+    if share <= allowed:
+        return 0.0
+    misses = block.trials - block.hits
+    return block.hits * math.log(share / allowed) + misses * math.log((1 - share) / (1 - allowed))
 
 
 def _log_factor(new: Counts, old: Counts, more_new: Counts, more_old: Counts, side: Side) -> Array:

@@ -173,7 +173,10 @@ class Measurement(Figures):
 
     @cached_property
     def by_version(self) -> dict[str, Tally]:
-        """One tally a version by the X-Labkit-Version header; "" holds what came without it."""
+        """One tally a version by the load balancer's X-Labkit-Version header.
+
+        "" holds what has no version: a broken connection, a time-out, an answer of the balancer's own.
+        """
         return {
             name: _sum(tally for key, tally in self.tallies.items() if key.version == name)
             for name in self._names(1)

@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labkit import deployment
-from labkit.deployment import Evidence, Fleet
+from labkit.deployment import OBJECTIVE, Evidence, Fleet
 from labkit.environment import Instance
 from labkit.errors import LabError
 from labkit.load import Measurement, RunningLoad, Tally
 from labkit.toggles import ToggleStore
-
-OBJECTIVE = 0.01
-"""The share of failed requests that a version may have."""
 
 WINDOW_S = 5
 
