@@ -1,6 +1,9 @@
 """The pipeline: data that is checked, a record that is rebuilt from facts, and commits on real containers."""
 
+import json
 import os
+import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -9,7 +12,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 from types import SimpleNamespace
@@ -19,7 +22,7 @@ import pytest
 
 from labkit.artifacts import ArtifactDatabase, Kind, Reference, Subject
 from labkit.checks import CheckOutcome, Finding, Report
-from labkit.engine import Engine, Label
+from labkit.engine import Engine, Label, Owner
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Request
@@ -36,6 +39,7 @@ from labkit.pipeline import (
     run,
     runs,
 )
+from labkit.pipeline._approval import await_decision
 from labkit.pipeline._context import RunContext, RunStopped
 from labkit.pipeline._definition import Stage
 from labkit.pipeline._gates import Gates, record_module_answers
@@ -65,9 +69,8 @@ def test_the_shops_pipeline_has_the_four_stages_of_the_chapter() -> None:
 
 
 def test_what_is_not_written_has_a_default(tmp_path: Path) -> None:
-    """Stages alone make a pipeline: no approval, small traffic, limits."""
+    """Stages alone make a pipeline: small traffic, limits."""
     pipeline = load(tmp_path, FIRST)
-    assert not pipeline.approval
     assert pipeline.traffic.mix == {Request("GET", "/"): 1.0}
     assert pipeline.strategies == {}
     assert load(tmp_path, FIRST + "[gates.load_smoke]\n").options["load_smoke"].error_share == 0
@@ -86,8 +89,8 @@ def test_a_second_staging_is_one_more_stage(tmp_path: Path) -> None:
     [
         ("", "stages", "add stages"),
         (FIRST.replace("trigger", "triger"), "stages[1].trigger", "add trigger"),
-        ("aproval = true\n" + FIRST, "aproval", "write approval instead"),
-        ('approval = "yes"\n' + FIRST, "approval", "write true or false"),
+        ("trafic = 1\n" + FIRST, "trafic", "write traffic instead"),
+        ("approval = true\n" + FIRST, "approval", "write approval = true in .labkit/settings.toml"),
         (FIRST.replace('"unit"', '"functional"'), "stages[1].gates", "'functional'"),
         (FIRST.replace('"development"', '"dev"'), "stages[1].name", "environment"),
         (SECOND, "stages[1].trigger", 'trigger = "commit"'),
@@ -375,6 +378,94 @@ def test_a_gate_that_breaks_or_says_nothing_is_not_run(
     assert (report.check, report.outcome) == ("own", CheckOutcome.NOT_RUN)
 
 
+@pytest.fixture
+def plain(tmp_path: Path) -> Workspace:
+    """Return a workspace without containers, in which alice and bob may approve."""
+    workspace = Workspace.create(tmp_path / "workspace")
+    settings = 'approval = true\napprovers = ["alice", "bob"]\n'
+    (workspace.root / ".labkit" / "settings.toml").write_text(settings)
+    return workspace
+
+
+def waiting(workspace: Workspace, *, waits: bool = True) -> RunRecorder:
+    """Record a run of this process that has reached production; waits: for its approval."""
+    recorder = RunRecorder(workspace.artifacts, secrets.token_hex(4), Subject("shop", f"gitCommit:{COMMIT}"))
+    recorder.run_started(commit=COMMIT, stages=["production"], owner=str(Owner.process()), approval=True)
+    recorder.stage_started(PRODUCTION, "approval", state="waiting" if waits else "running")
+    return recorder
+
+
+def test_only_whom_the_workspace_lists_decides_and_only_once(plain: Workspace) -> None:
+    """Another name is refused with those that may; a second decision is refused with who decided when."""
+    run = waiting(plain).run
+    with pytest.raises(LabError, match="alice, bob") as raised:
+        approve(plain, run, by="mallory")
+    assert raised.value.seen == "'mallory'"
+    given = approve(plain, run, by="alice")
+    assert await_decision(plain, run, 1) == given
+    for again in (lambda: approve(plain, run, by="bob"), lambda: reject(plain, run, "no", by="alice")):
+        with pytest.raises(LabError, match=f"{run} was approved by alice at {given.at:%Y-%m-%d %H:%M}"):
+            again()
+    assert plain.artifacts.history(kind=Kind.APPROVED) == [given]
+
+
+def test_of_two_who_decide_at_once_one_is_recorded(plain: Workspace) -> None:
+    """State and decision are looked at inside the append: however many try, one fact is there."""
+    run = waiting(plain).run
+
+    def decide(_: int) -> bool:
+        with suppress(LabError):
+            return bool(approve(plain, run, by="alice"))
+        return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(decide, range(16))) == 1
+    assert len(plain.artifacts.history(kind=Kind.APPROVED)) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"by": "mallory"},
+        {"stage": "development"},
+        {"decision": "perhaps"},
+        {"subject": Subject("shop", "gitCommit:" + "b" * 40)},
+        {"subject": Subject("other", f"gitCommit:{COMMIT}")},
+    ],
+)
+def test_a_fact_about_something_else_lets_no_run_go_on(plain: Workspace, changed: dict[str, Any]) -> None:
+    """Another name, stage, commit or system, and a fact that decides nothing, are not taken."""
+    recorder = waiting(plain)
+    fields = {"stage": "production", "by": "alice", "decision": "approved", "reason": "", **changed}
+    subject = fields.pop("subject", recorder.subject)
+    plain.artifacts.record(Kind.APPROVED, subject, run=recorder.run, **fields)
+    assert await_decision(plain, recorder.run, 0.01) is None
+    assert approve(plain, recorder.run, by="bob").by == "bob"
+
+
+def test_a_decision_from_before_the_run_waits_is_not_taken(plain: Workspace) -> None:
+    """A run that does not wait is refused; a fact that was recorded all the same decides nothing later."""
+    recorder = waiting(plain, waits=False)
+    with pytest.raises(LabError, match="is running"):
+        approve(plain, recorder.run, by="alice")
+    plain.artifacts.record(
+        Kind.APPROVED, recorder.subject, stage="production", run=recorder.run, by="alice", decision="approved"
+    )
+    recorder.stage_started(PRODUCTION, "approval", state="waiting")
+    assert await_decision(plain, recorder.run, 0.01) is None
+
+
+def test_who_decides_is_the_systems_user_not_a_variable(
+    plain: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a list, the owner of the workspace decides; LOGNAME makes nobody else of a user."""
+    (plain.root / ".labkit" / "settings.toml").unlink()
+    monkeypatch.setenv("LOGNAME", "instructor")
+    assert approve(plain, waiting(plain).run).by == pwd.getpwuid(os.getuid()).pw_name
+    with pytest.raises(LabError, match="instructor"):
+        approve(plain, waiting(plain).run, by="instructor")
+
+
 # On real containers. The runs build on each other, so that few are needed: first into an empty workspace,
 # then with a change of one line, then with others that end before production.
 
@@ -550,6 +641,18 @@ def other_pipeline(workspace: Workspace, text: str) -> Iterator[None]:
     git(workspace.shop, "reset", "-q", "--hard", before)
 
 
+@contextmanager
+def approval(workspace: Workspace, *approvers: str, timeout_s: float = 60) -> Iterator[None]:
+    """Let the workspace's settings ask for approval by one of these, for one block."""
+    file = workspace.root / ".labkit" / "settings.toml"
+    before = file.read_text()
+    file.write_text(
+        f"approval = true\napprovers = {json.dumps(approvers)}\napproval_timeout_s = {timeout_s}\n"
+    )
+    yield
+    file.write_text(before)
+
+
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("second")
@@ -561,16 +664,20 @@ def test_a_run_waits_for_approval_and_goes_on(workspace: Workspace) -> None:
         if event.state == "waiting":
             waiting.put(event.run)
 
-    with other_pipeline(workspace, f"approval = true\n{ONLY_PRODUCTION}"), ThreadPoolExecutor(1) as pool:
+    with (
+        other_pipeline(workspace, ONLY_PRODUCTION),
+        approval(workspace, "the release manager"),
+        ThreadPoolExecutor(1) as pool,
+    ):
         future = pool.submit(run, workspace, on_event=hear)
         identity = waiting.get(timeout=120)
         assert Run.read(workspace.artifacts, identity).state == "waiting"
         approve(workspace, identity, by="the release manager")
+        with pytest.raises(LabError, match=f"{identity} was approved by the release manager"):
+            approve(workspace, identity, by="the release manager")
         done = future.result()
     assert done.state == "passed", done.stopped_because
     assert done.stage("production").trigger == "approved by the release manager"
-    with pytest.raises(LabError, match="is passed"):
-        approve(workspace, identity)
 
 
 @pytest.mark.engine
@@ -583,7 +690,7 @@ def test_a_run_that_is_not_approved_stops_before_production(workspace: Workspace
         if event.state == "waiting" and decide:
             reject(workspace, event.run, "not on a Friday", by="the release manager")
 
-    with other_pipeline(workspace, f"approval = true\napproval_timeout_s = 1\n{ONLY_PRODUCTION}"):
+    with other_pipeline(workspace, ONLY_PRODUCTION), approval(workspace, "the release manager", timeout_s=1):
         done = run(workspace, on_event=hear)
     assert done.state == "failed"
     reason = "rejected by the release manager: not on a Friday" if decide else "nobody approved within 1 s"

@@ -23,7 +23,7 @@ POLL_S = 0.1
 
 def production(context: RunContext, stage: Stage, gates: Gates) -> None:
     """Bring the images into production and watch it; production stays whatever its gates answer."""
-    if context.pipeline.approval:
+    if context.workspace.settings.approval:
         _await_approval(context, stage)
     await_images(context, stage)
     record_module_answers(context)
@@ -52,10 +52,10 @@ def _await_approval(context: RunContext, stage: Stage) -> None:
 
     :raises RunStopped: when the run is rejected, or when nobody decides in time.
     """
-    recorder, timeout_s = context.recorder, context.pipeline.approval_timeout_s
+    recorder, timeout_s = context.recorder, context.workspace.settings.approval_timeout_s
     recorder.stage_started(stage, f"approval: labkit pipeline approve {recorder.run}", state="waiting")
     with recorder.step(stage, "approval"):
-        fact = await_decision(context.artifacts, recorder.run, timeout_s)
+        fact = await_decision(context.workspace, recorder.run, timeout_s)
     if fact is None:
         message = f"{stage.name}: nobody approved within {timeout_s:g} s"
         raise RunStopped(message)
