@@ -132,6 +132,13 @@ def test_a_pipeline_toml_that_cannot_be_read_is_reported(tmp_path: Path, text: s
         Pipeline.load(tmp_path)
 
 
+NAMED = {
+    f"GIT_{role}_{field}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for field, value in (("NAME", "A Learner"), ("EMAIL", "learner@example.org"))
+}
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder and return what it prints."""
     return subprocess.run(
@@ -158,10 +165,15 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_commit_that_does_not_exist_is_refused_with_those_that_do(repository: Path) -> None:
-    """The error offers the newest commits by id and subject."""
+    """The error offers names like it and the newest commits by id and subject, but never labkit's notes."""
+    git(repository, "tag", "v8")
+    identity = ("-c", "user.name=labkit", "-c", "user.email=labkit@localhost")
+    git(repository, *identity, "notes", "--ref=labkit", "add", "-m", "fact 1 hash 0", "HEAD")
     with pytest.raises(LabError, match="'v9' is no commit") as raised:
         Source(repository).revision("v9")
+    assert raised.value.next_step.startswith("name one of: v8, ")
     assert "First version" in raised.value.next_step
+    assert "notes" not in raised.value.next_step
 
 
 def test_a_revision_knows_its_commit_and_its_subject(repository: Path) -> None:
@@ -176,22 +188,50 @@ def test_a_dirty_working_tree_is_refused_with_the_files_names(repository: Path, 
     """A changed and a new file are both named; the next step is to commit."""
     (repository / name).write_text("two\n")
     with pytest.raises(LabError) as raised:
-        Source(repository).refuse_changes()
+        Source(repository).refuse_changes("HEAD")
     assert name in raised.value.seen
-    assert "commit" in raised.value.next_step
+    subprocess.run(["sh", "-c", raised.value.next_step], cwd="/", check=True, env=os.environ | NAMED)
+    Source(repository).refuse_changes("HEAD")
+
+
+def test_a_dirty_working_tree_does_not_refuse_another_commit(repository: Path) -> None:
+    """Only the branch that is checked out has the changes; a tag and an id have none."""
+    git(repository, "tag", "v1")
+    (repository / "new file.txt").write_text("two\n")
+    for name in ("v1", git(repository, "rev-parse", "HEAD")):
+        Source(repository).refuse_changes(name)
+    with pytest.raises(LabError, match="new file"):
+        Source(repository).refuse_changes(git(repository, "branch", "--show-current"))
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside"])
+def test_a_link_out_of_the_commit_is_refused_by_name(repository: Path, tmp_path: Path, target: str) -> None:
+    """The error names the link, and nothing of the tree is left."""
+    (repository / "leak.txt").symlink_to(target)
+    commit = commit_all(repository, "A link")
+    with pytest.raises(LabError, match=r"leak\.txt"), Source(repository).tree(commit, tmp_path / "checkout"):
+        pass
+    assert not (tmp_path / "checkout").exists()
+
+
+def test_a_git_that_fails_is_told_in_its_own_words(tmp_path: Path) -> None:
+    """What is no repository, or a full disk, is an error with git's message, not a traceback."""
+    with pytest.raises(LabError, match="not a git repository") as raised:
+        Source(tmp_path).refuse_changes("HEAD")
+    assert str(tmp_path) in raised.value.next_step
 
 
 def test_a_clean_working_tree_is_not_refused(repository: Path) -> None:
     """Nothing left to commit, nothing to say."""
-    Source(repository).refuse_changes()
+    Source(repository).refuse_changes("HEAD")
 
 
-def test_the_tree_of_a_commit_is_given_as_it_was_and_removed(repository: Path) -> None:
+def test_the_tree_of_a_commit_is_given_as_it_was_and_removed(repository: Path, tmp_path: Path) -> None:
     """What came after the commit is not in its tree; the folder is gone afterwards."""
     first = git(repository, "rev-parse", "HEAD")
     (repository / "cart" / "service.py").write_text("two\n")
     commit_all(repository, "Second version")
-    with Source(repository).tree(first) as folder:
+    with Source(repository).tree(first, tmp_path / "checkout") as folder:
         assert (folder / "cart" / "service.py").read_text() == "one\n"
     assert not folder.exists()
 
@@ -199,11 +239,11 @@ def test_the_tree_of_a_commit_is_given_as_it_was_and_removed(repository: Path) -
 # Without the filters that it has, Python 3.12 and 3.13 warn of what 3.14 will do.
 @pytest.mark.filterwarnings("ignore:Python 3.14 will, by default:DeprecationWarning")
 def test_the_tree_of_a_commit_is_given_by_a_python_without_tar_filters_too(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Debian 12's own Python 3.11.2 has no `tarfile.data_filter`, and a run works there all the same."""
     monkeypatch.delattr(tarfile, "data_filter", raising=False)
-    with Source(repository).tree("HEAD") as folder:
+    with Source(repository).tree("HEAD", tmp_path / "checkout") as folder:
         assert (folder / "cart" / "service.py").read_text() == "one\n"
 
 
@@ -216,8 +256,8 @@ def test_a_git_hooks_variables_do_not_change_which_repository_is_read(
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
     source = Source(repository)
     assert source.revision("HEAD").commit == commit
-    source.refuse_changes()
-    with source.tree(commit) as folder:
+    source.refuse_changes("HEAD")
+    with source.tree(commit, tmp_path / "checkout") as folder:
         assert (folder / "cart" / "service.py").is_file()
 
 
@@ -316,6 +356,9 @@ def test_events_carry_stage_gate_state_and_seconds(
     report = Report("unit", CheckOutcome.PASS, seconds=1.5)
     recorder.gate_answered(DEVELOPMENT, report, [FactSubject(recorder.subject)])
     assert events[-1] == PipelineEvent("run1", "development", "unit", "passed", "", 1.5)
+    noted = Report("unit", CheckOutcome.PASS, (Finding("habit", "a long story", "note"),))
+    recorder.gate_answered(DEVELOPMENT, noted, [FactSubject(recorder.subject, "cart")])
+    assert (events[-1].message, events[-1].service) == ("", "cart")
 
 
 def test_a_modules_answer_is_recorded_once_more_for_its_image(
@@ -403,9 +446,11 @@ def test_only_whom_the_workspace_lists_decides_and_only_once(plain: Workspace) -
     assert raised.value.seen == "'mallory'"
     given = approve(plain, run, by="alice")
     assert await_decision(plain, run, 1) == given
-    for again in (lambda: approve(plain, run, by="bob"), lambda: reject(plain, run, "no", by="alice")):
-        with pytest.raises(LabError, match=f"{run} was approved by alice at {given.at:%Y-%m-%d %H:%M}"):
-            again()
+    decided = f"{run} was approved by alice at {given.at:%Y-%m-%d %H:%M}"
+    with pytest.raises(LabError, match=decided):
+        approve(plain, run, by="bob")
+    with pytest.raises(LabError, match=decided):
+        reject(plain, run, "no", by="alice")
     assert plain.artifacts.history(kind=Kind.APPROVED) == [given]
 
 

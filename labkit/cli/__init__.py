@@ -1,9 +1,10 @@
 """The command line: `labkit …`.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no container engine, 130 stopped by Ctrl-C. With `--json` a
-listing or a result is one JSON document on standard output; progress goes to standard error.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no container engine, 130 stopped by Ctrl-C, 143 by SIGTERM.
+With `--json` a listing or a result is one JSON document on standard output; progress goes to standard error.
 """
 
+import signal
 import sys
 from typing import Any
 
@@ -21,11 +22,12 @@ from labkit.cli import (
     _toggle,
     _workspace,
 )
+from labkit.cli._show import print_problem
 from labkit.errors import LabError
 
 __all__ = ["labkit", "main"]
 
-FAILED, NO_ENGINE, INTERRUPTED = 1, 3, 130
+FAILED, NO_ENGINE, INTERRUPTED, TERMINATED = 1, 3, 130, 143
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,19 +55,29 @@ labkit.add_command(_load.load)
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's own return, never used
     """Run the command line and leave with its exit code; an error that the user can fix shows no traceback.
 
-    arguments None are those of the process.
+    SIGTERM ends a command as Ctrl-C does, so that it cleans up too. arguments None are those of the process.
     """
+    code = INTERRUPTED
+
+    def terminate(*_: object) -> None:
+        nonlocal code
+        code = TERMINATED
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         labkit.main(arguments, prog_name="labkit", standalone_mode=False)
     except click.exceptions.Abort:  # what click makes of Ctrl-C
         click.echo("stopped", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(code)
     except click.ClickException as problem:
         problem.show()
         sys.exit(problem.exit_code)
     except LabError as problem:
-        click.echo(str(problem), err=True)
+        print_problem(problem)
         sys.exit(_exit_code(problem))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _exit_code(problem: LabError) -> int:

@@ -12,7 +12,7 @@ from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Load, RunningLoad, apply
 from labkit.pipeline._approval import await_decision
-from labkit.pipeline._context import RunContext, RunStopped, why
+from labkit.pipeline._context import RunContext, RunStopped
 from labkit.pipeline._definition import Stage
 from labkit.pipeline._gates import Gates, record_module_answers
 from labkit.pipeline._provenance import await_images
@@ -37,9 +37,12 @@ def production(context: RunContext, stage: Stage, gates: Gates) -> None:
             for name in _outdated(context, environment):
                 _upgrade(context, stage, environment, name, load)
             gates.ask_all(environment, load=load)
-    except (RunStopped, LabError) as fault:
-        message = f"{why(fault)}; production stays and runs {_fleets(environment)}"
+    except RunStopped as fault:
+        message = f"{fault}; production stays and runs {_fleets(environment)}"
         raise RunStopped(message) from fault
+    except LabError as fault:
+        seen = f"{fault.seen}; production stays and runs {_fleets(environment)}"
+        raise LabError(fault.expected, seen, fault.next_step) from fault
 
 
 def _fleets(environment: Environment) -> str:

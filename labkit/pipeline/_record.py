@@ -10,6 +10,9 @@ from labkit.checks import Report
 from labkit.engine import Owner
 from labkit.errors import LabError
 
+NOT_STARTED = "not started, because"
+"""How the answer of a gate begins that was never asked, as the run had stopped before it."""
+
 Alive = Callable[[str], bool]
 
 
@@ -34,6 +37,14 @@ class StageRun:
     reason: str = ""
     reports: list[Report] = field(default_factory=list)
     steps: dict[str, float] = field(default_factory=dict)
+
+    def red(self) -> list[Report]:
+        """Return the answers that let no run through, without those of gates that were never asked."""
+        return [
+            report
+            for report in self.reports
+            if not report.outcome.lets_through and NOT_STARTED not in report.reason()
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Return the stage as JSON data."""

@@ -86,6 +86,11 @@ class Workspace:
         return self.root / "shop"
 
     @property
+    def checkout(self) -> Path:
+        """The folder for the files of the commit that a run takes; the lock "pipeline" protects it."""
+        return self.root / OWN / "checkout"
+
+    @property
     def system(self) -> System:
         """The system as the repository's working tree declares it now.
 
