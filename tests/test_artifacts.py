@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -761,6 +762,32 @@ def test_a_url_that_is_no_url_or_lacks_its_key_is_reported(url: str) -> None:
     """A URL that is none is a LabError, and so is a server's database without key=."""
     with pytest.raises(LabError, match=r"a path or a database URL|key="):
         ArtifactDatabase.open(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nosuch://me:hunter2@host/name",
+        "postgresql+psycopg://me:hunter2@host:port/name",
+        "postgresql+psycopg://me:hun@hunter2@host/name",
+    ],
+)
+def test_the_error_for_a_url_that_cannot_be_read_tells_no_password(url: str) -> None:
+    """Neither the error nor what it came from holds a piece of the URL but its beginning."""
+    with pytest.raises(LabError, match="is none") as raised:
+        ArtifactDatabase.open(url)
+    whole = "".join(traceback.format_exception(raised.value, limit=0))
+    assert "hunter2" not in whole
+    assert raised.value.__context__ is None
+
+
+def test_a_text_that_nobody_can_write_is_refused(five: ArtifactDatabase) -> None:
+    """The half of a character, as Python makes it of a file's name, is an error, and no fact is recorded."""
+    before = len(five.history())
+    for by, reason in (("caf\udce9", ""), ("me", "caf\udce9")):
+        with pytest.raises(LabError, match=r"whole characters[\s\S]*udce9"):
+            five.record(Kind.APPROVED, Subject("run", ""), by=by, reason=reason)
+    assert len(five.history()) == before
 
 
 def test_a_url_names_a_database_too(five: ArtifactDatabase, file: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_commit_that_does_not_exist_is_refused_with_those_that_do(repository: 
     git(repository, *identity, "notes", "--ref=labkit", "add", "-m", "fact 1 hash 0", "HEAD")
     with pytest.raises(LabError, match="'v9' is no commit") as raised:
         Source(repository).revision("v9")
-    assert raised.value.next_step.startswith("name one of: v8, ")
+    assert raised.value.next_step.startswith("name one of: v8; ")
     assert "First version" in raised.value.next_step
     assert "notes" not in raised.value.next_step
 

@@ -84,10 +84,9 @@ def _print_event(event: "PipelineEvent") -> None:
     ended = event.seconds is not None
     message = "" if ended and event.state in {"failed", "not run"} else event.message
     took = f"({event.seconds:.1f} s)" if ended else ""
-    stage = event.stage or "run"
-    columns = (
-        f"{stage:<12} {event.gate or '':<18} {event.service or '':<12}" if event.gate else f"{stage:<12}"
-    )
+    columns = f"{event.stage:<12}" if event.stage else "" if message else "run"
+    if event.gate:
+        columns += f" {event.gate:<18} {event.service or '':<12}"
     line = " ".join(part for part in (columns, message, took) if part)
     progress.print(Text(f"{word:<7} ", style), Text(plain(line)), sep="", soft_wrap=True)
 

@@ -32,7 +32,7 @@ progress = Console(stderr=True, highlight=False)
 
 
 INDENT = " " * len("expected: ")
-COMMANDS = ("labkit ", "git ", "docker ", "df ")
+COMMANDS = ("labkit ", "git ", "docker ", "df ", "head ")
 """How a next step begins that is a command: it stays one line, to be copied."""
 
 
@@ -41,7 +41,8 @@ def plain(text: object) -> str:
 
     So are the halves of a character that a file's or a commit's name can hold, which no terminal can print.
     """
-    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in str(text))
+    whole = str(text).expandtabs(4)
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in whole)
 
 
 def say(text: object, *, to: Console = console) -> None:

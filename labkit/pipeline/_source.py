@@ -100,7 +100,7 @@ class Source:
         names = git_text(self.root, "for-each-ref", "--format=%(refname:short)", *OWN_REFS).splitlines()
         newest = git_text(self.root, "log", f"-{MOST_NAMED}", "--format=%h (%s)", "--branches", "--tags")
         offered = [*difflib.get_close_matches(name, names, cutoff=NEAR), *newest.splitlines()]
-        return f"name one of: {', '.join(offered)}" if offered else "commit something first: git commit"
+        return f"name one of: {'; '.join(offered)}" if offered else "commit something first: git commit"
 
     def _full_name(self, name: str) -> str:
         return git_text(self.root, "rev-parse", "--symbolic-full-name", "--end-of-options", name)

@@ -1,5 +1,6 @@
 """Reads each part of a system from its table."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ from labkit.system._table import TomlTable
 
 EXAMPLES = {"int": "10", "float": "0.5", "str": '"EUR"', "bool": "true", "duration": '"250ms"'}
 A_RECORDING = 'a file inside the system\'s folder, such as "recordings/rates.json"'
+URL_PATH = re.compile(r"/([A-Za-z0-9/._~()*+,;:=&?@-]|%[0-9A-Fa-f]{2})*")
 ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
 
 
@@ -55,6 +57,9 @@ def _url_path(table: TomlTable, key: str, default: str) -> str:
     value = str(table.text(key, f'a path, such as "{default}"', default))
     if not value.startswith("/"):
         table.refuse(key, f'a path, such as "{default}"', value, f'write "/{value}"')
+    if not URL_PATH.fullmatch(value):  # the load balancer's own file would take the rest for its words
+        expected = "a path of letters, digits and /._~()*+,;:=&?@-; any other character as % and two digits"
+        table.refuse(key, expected, value, f'write, for example, {key} = "{default}"')
     return value
 
 
