@@ -242,6 +242,18 @@ def test_an_element_that_does_not_answer_says_so_in_three_parts(workspace: Works
                 assert Environment.attach(made.name, workspace).url
 
 
+def test_a_server_that_is_killed_during_a_restore_says_so(workspace: Workspace) -> None:
+    """A session that breaks off when the server ends raises NoAnswer, not an error of psycopg's."""
+    with Environment.create(workspace.system, "development", module="catalog", workspace=workspace) as made:
+        assert made.database
+        with (
+            pytest.raises(NoAnswer, match=r"database of .* answers"),
+            made.database.server.exclusive() as server,
+        ):
+            made.element("database").kill()
+            server.execute("SELECT 1")
+
+
 def test_an_instance_cannot_be_deployed_without_its_balancer(workspace: Workspace) -> None:
     """What needs the balancer raises an error that names it: slow, drain and add_instance."""
     with Environment.create(workspace.system, "integration", workspace=workspace) as made:

@@ -25,7 +25,7 @@ from labkit.workspace import Workspace
 
 if TYPE_CHECKING:
     from labkit.artifacts import Fact
-    from labkit.checks import Report
+    from labkit.checks import Finding, Report
     from labkit.pipeline import PipelineEvent, Run, StageRun
 
 WORDS = {
@@ -100,7 +100,8 @@ def _problems(run: "Run") -> "list[str]":
         return [reason]
     stage = next((stage for stage in run.stages if stage.state == "failed"), None)
     passes = f"{run.commit[:12]} passes {stage.name if stage else 'all stages'}"
-    problems = [f"expected: {passes}\nseen:     {reason}\n{see}"]
+    logs = "".join(f"\n{finding}" for finding in _logs(stage))
+    problems = [f"expected: {passes}\nseen:     {reason}{logs}\n{see}"]
     for report in stage.red() if stage else []:
         if report.reason() not in reason:
             expected = f"gate {report.check}{_of_module(report)} passes"
@@ -169,6 +170,12 @@ def _print_stage(stage: "StageRun") -> None:
         say(f"  {gate:<26} {report.outcome} ({report.seconds:.1f} s)")
         for finding in report.findings:
             say(f"    {finding.severity}: {finding}")
+
+
+def _logs(stage: "StageRun | None") -> "list[Finding]":
+    """Return what the logs of the services that failed said last."""
+    reports = stage.red() if stage else []
+    return [one for report in reports for one in report.findings if one.rule.startswith("log of ")]
 
 
 def _of_module(report: "Report") -> str:
