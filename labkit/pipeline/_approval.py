@@ -56,11 +56,6 @@ def await_decision(workspace: Workspace, run_id: str, timeout_s: float) -> Fact 
 def _decide(workspace: Workspace, run_id: str, by: str | None, *, decision: str, reason: str) -> Fact:
     who, approvers = by or user(), workspace.settings.approvers
     run = Run.read(workspace.artifacts, run_id)
-    if who not in approvers:
-        next_step = f"ask one of them, or add {who!r} to approvers in {SETTINGS}"
-        raise LabError(
-            f"an approver of this workspace: {', '.join(approvers) or 'nobody'}", repr(who), next_step
-        )
     waiting = next((stage.name for stage in run.stages if stage.state == "waiting"), None)
     return workspace.artifacts.record(
         Kind.APPROVED,
@@ -69,23 +64,29 @@ def _decide(workspace: Workspace, run_id: str, by: str | None, *, decision: str,
         run=run_id,
         by=who,
         # Looked at inside the append, so that of two who decide at once the second is refused.
-        guard=lambda facts: _refuse_unless_waiting(facts, approvers),
+        guard=lambda facts: _check(facts, waiting, who, approvers),
         decision=decision,
         reason=reason,
     )
 
 
-def _refuse_unless_waiting(facts: Sequence[Fact], approvers: Collection[str]) -> None:
+def _check(facts: Sequence[Fact], stage: str | None, who: str, approvers: Collection[str]) -> None:
+    """Refuse a decision about a run that is decided, or does not wait before this stage, or by another."""
     run, decided = Run.from_facts(facts), _decision(facts, approvers)
     see = f"labkit pipeline show {run.id}"
     if decided is not None:
         decision, moment = decided.predicate["decision"], f"{decided.at:%Y-%m-%d %H:%M:%S} UTC"
         seen = f"run {run.id} was {decision} by {decided.by} at {moment}"
         raise LabError("a run that waits for approval", seen, see)
-    if run.state != "waiting":
+    if stage is None or run.state != "waiting" or run.stage(stage).state != "waiting":
         asked = any(fact.predicate.get("approval") for fact in facts if fact.kind == Kind.RUN_STARTED)
         next_step = see if asked else f"write approval = true in {SETTINGS}, then: labkit pipeline run"
         raise LabError("a run that waits for approval", f"run {run.id} is {run.state}", next_step)
+    if who not in approvers:
+        next_step = f"ask one of them, or add {who!r} to approvers in {SETTINGS}"
+        raise LabError(
+            f"an approver of this workspace: {', '.join(approvers) or 'nobody'}", repr(who), next_step
+        )
 
 
 def _decision(facts: Sequence[Fact], approvers: Collection[str]) -> Fact | None:
