@@ -1,5 +1,6 @@
 """The command line as a shell sees it: words, JSON and exit codes."""
 
+import errno
 import io
 import json
 import os
@@ -533,6 +534,19 @@ def test_the_facts_of_an_unknown_run_are_a_failure(
     """Nothing found is not exit code 0, and the next step names runs that there are."""
     assert call_here("artifacts", "history", "--run", "zzz", "--workspace", root) == 1
     assert waiting in capsys.readouterr().err
+
+
+def test_a_full_disk_is_an_error_with_the_place(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the system refuses is told with the file, and no traceback."""
+
+    def full(_: Workspace) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(root / "shop"))
+
+    monkeypatch.setattr(Environment, "list", full)
+    assert call_here("environment", "list", "--workspace", root) == 1
+    assert f"next:     df -h {root / 'shop'}" in capsys.readouterr().err
 
 
 class Answering(io.StringIO):

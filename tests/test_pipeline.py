@@ -227,12 +227,15 @@ def test_a_clean_working_tree_is_not_refused(repository: Path) -> None:
 
 
 def test_the_tree_of_a_commit_is_given_as_it_was_and_removed(repository: Path, tmp_path: Path) -> None:
-    """What came after the commit is not in its tree; the folder is gone afterwards."""
+    """What came after the commit, or a killed run left, is not in its tree; the folder is gone afterwards."""
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "left.txt").touch()
     first = git(repository, "rev-parse", "HEAD")
     (repository / "cart" / "service.py").write_text("two\n")
     commit_all(repository, "Second version")
     with Source(repository).tree(first, tmp_path / "checkout") as folder:
         assert (folder / "cart" / "service.py").read_text() == "one\n"
+        assert not (folder / "left.txt").exists()
     assert not folder.exists()
 
 
@@ -822,6 +825,7 @@ def test_a_run_that_is_ended_leaves_a_record_and_nothing_else(
         process.wait(60)
     newest = runs(workspace.artifacts, limit=1)[0]
     assert newest.state == state
+    assert workspace.checkout.exists() == (number == signal.SIGKILL)  # the next run sweeps it
     await_that(lambda: left(workspace) == {"production"})
     assert second.id != newest.id
 

@@ -4,6 +4,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no container engine, 130 stopped 
 With `--json` a listing or a result is one JSON document on standard output; progress goes to standard error.
 """
 
+import errno
+import shlex
 import signal
 import sys
 from typing import Any
@@ -28,6 +30,9 @@ from labkit.errors import LabError
 __all__ = ["labkit", "main"]
 
 FAILED, NO_ENGINE, INTERRUPTED, TERMINATED = 1, 3, 130, 143
+
+FIXABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""What a user can change about the machine; any other error of the system's is a fault of labkit's."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,6 +81,11 @@ def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's o
     except LabError as problem:
         print_problem(problem)
         sys.exit(_exit_code(problem))
+    except OSError as fault:
+        if fault.errno not in FIXABLE:
+            raise
+        print_problem(_refused(fault))
+        sys.exit(FAILED)
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -84,3 +94,10 @@ def _exit_code(problem: LabError) -> int:
     from labkit.engine import NoEngine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     return NO_ENGINE if isinstance(problem, NoEngine) else FAILED
+
+
+def _refused(fault: OSError) -> LabError:
+    """Return the error for what the system refused: a full disk, or a file that may not be written."""
+    place = shlex.quote(str(fault.filename or "."))
+    seen = f"{fault.strerror}: {fault.filename or 'no file is named'}"
+    return LabError("files and disks that labkit may write", seen, f"df -h {place}; ls -ld {place}")

@@ -70,7 +70,7 @@ def run(commit: str, root: Path | None, *, as_json: bool) -> None:
         print_json(done.to_json())
     elif done.state == "passed":
         say(f"run {done.id}: {done.commit[:12]} is in production")
-        say(f"to see what went into it: labkit artifacts what-runs {workspace.system.entry}")
+        say(f"to see what went into it: labkit artifacts what-runs {done.entry}")
     else:
         say(f"run {done.id} {done.state}")
     for problem in _problems(done):

@@ -57,7 +57,7 @@ class Run:
 
     state is "running", "waiting" (for approval), "passed", "failed", "stopped" (by its user) or "lost" (its
     process is gone). stopped_because is "" while nothing stopped it. seconds is None until the run has
-    ended.
+    ended. entry is the service by which clients enter the commit's system.
     """
 
     id: str
@@ -70,6 +70,7 @@ class Run:
     stages: list[StageRun]
     seconds: float | None = None
     stopped_because: str = ""
+    entry: str = ""
 
     @classmethod
     def read(cls, artifacts: ArtifactDatabase, run_id: str) -> Self:
@@ -97,6 +98,7 @@ class Run:
             started_at=start.at,
             by=start.by,
             state="running",
+            entry=start.predicate.get("entry", ""),
             stages=[StageRun(name) for name in start.predicate.get("stages", ())],
         )
         for fact in facts:

@@ -66,6 +66,7 @@ def _execute(context: RunContext) -> None:
         subject_line=context.revision.subject_line,
         author=context.revision.author,
         stages=[stage.name for stage in context.pipeline.stages],
+        entry=context.system.entry,
         approval=context.workspace.settings.approval,
         owner=str(Owner.process()),
     )
