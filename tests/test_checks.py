@@ -141,7 +141,7 @@ def test_the_reason_of_a_red_report_has_no_notes() -> None:
 
 
 def test_a_service_that_answered_5xx_shows_its_last_log_lines() -> None:
-    """By a field or by a web server's line; good answers and other services are left out."""
+    """By a field, a web server's line or the balancer's; other answers and other services are left out."""
 
     def line(service: str, **fields: object) -> dict[str, object]:
         return {"service": service, "instance": f"{service}-1", **fields}
@@ -154,11 +154,14 @@ def test_a_service_that_answered_5xx_shows_its_last_log_lines() -> None:
             line("web", message='127.0.0.1 "GET / HTTP/1.1" 502'),
             line("web", message='127.0.0.1 "GET /readyz HTTP/1.1" 200 OK'),
             line("catalog", message="5 products", status=404),
+            line("balancer", backend="worker", status=500),
+            line("worker", message="no log of answers"),
         ]
     )
     assert [str(finding) for finding in findings] == [
         "log of cart: cart-1 POST /cart/items 500\ncart-1 lost Traceback:\n  here\nValueError: no price",
         'log of web: web-1 127.0.0.1 "GET / HTTP/1.1" 502',
+        "log of worker: worker-1 no log of answers",
     ]
     assert {finding.severity for finding in findings} == {"note"}
 

@@ -54,16 +54,17 @@ def _logs_of_failing(environment: Environment) -> list[Finding]:
 def failing_services(lines: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """Return a note for each service that answered 5xx, with the last lines of its log.
 
-    lines are as `Environment.logs` returns them. An answer is the field `status`, or what web servers write,
-    such as HTTP/1.1" 500. Good answers are left out. The log goes with the environment, so whoever reads the
-    report has no other.
+    lines are as `Environment.logs` returns them. The balancer's say who answered what, also of a service that
+    logs no answers: its field `backend` names the service. Other answers are left out. The log goes with the
+    environment, so whoever reads the report has no other.
     """
-    failing = sorted({line["service"] for line in lines if _status(line).startswith("5")})
-    return [Finding(f"log of {service}", _last_lines(lines, service), "note") for service in failing]
+    failing = sorted({line.get("backend") or line["service"] for line in lines if _status(line)[:1] == "5"})
+    logs = {service: _last_lines(lines, service) for service in failing}
+    return [Finding(f"log of {service}", log, "note") for service, log in logs.items() if log]
 
 
 def _last_lines(lines: Sequence[Mapping[str, Any]], service: str) -> str:
-    own = [line for line in lines if line["service"] == service and _status(line)[:1] not in {"2", "3"}]
+    own = [line for line in lines if line["service"] == service and _status(line)[:1] in {"", "5"}]
     text = "\n".join(f"{line['instance']} {_text(line)}" for line in own)
     return "\n".join(text.splitlines()[-LAST_LINES:])
 

@@ -100,7 +100,7 @@ def _problems(run: "Run") -> "list[str]":
         return [reason]
     stage = next((stage for stage in run.stages if stage.state == "failed"), None)
     passes = f"{run.commit[:12]} passes {stage.name if stage else 'all stages'}"
-    logs = "".join(f"\n{finding}" for finding in _logs(stage))
+    logs = "".join(f"\n{finding.rule}:\n{finding.message}" for finding in _logs(stage))
     problems = [f"expected: {passes}\nseen:     {reason}{logs}\n{see}"]
     for report in stage.red() if stage else []:
         module = report.evidence.get("module")

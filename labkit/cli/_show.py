@@ -53,7 +53,7 @@ def say(text: object, *, to: Console = console) -> None:
 def print_problem(problem: object, *, to: Console = progress) -> None:
     """Print an error's three parts, wrapped to the width of the terminal, each part beside its word."""
     for line in plain(problem).splitlines():
-        labelled = line.startswith(("expected: ", "seen:     ", "next:     "))
+        labelled = line.startswith(("expected: ", "seen:     ", "next:     ", INDENT))
         first = line if labelled else INDENT + line
         if first[len(INDENT) :].startswith(COMMANDS) or not first.strip():
             say(first, to=to)
