@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from labkit.cli._show import as_json, console, print_json, print_table, step_printer
+from labkit.cli._show import as_json, print_json, print_table, say, step_printer
 from labkit.errors import LabError
 from labkit.workspace import Workspace
 
@@ -78,7 +78,7 @@ def obscure(source: str, target: str, path: Path, key_file: Path | None, *, as_j
         print_json(done.to_json())
         return
     print_table(("table", "rows"), done.rows.items(), empty="no table")
-    console.print(f"obscured in {done.seconds} s, key {done.key_fingerprint} (its fingerprint, not the key)")
+    say(f"obscured in {done.seconds} s, key {done.key_fingerprint} (its fingerprint, not the key)")
 
 
 def _read_key(file: Path) -> bytes:
@@ -130,5 +130,5 @@ def audit(
         problems = [(problem,) for problem in report.problems]
         print_table(("problem",), problems, empty="no problem was found")
         for line in report.lines:
-            console.print(line, markup=False)
+            say(line)
     sys.exit(0 if report.passed else 1)

@@ -14,9 +14,9 @@ import click
 from labkit.cli._select import environment_of, environments, services, the_environment
 from labkit.cli._show import (
     as_json,
-    console,
     duration,
     in_workspace,
+    plain,
     print_json,
     print_table,
     progress,
@@ -71,8 +71,8 @@ def create(stage: str, module: str | None, root: Path | None, *, as_json: bool) 
     if as_json:
         print_json({"name": created.name, "stage": stage, "url": url})
     else:
-        console.print(f"{created.name} is ready" + (f" at {url}" if url else ""))
-        console.print(f"clean it up with: labkit environment clean-up {created.name}")
+        say(f"{created.name} is ready" + (f" at {url}" if url else ""))
+        say(f"clean it up with: labkit environment clean-up {created.name}")
 
 
 @environment.command("list")
@@ -180,7 +180,7 @@ def logs(
     for line in lines:
         rest = {key: value for key, value in line.items() if key not in LEADING and value != ""}
         words = rest.pop("message", None) or " ".join(f"{key}={value}" for key, value in rest.items())
-        click.echo(f"{line['time']} {line['instance']:<12} {words}")
+        click.echo(plain(f"{line['time']} {line['instance']:<12} {words}"))
 
 
 @environment.command()
@@ -222,12 +222,12 @@ def _capture(found: "Environment", seconds: float, to: Path | None) -> "Sequence
             next_step += f"docker rm --force {one.container[:12]}"
             raise LabError(f"one capture of {found.name} at a time", "one is open", next_step)
     with found.capture() as recorded:
-        progress.print(f"send the requests to {recorded.url}", markup=False, soft_wrap=True)
+        say(f"send the requests to {recorded.url}", to=progress)
         try:
             time.sleep(seconds)
         finally:
             requests = recorded.stop()
             if to is not None:
                 recorded.save(to)
-                progress.print(f"{len(requests)} requests saved in {to}", markup=False, soft_wrap=True)
+                say(f"{len(requests)} requests saved in {to}", to=progress)
     return requests

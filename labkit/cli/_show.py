@@ -110,6 +110,6 @@ def step_printer() -> Callable[..., None]:
         line = " ".join(str(word) for word in words if word)
         if line not in printed:
             printed.add(line)
-            progress.print(line, style="dim", markup=False, soft_wrap=True)
+            progress.print(plain(line), style="dim", markup=False, soft_wrap=True)
 
     return step
