@@ -781,15 +781,6 @@ def test_the_error_for_a_url_that_cannot_be_read_tells_no_password(url: str) -> 
     assert raised.value.__context__ is None
 
 
-def test_a_text_that_nobody_can_write_is_refused(five: ArtifactDatabase) -> None:
-    """The half of a character, as Python makes it of a file's name, is an error, and no fact is recorded."""
-    before = len(five.history())
-    for by, reason in (("caf\udce9", ""), ("me", "caf\udce9")):
-        with pytest.raises(LabError, match=r"whole characters[\s\S]*udce9"):
-            five.record(Kind.APPROVED, Subject("run", ""), by=by, reason=reason)
-    assert len(five.history()) == before
-
-
 def test_a_url_names_a_database_too(five: ArtifactDatabase, file: Path) -> None:
     """A database is opened by URL as by path."""
     with ArtifactDatabase.open(f"sqlite:///{file}") as again:

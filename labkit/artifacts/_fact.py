@@ -140,7 +140,6 @@ class Fact:
         In-toto lets a statement carry more fields.
 
         :raises TypeError: when the predicate is no JSON data.
-        :raises LabError: when a text of it holds the half of a character (a lone surrogate).
         """
         subject = {"name": self.subject.name, "digest": _digest_set(self.subject.digest)}
         statement = {
@@ -159,15 +158,7 @@ class Fact:
                 "references": [_descriptor(reference) for reference in self.references],
             },
         }
-        text = json.dumps(statement, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        try:
-            text.encode()
-        except UnicodeEncodeError as fault:
-            # That is what Python makes of bytes that are no UTF-8, in a file's name or on the command line.
-            half = ascii(fault.object[fault.start])
-            next_step = "write the text again, in UTF-8: locale shows how the terminal writes"
-            raise LabError("a fact of whole characters", f"the half of one, {half}", next_step) from None
-        return text
+        return json.dumps(statement, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def read(cls, payload: str) -> Self:
