@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from labkit.errors import LabError
 from labkit.testdata import Policy, generate, obscure, subset, survey
 from labkit.testdata._change import Changer
-from labkit.testdata._copy import _with_password, connected
+from labkit.testdata._copy import _found, connected
 from labkit.testdata._fakes import Fakes
 from labkit.testdata._ff1 import ff1
 from labkit.testdata._mac import cmac
@@ -219,8 +219,9 @@ def test_a_password_that_libpq_found_by_itself_is_known_to_pg_dump_too(
     """pg_dump runs elsewhere, without the variables and files of this process."""
     word = "pass word"
     monkeypatch.setenv("PGPASSWORD", word)
-    with connected(fresh()) as connection:
-        assert conninfo_to_dict(_with_password(connection))["password"] == word
+    url = fresh()
+    with connected(url) as connection:
+        assert conninfo_to_dict(_found(url, connection))["password"] == word
 
 
 def test_the_same_person_is_the_same_in_every_table(source: str, fresh: Callable[[], str]) -> None:

@@ -45,6 +45,9 @@ SELECT c.oid::regclass::text FROM pg_class c
  WHERE c.relkind = 'f' OR c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
 """
 
+OWN_FILES = {"service", "passfile"}
+"""Parameters that name a file of this process's machine, which pg_dump does not have."""
+
 PORTS = re.compile(r"(\d+(,\d*)*)?")
 
 STEP = 20 * 10**6
@@ -116,10 +119,14 @@ def shown(url: str) -> str:
     return f"{host or 'localhost'}:{port or 5432}/{name}"
 
 
-def _with_password(source: Connection) -> str:
-    """Return how to connect as this connection did, also where libpq found the password by itself."""
-    found = source.info.get_parameters()
-    return make_conninfo("", **found, **({"password": source.info.password} if source.info.password else {}))
+def _found(url: str, source: Connection) -> str:
+    """Return how to connect with what libpq found by itself: variables, service and password files."""
+    parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if name not in OWN_FILES}
+    found = source.info
+    parts |= {"host": found.host, "port": str(found.port), "dbname": found.dbname, "user": found.user}
+    if found.password:
+        parts["password"] = found.password
+    return make_conninfo("", **parts)
 
 
 def copy(source_url: str, target_url: str, plan: Plan, notify: Progress) -> dict[str, int]:
@@ -134,7 +141,7 @@ def copy(source_url: str, target_url: str, plan: Plan, notify: Progress) -> dict
         readings = plan(source, schema)
         refuse_filled(target_url)
         notify("reading the schema")
-        before, after = dump_schema(_with_password(source), snapshot)
+        before, after = dump_schema(_found(source_url, source), snapshot)
         with _dropped_on_failure(target_url), connected(target_url) as target:
             target.execute(before.encode())
             rows = {
