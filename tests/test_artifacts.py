@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -761,6 +762,23 @@ def test_a_url_that_is_no_url_or_lacks_its_key_is_reported(url: str) -> None:
     """A URL that is none is a LabError, and so is a server's database without key=."""
     with pytest.raises(LabError, match=r"a path or a database URL|key="):
         ArtifactDatabase.open(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nosuch://me:hunter2@host/name",
+        "postgresql+psycopg://me:hunter2@host:port/name",
+        "postgresql+psycopg://me:hun@hunter2@host/name",
+    ],
+)
+def test_the_error_for_a_url_that_cannot_be_read_tells_no_password(url: str) -> None:
+    """Neither the error nor what it came from holds a piece of the URL but its beginning."""
+    with pytest.raises(LabError, match="is none") as raised:
+        ArtifactDatabase.open(url)
+    whole = "".join(traceback.format_exception(raised.value, limit=0))
+    assert "hunter2" not in whole
+    assert raised.value.__context__ is None
 
 
 def test_a_url_names_a_database_too(five: ArtifactDatabase, file: Path) -> None:

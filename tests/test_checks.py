@@ -15,6 +15,7 @@ from labkit.checks import (
     read_junit,
     squawk,
 )
+from labkit.checks._functional import failing_services
 from labkit.engine import Package
 
 JUNIT = """<?xml version="1.0" encoding="utf-8"?>
@@ -129,6 +130,40 @@ def test_the_reason_of_a_report_is_its_first_findings_and_how_many_more() -> Non
     """A reason stays short and says what it leaves out."""
     report = Report("unit", CheckOutcome.FAIL, tuple(Finding(f"r{n}", "m") for n in range(5)))
     assert report.reason() == "r0: m; r1: m; r2: m; and 2 more"
+
+
+def test_the_reason_of_a_red_report_has_no_notes() -> None:
+    """What was noted beside is no reason, and is not counted."""
+    report = Report(
+        "unit", CheckOutcome.FAIL, (Finding("test_a", "bad"), Finding("log of cart", "x", "note"))
+    )
+    assert report.reason() == "test_a: bad"
+
+
+def test_a_service_that_answered_5xx_shows_its_last_log_lines() -> None:
+    """By a field, a web server's line or the balancer's; other answers and other services are left out."""
+
+    def line(service: str, **fields: object) -> dict[str, object]:
+        return {"service": service, "instance": f"{service}-1", **fields}
+
+    findings = failing_services(
+        [
+            line("cart", method="GET", path="/cart", status=200),
+            line("cart", method="POST", path="/cart/items", status=500),
+            line("cart", message="lost", exception="Traceback:\n  here\nValueError: no price"),
+            line("web", message='127.0.0.1 "GET / HTTP/1.1" 502'),
+            line("web", message='127.0.0.1 "GET /readyz HTTP/1.1" 200 OK'),
+            line("catalog", message="5 products", status=404),
+            line("balancer", backend="worker", status=500),
+            line("worker", message="no log of answers"),
+        ]
+    )
+    assert [str(finding) for finding in findings] == [
+        "log of cart: cart-1 POST /cart/items 500\ncart-1 lost Traceback:\n  here\nValueError: no price",
+        'log of web: web-1 127.0.0.1 "GET / HTTP/1.1" 502',
+        "log of worker: worker-1 no log of answers",
+    ]
+    assert {finding.severity for finding in findings} == {"note"}
 
 
 def test_a_finding_prints_its_place_once() -> None:

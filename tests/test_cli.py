@@ -1,5 +1,7 @@
 """The command line as a shell sees it: words, JSON and exit codes."""
 
+import errno
+import io
 import json
 import os
 import re
@@ -24,12 +26,13 @@ from labkit.artifacts import Kind, Subject
 from labkit.checks import CheckOutcome, Finding, Report
 from labkit.cli import labkit as commands
 from labkit.cli import main
+from labkit.cli._environment import _may_go
 from labkit.cli._show import duration
-from labkit.engine import NoEngine, NoPermission
-from labkit.environment import Environment, read_capture
+from labkit.engine import NoEngine, NoPermission, Owner
+from labkit.environment import Environment, EnvironmentStatus, read_capture
 from labkit.errors import LabError
-from labkit.pipeline import Stage
-from labkit.pipeline._recorder import FactSubject, RunRecorder
+from labkit.pipeline import Run, Stage, runs
+from labkit.pipeline._recorder import FactSubject, OnEvent, RunRecorder
 from labkit.workspace import Workspace
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
@@ -263,8 +266,11 @@ def test_every_kind_of_missing_engine_leaves_with_3(
     assert call_here("environment", "list", "--workspace", root) == code
 
 
-def test_ctrl_c_prints_stopped_and_leaves_with_130(root: Path, tmp_path: Path) -> None:
-    """A command that waits for a silent engine ends at once by Ctrl-C, with one word and no traceback."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_print_stopped_and_leave_with_their_code(
+    root: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """A command that waits for a silent engine ends at once by either, with one word and no traceback."""
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "engine.sock"))
         silent.listen()
@@ -273,10 +279,10 @@ def test_ctrl_c_prints_stopped_and_leaves_with_130(root: Path, tmp_path: Path) -
         environment = os.environ | {"DOCKER_HOST": f"unix://{tmp_path}/engine.sock"}
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
             connection, _ = silent.accept()  # the command has reached the engine and waits
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             _, errors = process.communicate(timeout=30)
             connection.close()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert errors.split() == ["stopped"]
 
 
@@ -451,6 +457,163 @@ def test_an_unknown_run_is_refused_with_those_that_are_known(
     """Exit code 1, and the next step names runs that can be typed."""
     assert call_here("pipeline", *command, "no-such", "--workspace", root) == 1
     assert waiting in capsys.readouterr().err
+
+
+def red_run(workspace: Workspace, on_event: OnEvent) -> Run:
+    """Record a run that two modules' red tests stopped, telling each event, and return it."""
+    commit, run = "b" * 40, f"run-{datetime.now(UTC):%H%M%S%f}"
+    recorder = RunRecorder(workspace.artifacts, run, Subject("shop", f"gitCommit:{commit}"), on_event)
+    stages = [
+        Stage("development", "development", "commit", ("unit",)),
+        Stage("production", "production", "development.cleaned-up", ("watch",)),
+    ]
+    recorder.run_started(commit=commit, stages=[one.name for one in stages], owner="a friend")
+    recorder.stage_started(stages[0], "commit")
+    recorder.notify("development", "running", "", gate="unit", service="cart")
+    for module in ("cart", "catalog"):
+        findings = (Finding(f"{module}/tests/test_it.py::test_it", "assert 3 == 4, said [it]"),)
+        report = Report("unit", CheckOutcome.FAIL, findings, seconds=1.5, evidence={"module": module})
+        recorder.gate_answered(stages[0], report, [FactSubject(Subject(module, ""), module)])
+    noted = Report("squawk", CheckOutcome.PASS, (Finding("habit", "a long story", "note"),))
+    recorder.gate_answered(stages[0], noted, [FactSubject(recorder.subject)])
+    test = "cart/tests/test_it.py::test_it: assert 3 == 4, said [it]"
+    reason = f"development: gate unit (cart) answered fail: {test}"
+    recorder.stage_finished(stages[0], "failed", reason)
+    recorder.run_finished("failed", reason)
+    return Run.read(workspace.artifacts, run)
+
+
+def test_a_red_run_is_told_once_in_the_width_of_the_terminal(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each gate's line has its module under the others; a failure comes once, in three parts, at the end."""
+    monkeypatch.setattr("labkit.pipeline.run", lambda workspace, _, on_event: red_run(workspace, on_event))
+    monkeypatch.setenv("COLUMNS", "72")
+    assert call_here("pipeline", "run", "--workspace", root) == 1
+    printed = capsys.readouterr()
+    run = runs(Workspace.open(root).artifacts, 1)[0]
+    assert printed.out == f"run {run.id} failed\n"
+    lines = printed.err.splitlines()
+    assert max(map(len, lines)) <= 72
+    gates = [line for line in lines if "unit  " in line or "squawk" in line]
+    assert [(line.split()[0], line.index("development")) for line in gates] == [
+        ("..", 8),
+        ("FAIL", 8),
+        ("FAIL", 8),
+        ("pass", 8),
+    ]
+    assert {line.index("cart") for line in gates if "cart" in line} == {40}
+    assert [len(re.findall(rf"{module}/tests", printed.err)) for module in ("cart", "catalog")] == [1, 1]
+    assert printed.err.count("said [it]") == 2
+    assert "a long story" not in printed.err
+    assert [line[:10] for line in lines if line.startswith(("exp", "seen", "next"))] == [
+        "expected: ",
+        "seen:     ",
+        "next:     ",
+    ] * 2
+    next_step = next(line for line in lines if line.startswith("next:"))[10:]
+    assert call_here(*shlex.split(next_step)[1:], "--workspace", root) == 0
+
+
+def test_nothing_in_a_table_commands_the_terminal_or_is_markup(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Brackets stand as they are; control characters are escaped, so that no name writes elsewhere."""
+    Workspace.open(root).artifacts.record(
+        Kind.ENVIRONMENT_USED, Subject("[/b]evil[red]", ""), by="x\x1b]0;title\x07"
+    )
+    assert call_here("artifacts", "history", "--limit", "1", "--workspace", root) == 0
+    printed = capsys.readouterr().out
+    assert "[/b]evil[red]" in printed
+    assert "x\\x1b]0;title\\x07" in printed
+
+
+def test_the_facts_of_an_unknown_run_are_a_failure(
+    root: Path, waiting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing found is not exit code 0, and the next step names runs that there are."""
+    assert call_here("artifacts", "history", "--run", "zzz", "--workspace", root) == 1
+    assert waiting in capsys.readouterr().err
+
+
+def test_a_full_disk_is_an_error_with_the_place(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the system refuses is told with the file, and no traceback."""
+
+    def full(_: Workspace) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(root / "shop"))
+
+    monkeypatch.setattr(Environment, "list", full)
+    assert call_here("environment", "list", "--workspace", root) == 1
+    assert f"next:     df -h {root / 'shop'}" in capsys.readouterr().err
+
+
+class Answering(io.StringIO):
+    """Somebody at a terminal, who answers what is asked."""
+
+    def isatty(self) -> bool:
+        """Return what a terminal returns."""
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stage", "owner", "answers", "may_go"),
+    [
+        ("staging", "workspace:1", "", True),
+        ("production", "workspace:1", "", False),
+        ("production", "workspace:1", "y\n", True),
+        ("production", "workspace:1", "n\n", False),
+        ("staging", "this process", "", False),
+        ("staging", "this process", "y\n", True),
+        ("staging", "process:0:0:1:1", "", False),
+    ],
+)
+def test_production_and_what_is_in_use_go_only_when_somebody_says_so(
+    stage: str, owner: str, answers: str, monkeypatch: pytest.MonkeyPatch, *, may_go: bool
+) -> None:
+    """Of all environments these are asked about; where nobody can answer, they stay and are named."""
+    monkeypatch.setattr(sys, "stdin", Answering(answers) if answers else io.StringIO())
+    owner = str(Owner.process()) if owner == "this process" else owner
+    kept: list[str] = []
+    assert _may_go(EnvironmentStatus("shop-1", stage, owner, datetime.now(UTC), 1), kept) is may_go
+    assert kept == ([] if may_go else ["shop-1"])
+
+
+def test_a_key_file_that_is_not_there_is_an_error_with_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next step, typed, makes the file."""
+    policy, key = tmp_path / "policy.toml", tmp_path / "no key"
+    policy.touch()
+    databases = ("postgresql:///a", "postgresql:///b")
+    assert call_here("data", "obscure", *databases, "--policy", policy, "--key", key) == 1
+    command = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("next:"))[10:]
+    subprocess.run(["sh", "-c", command], check=True)
+    assert len(key.read_bytes()) == 32
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://app:p%ss@127.0.0.1:1/db", "%25"),
+        ("postgresql+psycopg://app:hunter2@127.0.0.1:1/db", "without +DRIVER"),
+        ("hunter2 x", "%25"),
+        ("postgresql://app:hun@hunter2@127.0.0.1:1/db", "%40"),
+        ("postgresql://app:hun/hunter2@127.0.0.1:1/db", "%2F"),
+        ("postgresql://app:12/hunter2@127.0.0.1:1/db", "%2F"),
+        ("postgresql://app:hunter2@127.0.0.1:1/db", "start the server"),
+    ],
+)
+def test_no_error_about_a_url_tells_its_password(
+    url: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each mistake has a next step; the URL's own words are not in it."""
+    assert call_here("data", "survey", url) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("expected: a database")
+    assert words in printed
+    assert not [piece for piece in ("hunter2", "p%ss", "12/") if piece in printed]
 
 
 @pytest.fixture(scope="module")

@@ -249,13 +249,27 @@ FAULTS: dict[str, Callable[[Element], None]] = {
 }
 
 
+def kill_in_a_restore(environment: Environment) -> None:
+    """Kill the database's server in a session that restores; it breaks off with NoAnswer."""
+    assert environment.database
+    with (
+        pytest.raises(NoAnswer, match=r"database of .* answers"),
+        environment.database.server.exclusive() as session,
+    ):
+        environment.element("database").kill()
+        session.execute("SELECT 1")
+
+
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_an_element_that_does_not_answer_says_so_in_three_parts(workspace: Workspace, fault: str) -> None:
     """Paused, killed or removed: the error names the element, its state, and what can be typed."""
     with Environment.create(workspace.system, "staging", workspace=workspace) as made:
         for name, ask in DEAD.items():
             ask(made)
-            FAULTS[fault](made.element(name))
+            if (name, fault) == ("database", "exited"):
+                kill_in_a_restore(made)
+            else:
+                FAULTS[fault](made.element(name))
             for environment in (made, Environment.attach(made.name, workspace)):
                 with pytest.raises(NoAnswer, match=f"{name}.* answers") as caught:
                     ask(environment)

@@ -80,7 +80,7 @@ gates = []
 [[stages]]
 name = "integration"
 trigger = "development.cleaned-up"
-gates = ["functional"]
+gates = ["bill_of_materials", "functional"]
 [[stages]]
 name = "production"
 trigger = "integration.cleaned-up"

@@ -1,6 +1,9 @@
 """The pipeline: data that is checked, a record that is rebuilt from facts, and commits on real containers."""
 
+import json
 import os
+import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -9,7 +12,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 from types import SimpleNamespace
@@ -19,7 +22,7 @@ import pytest
 
 from labkit.artifacts import ArtifactDatabase, Kind, Reference, Subject
 from labkit.checks import CheckOutcome, Finding, Report
-from labkit.engine import Engine, Label
+from labkit.engine import Engine, Label, Owner
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Request
@@ -36,6 +39,7 @@ from labkit.pipeline import (
     run,
     runs,
 )
+from labkit.pipeline._approval import await_decision
 from labkit.pipeline._context import RunContext, RunStopped
 from labkit.pipeline._definition import Stage
 from labkit.pipeline._gates import Gates, record_module_answers
@@ -65,9 +69,8 @@ def test_the_shops_pipeline_has_the_four_stages_of_the_chapter() -> None:
 
 
 def test_what_is_not_written_has_a_default(tmp_path: Path) -> None:
-    """Stages alone make a pipeline: no approval, small traffic, limits."""
+    """Stages alone make a pipeline: small traffic, limits."""
     pipeline = load(tmp_path, FIRST)
-    assert not pipeline.approval
     assert pipeline.traffic.mix == {Request("GET", "/"): 1.0}
     assert pipeline.strategies == {}
     assert load(tmp_path, FIRST + "[gates.load_smoke]\n").options["load_smoke"].error_share == 0
@@ -86,8 +89,8 @@ def test_a_second_staging_is_one_more_stage(tmp_path: Path) -> None:
     [
         ("", "stages", "add stages"),
         (FIRST.replace("trigger", "triger"), "stages[1].trigger", "add trigger"),
-        ("aproval = true\n" + FIRST, "aproval", "write approval instead"),
-        ('approval = "yes"\n' + FIRST, "approval", "write true or false"),
+        ("trafic = 1\n" + FIRST, "trafic", "write traffic instead"),
+        ("approval = true\n" + FIRST, "approval", "write approval = true in .labkit/settings.toml"),
         (FIRST.replace('"unit"', '"functional"'), "stages[1].gates", "'functional'"),
         (FIRST.replace('"development"', '"dev"'), "stages[1].name", "environment"),
         (SECOND, "stages[1].trigger", 'trigger = "commit"'),
@@ -129,6 +132,13 @@ def test_a_pipeline_toml_that_cannot_be_read_is_reported(tmp_path: Path, text: s
         Pipeline.load(tmp_path)
 
 
+NAMED = {
+    f"GIT_{role}_{field}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for field, value in (("NAME", "A Learner"), ("EMAIL", "learner@example.org"))
+}
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder and return what it prints."""
     return subprocess.run(
@@ -155,10 +165,15 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_commit_that_does_not_exist_is_refused_with_those_that_do(repository: Path) -> None:
-    """The error offers the newest commits by id and subject."""
+    """The error offers names like it and the newest commits by id and subject, but never labkit's notes."""
+    git(repository, "tag", "v8")
+    identity = ("-c", "user.name=labkit", "-c", "user.email=labkit@localhost")
+    git(repository, *identity, "notes", "--ref=labkit", "add", "-m", "fact 1 hash 0", "HEAD")
     with pytest.raises(LabError, match="'v9' is no commit") as raised:
         Source(repository).revision("v9")
+    assert raised.value.next_step.startswith("name one of: v8; ")
     assert "First version" in raised.value.next_step
+    assert "notes" not in raised.value.next_step
 
 
 def test_a_revision_knows_its_commit_and_its_subject(repository: Path) -> None:
@@ -173,34 +188,65 @@ def test_a_dirty_working_tree_is_refused_with_the_files_names(repository: Path, 
     """A changed and a new file are both named; the next step is to commit."""
     (repository / name).write_text("two\n")
     with pytest.raises(LabError) as raised:
-        Source(repository).refuse_changes()
+        Source(repository).refuse_changes("HEAD")
     assert name in raised.value.seen
-    assert "commit" in raised.value.next_step
+    subprocess.run(["sh", "-c", raised.value.next_step], cwd="/", check=True, env=os.environ | NAMED)
+    Source(repository).refuse_changes("HEAD")
+
+
+def test_a_dirty_working_tree_does_not_refuse_another_commit(repository: Path) -> None:
+    """Only the branch that is checked out has the changes; a tag and an id have none."""
+    git(repository, "tag", "v1")
+    (repository / "new file.txt").write_text("two\n")
+    for name in ("v1", git(repository, "rev-parse", "HEAD")):
+        Source(repository).refuse_changes(name)
+    with pytest.raises(LabError, match="new file"):
+        Source(repository).refuse_changes(git(repository, "branch", "--show-current"))
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside"])
+def test_a_link_out_of_the_commit_is_refused_by_name(repository: Path, tmp_path: Path, target: str) -> None:
+    """The error names the link, and nothing of the tree is left."""
+    (repository / "leak.txt").symlink_to(target)
+    commit = commit_all(repository, "A link")
+    with pytest.raises(LabError, match=r"leak\.txt"), Source(repository).tree(commit, tmp_path / "checkout"):
+        pass
+    assert not (tmp_path / "checkout").exists()
+
+
+def test_a_git_that_fails_is_told_in_its_own_words(tmp_path: Path) -> None:
+    """What is no repository, or a full disk, is an error with git's message, not a traceback."""
+    with pytest.raises(LabError, match="not a git repository") as raised:
+        Source(tmp_path).refuse_changes("HEAD")
+    assert str(tmp_path) in raised.value.next_step
 
 
 def test_a_clean_working_tree_is_not_refused(repository: Path) -> None:
     """Nothing left to commit, nothing to say."""
-    Source(repository).refuse_changes()
+    Source(repository).refuse_changes("HEAD")
 
 
-def test_the_tree_of_a_commit_is_given_as_it_was_and_removed(repository: Path) -> None:
-    """What came after the commit is not in its tree; the folder is gone afterwards."""
+def test_the_tree_of_a_commit_is_given_as_it_was_and_removed(repository: Path, tmp_path: Path) -> None:
+    """What came after the commit, or a killed run left, is not in its tree; the folder is gone afterwards."""
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "left.txt").touch()
     first = git(repository, "rev-parse", "HEAD")
     (repository / "cart" / "service.py").write_text("two\n")
     commit_all(repository, "Second version")
-    with Source(repository).tree(first) as folder:
+    with Source(repository).tree(first, tmp_path / "checkout") as folder:
         assert (folder / "cart" / "service.py").read_text() == "one\n"
+        assert not (folder / "left.txt").exists()
     assert not folder.exists()
 
 
 # Without the filters that it has, Python 3.12 and 3.13 warn of what 3.14 will do.
 @pytest.mark.filterwarnings("ignore:Python 3.14 will, by default:DeprecationWarning")
 def test_the_tree_of_a_commit_is_given_by_a_python_without_tar_filters_too(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Debian 12's own Python 3.11.2 has no `tarfile.data_filter`, and a run works there all the same."""
     monkeypatch.delattr(tarfile, "data_filter", raising=False)
-    with Source(repository).tree("HEAD") as folder:
+    with Source(repository).tree("HEAD", tmp_path / "checkout") as folder:
         assert (folder / "cart" / "service.py").read_text() == "one\n"
 
 
@@ -213,8 +259,8 @@ def test_a_git_hooks_variables_do_not_change_which_repository_is_read(
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
     source = Source(repository)
     assert source.revision("HEAD").commit == commit
-    source.refuse_changes()
-    with source.tree(commit) as folder:
+    source.refuse_changes("HEAD")
+    with source.tree(commit, tmp_path / "checkout") as folder:
         assert (folder / "cart" / "service.py").is_file()
 
 
@@ -313,6 +359,9 @@ def test_events_carry_stage_gate_state_and_seconds(
     report = Report("unit", CheckOutcome.PASS, seconds=1.5)
     recorder.gate_answered(DEVELOPMENT, report, [FactSubject(recorder.subject)])
     assert events[-1] == PipelineEvent("run1", "development", "unit", "passed", "", 1.5)
+    noted = Report("unit", CheckOutcome.PASS, (Finding("habit", "a long story", "note"),))
+    recorder.gate_answered(DEVELOPMENT, noted, [FactSubject(recorder.subject, "cart")])
+    assert (events[-1].message, events[-1].service) == ("", "cart")
 
 
 def test_a_modules_answer_is_recorded_once_more_for_its_image(
@@ -373,6 +422,96 @@ def test_a_gate_that_breaks_or_says_nothing_is_not_run(
         Gates(cast("RunContext", context), stage).ask_all(cast("Environment", environment))
     (report,) = rebuilt(artifacts).stage("production").reports
     assert (report.check, report.outcome) == ("own", CheckOutcome.NOT_RUN)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Workspace:
+    """Return a workspace without containers, in which alice and bob may approve."""
+    workspace = Workspace.create(tmp_path / "workspace")
+    settings = 'approval = true\napprovers = ["alice", "bob"]\n'
+    (workspace.root / ".labkit" / "settings.toml").write_text(settings)
+    return workspace
+
+
+def waiting(workspace: Workspace, *, waits: bool = True) -> RunRecorder:
+    """Record a run of this process that has reached production; waits: for its approval."""
+    recorder = RunRecorder(workspace.artifacts, secrets.token_hex(4), Subject("shop", f"gitCommit:{COMMIT}"))
+    recorder.run_started(commit=COMMIT, stages=["production"], owner=str(Owner.process()), approval=True)
+    recorder.stage_started(PRODUCTION, "approval", state="waiting" if waits else "running")
+    return recorder
+
+
+def test_only_whom_the_workspace_lists_decides_and_only_once(plain: Workspace) -> None:
+    """Another name is refused with those that may; a second decision is refused with who decided when."""
+    run = waiting(plain).run
+    with pytest.raises(LabError, match="alice, bob") as raised:
+        approve(plain, run, by="mallory")
+    assert raised.value.seen == "'mallory'"
+    given = approve(plain, run, by="alice")
+    assert await_decision(plain, run, 1) == given
+    decided = f"{run} was approved by alice at {given.at:%Y-%m-%d %H:%M}"
+    with pytest.raises(LabError, match=decided):
+        approve(plain, run, by="bob")
+    with pytest.raises(LabError, match=decided):
+        reject(plain, run, "no", by="alice")
+    assert plain.artifacts.history(kind=Kind.APPROVED) == [given]
+
+
+def test_of_two_who_decide_at_once_one_is_recorded(plain: Workspace) -> None:
+    """State and decision are looked at inside the append: however many try, one fact is there."""
+    run = waiting(plain).run
+
+    def decide(_: int) -> bool:
+        with suppress(LabError):
+            return bool(approve(plain, run, by="alice"))
+        return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(decide, range(16))) == 1
+    assert len(plain.artifacts.history(kind=Kind.APPROVED)) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"by": "mallory"},
+        {"stage": "development"},
+        {"decision": "perhaps"},
+        {"subject": Subject("shop", "gitCommit:" + "b" * 40)},
+        {"subject": Subject("other", f"gitCommit:{COMMIT}")},
+    ],
+)
+def test_a_fact_about_something_else_lets_no_run_go_on(plain: Workspace, changed: dict[str, Any]) -> None:
+    """Another name, stage, commit or system, and a fact that decides nothing, are not taken."""
+    recorder = waiting(plain)
+    fields = {"stage": "production", "by": "alice", "decision": "approved", "reason": "", **changed}
+    subject = fields.pop("subject", recorder.subject)
+    plain.artifacts.record(Kind.APPROVED, subject, run=recorder.run, **fields)
+    assert await_decision(plain, recorder.run, 0.01) is None
+    assert approve(plain, recorder.run, by="bob").by == "bob"
+
+
+def test_a_decision_from_before_the_run_waits_is_not_taken(plain: Workspace) -> None:
+    """A run that does not wait is refused; a fact that was recorded all the same decides nothing later."""
+    recorder = waiting(plain, waits=False)
+    with pytest.raises(LabError, match="is running"):
+        approve(plain, recorder.run, by="alice")
+    plain.artifacts.record(
+        Kind.APPROVED, recorder.subject, stage="production", run=recorder.run, by="alice", decision="approved"
+    )
+    recorder.stage_started(PRODUCTION, "approval", state="waiting")
+    assert await_decision(plain, recorder.run, 0.01) is None
+
+
+def test_who_decides_is_the_systems_user_not_a_variable(
+    plain: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a list, the owner of the workspace decides; LOGNAME makes nobody else of a user."""
+    (plain.root / ".labkit" / "settings.toml").unlink()
+    monkeypatch.setenv("LOGNAME", "instructor")
+    assert approve(plain, waiting(plain).run).by == pwd.getpwuid(os.getuid()).pw_name
+    with pytest.raises(LabError, match="instructor"):
+        approve(plain, waiting(plain).run, by="instructor")
 
 
 # On real containers. The runs build on each other, so that few are needed: first into an empty workspace,
@@ -550,6 +689,18 @@ def other_pipeline(workspace: Workspace, text: str) -> Iterator[None]:
     git(workspace.shop, "reset", "-q", "--hard", before)
 
 
+@contextmanager
+def approval(workspace: Workspace, *approvers: str, timeout_s: float = 60) -> Iterator[None]:
+    """Let the workspace's settings ask for approval by one of these, for one block."""
+    file = workspace.root / ".labkit" / "settings.toml"
+    before = file.read_text()
+    file.write_text(
+        f"approval = true\napprovers = {json.dumps(approvers)}\napproval_timeout_s = {timeout_s}\n"
+    )
+    yield
+    file.write_text(before)
+
+
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("second")
@@ -561,16 +712,20 @@ def test_a_run_waits_for_approval_and_goes_on(workspace: Workspace) -> None:
         if event.state == "waiting":
             waiting.put(event.run)
 
-    with other_pipeline(workspace, f"approval = true\n{ONLY_PRODUCTION}"), ThreadPoolExecutor(1) as pool:
+    with (
+        other_pipeline(workspace, ONLY_PRODUCTION),
+        approval(workspace, "the release manager"),
+        ThreadPoolExecutor(1) as pool,
+    ):
         future = pool.submit(run, workspace, on_event=hear)
         identity = waiting.get(timeout=120)
         assert Run.read(workspace.artifacts, identity).state == "waiting"
         approve(workspace, identity, by="the release manager")
+        with pytest.raises(LabError, match=f"{identity} was approved by the release manager"):
+            approve(workspace, identity, by="the release manager")
         done = future.result()
     assert done.state == "passed", done.stopped_because
     assert done.stage("production").trigger == "approved by the release manager"
-    with pytest.raises(LabError, match="is passed"):
-        approve(workspace, identity)
 
 
 @pytest.mark.engine
@@ -583,7 +738,7 @@ def test_a_run_that_is_not_approved_stops_before_production(workspace: Workspace
         if event.state == "waiting" and decide:
             reject(workspace, event.run, "not on a Friday", by="the release manager")
 
-    with other_pipeline(workspace, f"approval = true\napproval_timeout_s = 1\n{ONLY_PRODUCTION}"):
+    with other_pipeline(workspace, ONLY_PRODUCTION), approval(workspace, "the release manager", timeout_s=1):
         done = run(workspace, on_event=hear)
     assert done.state == "failed"
     reason = "rejected by the release manager: not on a Friday" if decide else "nobody approved within 1 s"
@@ -670,6 +825,7 @@ def test_a_run_that_is_ended_leaves_a_record_and_nothing_else(
         process.wait(60)
     newest = runs(workspace.artifacts, limit=1)[0]
     assert newest.state == state
+    assert workspace.checkout.exists() == (number == signal.SIGKILL)  # the next run sweeps it
     await_that(lambda: left(workspace) == {"production"})
     assert second.id != newest.id
 

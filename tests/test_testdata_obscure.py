@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.ciphers import algorithms
 from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
 
 from labkit.errors import LabError
 from labkit.testdata import Policy, generate, obscure, subset, survey
 from labkit.testdata._change import Changer
+from labkit.testdata._copy import _found, connected
 from labkit.testdata._fakes import Fakes
 from labkit.testdata._ff1 import ff1
 from labkit.testdata._mac import cmac
@@ -211,6 +213,17 @@ def test_every_rule_does_what_it_says(source: str, fresh: Callable[[], str]) -> 
 
 
 @pytest.mark.engine
+def test_a_password_that_libpq_found_by_itself_is_known_to_pg_dump_too(
+    fresh: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pg_dump runs elsewhere, without the variables and files of this process."""
+    word = "pass word"
+    monkeypatch.setenv("PGPASSWORD", word)
+    url = fresh()
+    with connected(url) as connection:
+        assert conninfo_to_dict(_found(url, connection))["password"] == word
+
+
 def test_the_same_person_is_the_same_in_every_table(source: str, fresh: Callable[[], str]) -> None:
     """An e-mail address becomes one address everywhere; references still lead where they led."""
     target = fresh()

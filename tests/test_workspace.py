@@ -10,7 +10,7 @@ import pytest
 
 from labkit.artifacts import Kind, Subject
 from labkit.errors import LabError
-from labkit.workspace import Workspace, course
+from labkit.workspace import Settings, Workspace, course, user
 
 NAME = "labs/0-overview/first.ipynb"
 NOTEBOOK = json.dumps({"metadata": {"labkit": {"id": "the-first"}}}).encode()
@@ -32,7 +32,9 @@ def test_a_workspace_has_notebooks_the_shop_and_its_own_folder(workspace: Worksp
     """Everything a learner needs is there, and the shop is a system that can be read."""
     assert (workspace.root / NAME).read_bytes() == NOTEBOOK
     assert workspace.system.name == "shop"
-    assert workspace.settings == {}
+    assert workspace.settings == Settings(
+        artifacts=None, approval=False, approvers=(user(),), approval_timeout_s=86400
+    )
     assert len(bytes.fromhex(workspace.id)) == 6
 
 
@@ -215,9 +217,10 @@ def test_a_lock_goes_with_its_process(workspace: Workspace) -> None:
             pass
 
 
-def test_settings_that_cannot_be_read_name_the_file(workspace: Workspace) -> None:
-    """A broken settings file is an error that names it."""
-    workspace.root.joinpath(".labkit", "settings.toml").write_text("artifacts = \n")
+@pytest.mark.parametrize("text", ["artifacts = \n", 'approvers = "me"\n', "aproval = true\n"])
+def test_settings_that_cannot_be_read_name_the_file(workspace: Workspace, text: str) -> None:
+    """A broken file, a setting of the wrong type and an unknown one are errors that name the file."""
+    workspace.root.joinpath(".labkit", "settings.toml").write_text(text)
     with pytest.raises(LabError, match=r"settings\.toml"):
         _ = workspace.settings
 

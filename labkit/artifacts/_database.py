@@ -5,7 +5,7 @@ import os
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,9 @@ from labkit.artifacts._tables import (
 )
 from labkit.artifacts._verify import START, Verification, chained, check
 from labkit.errors import LabError
+
+Guard = Callable[[Sequence[Fact]], object]
+"""Gets the facts of a run, oldest first, and raises when one more must not be recorded."""
 
 
 class ArtifactDatabase:
@@ -96,12 +99,14 @@ class ArtifactDatabase:
         run: str | None = None,
         by: str | None = None,
         references: Iterable[Reference] = (),
+        guard: Guard | None = None,
         **predicate: Any,  # noqa: ANN401 - JSON data
     ) -> Fact:
         """Append one fact and return it as it was written; it is on the disk then.
 
         stage, service, environment and run are None where the fact belongs to none. by names who did it, with
-        None the user. predicate is the JSON data that the kind asks for.
+        None the user. predicate is the JSON data that the kind asks for. guard gets the facts of the same
+        run, oldest first, and raises what refuses this one: nobody records between its look and the append.
 
         :raises LabError: when the kind is unknown, or a deployment has no stage, service or image digest.
         :raises TypeError: when the predicate is no JSON data.
@@ -113,6 +118,9 @@ class ArtifactDatabase:
             raise LabError("a deployment's stage, service and image digest", seen, "name all three")
         who, inputs = by or _user(), tuple(references)  # before the lock: an iterable may ask this database
         with appending(self._engine) as connection:
+            if guard is not None:
+                of_run = select(fact_table.c.payload).where(fact_table.c.run == run).order_by(fact_table.c.id)
+                guard([Fact.read(payload) for payload in connection.scalars(of_run)])
             head, at = _head(connection), datetime.now(UTC)
             where = (stage, service, environment, run)
             draft = Fact(head.id + 1, at, kind, subject, *where, who, inputs, predicate)

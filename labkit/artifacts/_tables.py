@@ -103,13 +103,22 @@ def url_of(location: Path | str) -> URL:
     """
     if isinstance(location, Path) or "://" not in location:
         return URL.create("sqlite", database=str(Path(location).expanduser().absolute()))
+    url = _parsed(location)
+    if url is None or "@" in (url.host or ""):  # then a piece of the password was taken for the host
+        # Without the text, and without the fault that quotes it: either may hold the password.
+        seen = f"a text that begins with {location.partition('://')[0]}:// and is none"
+        next_step = "write one such as postgresql+psycopg://user@host/name, with %40 for @ in a password"
+        raise LabError("a path or a database URL", seen, next_step)
+    return url
+
+
+def _parsed(location: str) -> URL | None:
+    """Return a text as a URL of a database that has a driver here; None when it is none."""
     try:
         url = make_url(location)
         url.get_dialect()
-    except (ArgumentError, ImportError) as fault:
-        raise LabError(
-            "a path or a database URL", location, "write one such as postgresql://user@host/name"
-        ) from fault
+    except (ArgumentError, ImportError, ValueError):
+        return None
     return url
 
 

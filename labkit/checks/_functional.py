@@ -1,13 +1,21 @@
 """The functional tests of the whole system: each on its own, the test database restored in between."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from labkit.checks._pytest import Files, PytestRun, ToolCrashed, collect, run_pytest
 from labkit.checks._report import CheckOutcome, CheckRun, Finding, Report
 from labkit.environment import Environment
+from labkit.errors import LabError
 
 OnTest = Callable[[str, int, int], None]
+
+LAST_LINES = 12
+STATUS = re.compile(r'HTTP/[\d.]+" (\d{3})\b')
+"""The status of an answer in a line of a web server's log."""
 
 
 def functional(environment: Environment, folder: Path, on_test: OnTest | None = None) -> Report:
@@ -33,7 +41,43 @@ def functional(environment: Environment, folder: Path, on_test: OnTest | None = 
             runs[identity] = run_pytest(environment, [identity], files)
     except ToolCrashed as crash:
         return check.not_run(str(crash))
-    return _report(check, runs)
+    return _report(check, runs, environment)
+
+
+def _logs_of_failing(environment: Environment) -> list[Finding]:
+    """Return the last log lines of each service that answered 5xx; none when the logs cannot be read."""
+    with suppress(LabError):
+        return failing_services(environment.logs())
+    return []
+
+
+def failing_services(lines: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Return a note for each service that answered 5xx, with the last lines of its log.
+
+    lines are as `Environment.logs` returns them. The balancer's say who answered what, also of a service that
+    logs no answers: its field `backend` names the service. Other answers are left out. The log goes with the
+    environment, so whoever reads the report has no other.
+    """
+    failing = sorted({line.get("backend") or line["service"] for line in lines if _status(line)[:1] == "5"})
+    logs = {service: _last_lines(lines, service) for service in failing}
+    return [Finding(f"log of {service}", log, "note") for service, log in logs.items() if log]
+
+
+def _last_lines(lines: Sequence[Mapping[str, Any]], service: str) -> str:
+    own = [line for line in lines if line["service"] == service and _status(line)[:1] in {"", "5"}]
+    text = "\n".join(f"{line['instance']} {_text(line)}" for line in own)
+    return "\n".join(text.splitlines()[-LAST_LINES:])
+
+
+def _text(line: Mapping[str, Any]) -> str:
+    fields = ("message", "method", "path", "status", "exception")
+    return " ".join(str(line[name]) for name in fields if line.get(name))
+
+
+def _status(line: Mapping[str, Any]) -> str:
+    """Return the status of the answer that a line tells of, "" when it tells of none."""
+    written = STATUS.search(str(line.get("message", "")))
+    return written[1] if written else str(line.get("status", ""))
 
 
 def _files(folder: Path) -> Files:
@@ -44,8 +88,10 @@ def _files(folder: Path) -> Files:
     }
 
 
-def _report(check: CheckRun, runs: dict[str, PytestRun]) -> Report:
+def _report(check: CheckRun, runs: dict[str, PytestRun], environment: Environment) -> Report:
     findings: list[Finding] = [finding for run in runs.values() for finding in run.results.findings]
+    if findings:
+        findings += _logs_of_failing(environment)
     passed = sum(len(run.results.passed) for run in runs.values())
     return check.report(
         findings,

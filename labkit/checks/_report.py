@@ -72,9 +72,14 @@ class Report:
         return cls(check, CheckOutcome.NOT_RUN, (finding,), tool=tool, seconds=seconds)
 
     def reason(self, most: int = 3) -> str:
-        """Return the first findings, at most `most` of them, and how many more there are."""
-        shown = "; ".join(str(finding) for finding in self.findings[:most])
-        more = len(self.findings) - most
+        """Return the first findings, at most `most` of them, and how many more there are.
+
+        Where there are errors, notes are left out: they are no reason.
+        """
+        errors = any(finding.severity == "error" for finding in self.findings)
+        reasons = [one for one in self.findings if not errors or one.severity != "note"]
+        shown = "; ".join(str(finding) for finding in reasons[:most])
+        more = len(reasons) - most
         return f"{shown}; and {more} more" if more > 0 else shown
 
     def to_json(self) -> dict[str, Any]:

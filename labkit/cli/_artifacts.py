@@ -81,7 +81,12 @@ def history(run: str | None, limit: int, root: Path | None, *, as_json: bool) ->
 
     Example: labkit artifacts history --limit 100
     """
-    facts = Workspace.open(root).artifacts.history(run=run, limit=limit)
+    database = Workspace.open(root).artifacts
+    facts = database.history(run=run, limit=limit)
+    if run is not None and not facts:
+        from labkit.pipeline import Run  # noqa: PLC0415 - keeps `labkit --help` quick
+
+        Run.read(database, run)  # raises the error that names the newest runs
     if as_json:
         print_json([fact.to_json() for fact in facts])
         return

@@ -1,11 +1,13 @@
 """`labkit data`: generate production-like data, survey a database, obscure it, audit the result."""
 
+import shlex
 import sys
 from pathlib import Path
 
 import click
 
-from labkit.cli._show import as_json, console, print_json, print_table, step_printer
+from labkit.cli._show import as_json, print_json, print_table, say, step_printer
+from labkit.errors import LabError
 from labkit.workspace import Workspace
 
 
@@ -70,13 +72,23 @@ def obscure(source: str, target: str, path: Path, key_file: Path | None, *, as_j
     """
     from labkit import testdata  # noqa: PLC0415 - loads polars, as in generate
 
-    key = None if key_file is None else key_file.read_bytes()
+    key = None if key_file is None else _read_key(key_file)
     done = testdata.obscure(source, target, testdata.Policy.load(path), key=key, progress=step_printer())
     if as_json:
         print_json(done.to_json())
         return
     print_table(("table", "rows"), done.rows.items(), empty="no table")
-    console.print(f"obscured in {done.seconds} s, key {done.key_fingerprint} (its fingerprint, not the key)")
+    say(f"obscured in {done.seconds} s, key {done.key_fingerprint} (its fingerprint, not the key)")
+
+
+def _read_key(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as fault:
+        next_step = f"head -c 32 /dev/urandom > {shlex.quote(str(file))}"
+        raise LabError(
+            "a file of 32 secret bytes as --key", f"{fault.strerror}: {file}", next_step
+        ) from fault
 
 
 @data.command()
@@ -118,5 +130,5 @@ def audit(
         problems = [(problem,) for problem in report.problems]
         print_table(("problem",), problems, empty="no problem was found")
         for line in report.lines:
-            console.print(line, markup=False)
+            say(line)
     sys.exit(0 if report.passed else 1)

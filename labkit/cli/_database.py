@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from labkit.cli._select import environment_of, in_environment
-from labkit.cli._show import as_json, console, in_workspace, print_json, print_table
+from labkit.cli._show import as_json, in_workspace, print_json, print_table, say
 from labkit.errors import LabError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def snapshot(name: str, environment: str | None, root: Path | None, *, as_json: 
     if as_json:
         print_json({"environment": where, "snapshot": name})
     else:
-        console.print(f"kept as {name}; to restore it: labkit database restore {name}", markup=False)
+        say(f"kept as {name}; to restore it: labkit database restore {name}")
 
 
 @database.command()
@@ -65,7 +65,7 @@ def restore(name: str, environment: str | None, root: Path | None, *, as_json: b
     if as_json:
         print_json({"environment": where, "snapshot": name})
     else:
-        console.print(f"{where} has the state of {name} again", markup=False)
+        say(f"{where} has the state of {name} again")
 
 
 @database.command("list")

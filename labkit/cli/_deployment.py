@@ -14,7 +14,7 @@ import click
 
 from labkit.cli._deployment_status import status
 from labkit.cli._select import environment_of, in_environment, services, versions
-from labkit.cli._show import as_json, console, in_workspace, print_json, progress, step_printer
+from labkit.cli._show import as_json, in_workspace, print_json, progress, say, step_printer
 
 if TYPE_CHECKING:
     from labkit.deployment import Deployment, Fleet, Step
@@ -224,22 +224,22 @@ def _deploy(fleet: "Fleet", deploy: Callable[..., "Deployment"], as_json: bool) 
     try:
         done = deploy(on_event=_print_step)
     except KeyboardInterrupt:
-        progress.print(f"{fleet!r}; the same command goes on from there", markup=False, soft_wrap=True)
+        say(f"{fleet!r}; the same command goes on from there", to=progress)
         raise
     deployed = done.result == "deployed"
     if as_json:
         print_json({"environment": fleet.environment.name, **done.to_json()})
     elif done.from_image is None and deployed:
-        console.print(f"{done.service} ran {done.to_image} already", markup=False, soft_wrap=True)
+        say(f"{done.service} ran {done.to_image} already")
     else:
         words = f"{done.service}: {done.to_image} {done.result} in {done.seconds:.1f} s"
-        console.print(f"{words}: {done.reason}" if done.reason else words, markup=False, soft_wrap=True)
+        say(f"{words}: {done.reason}" if done.reason else words)
     sys.exit(0 if deployed else 1)
 
 
 def _print_step(step: "Step") -> None:
     line = f"{step.at_s:6.1f} s  {step.instance or step.image:<12} {step.state}"
-    progress.print(line, markup=False, soft_wrap=True)
+    say(line, to=progress)
 
 
 def _by_command(command: str, url: str) -> Callable[[], str]:

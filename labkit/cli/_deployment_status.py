@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labkit.cli._select import environment_of, in_environment, services
-from labkit.cli._show import as_json, console, in_workspace, print_json, print_table
+from labkit.cli._show import as_json, in_workspace, print_json, print_table, say
 
 if TYPE_CHECKING:
     from labkit.deployment import Fleet
@@ -42,7 +42,7 @@ def status(service: str | None, environment: str | None, root: Path | None, *, a
     columns = ("service", "instance", "version", "state", "share", "requests")
     print_table(columns, rows, empty="no service runs here")
     for state in states:
-        console.print(f"{state['service']}: {_in_words(state)}", markup=False, soft_wrap=True)
+        say(f"{state['service']}: {_in_words(state)}")
 
 
 def _state(fleet: "Fleet") -> dict[str, Any]:

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.text import Text
 
-from labkit.cli._show import as_json, console, print_json, step_printer
+from labkit.cli._show import as_json, console, plain, print_json, say, step_printer
 
 
 @click.command()
@@ -24,10 +25,11 @@ def doctor(*, fix: bool, as_json: bool) -> None:
         print_json([asdict(check) for check in checks])
     else:
         for check in checks:
-            mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]"
-            console.print(f"{mark} {check.name:<8} {check.seen} (needed: {check.threshold})", soft_wrap=True)
+            mark = Text("ok  ", "green") if check.ok else Text("FAIL", "red")
+            line = plain(f" {check.name:<8} {check.seen} (needed: {check.threshold})")
+            console.print(mark, Text(line), sep="", soft_wrap=True)
             if not check.ok:
-                console.print(f"     next: {check.next_step}", soft_wrap=True)
+                say(f"     next: {check.next_step}")
     if any(check.name == "engine" and not check.ok for check in checks):
         sys.exit(3)
     sys.exit(0 if all(check.ok for check in checks) else 1)
@@ -47,7 +49,7 @@ def build() -> None:
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     engine.build_images(progress=step_printer())
-    console.print("all images are present")
+    say("all images are present")
 
 
 @images.command()
@@ -61,7 +63,7 @@ def save(file: Path) -> None:
 
     engine.save_images(file)
     size = file.stat().st_size / 1e6
-    console.print(f"saved {file} ({size:.0f} MB); on the other machine: labkit images load {file.name}")
+    say(f"saved {file} ({size:.0f} MB); on the other machine: labkit images load {file.name}")
 
 
 @images.command()
@@ -74,4 +76,4 @@ def load(file: Path) -> None:
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
     engine.load_images(file)
-    console.print("all images are present")
+    say("all images are present")

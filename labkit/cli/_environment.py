@@ -1,6 +1,7 @@
 """`labkit environment`: create, list, clean up; read the logs, capture what comes in."""
 
 import getpass
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,12 +14,13 @@ import click
 from labkit.cli._select import environment_of, environments, services, the_environment
 from labkit.cli._show import (
     as_json,
-    console,
     duration,
     in_workspace,
+    plain,
     print_json,
     print_table,
     progress,
+    say,
     step_printer,
 )
 from labkit.errors import LabError
@@ -26,7 +28,7 @@ from labkit.system import STAGES
 from labkit.workspace import Workspace
 
 if TYPE_CHECKING:
-    from labkit.environment import Captured, Environment
+    from labkit.environment import Captured, Environment, EnvironmentStatus
 
 LEADING = {"time", "service", "instance", "version", "level"}
 """The fields of a log line that a person reads before it, or can do without."""
@@ -69,8 +71,8 @@ def create(stage: str, module: str | None, root: Path | None, *, as_json: bool) 
     if as_json:
         print_json({"name": created.name, "stage": stage, "url": url})
     else:
-        console.print(f"{created.name} is ready" + (f" at {url}" if url else ""))
-        console.print(f"clean it up with: labkit environment clean-up {created.name}")
+        say(f"{created.name} is ready" + (f" at {url}" if url else ""))
+        say(f"clean it up with: labkit environment clean-up {created.name}")
 
 
 @environment.command("list")
@@ -97,11 +99,15 @@ def list_environments(root: Path | None, *, as_json: bool) -> None:
 
 @environment.command("clean-up")
 @click.argument("name", required=False, shell_complete=environments)
-@click.option("--all", "everything", is_flag=True, help="All environments of the workspace, also production.")
+@click.option("--all", "everything", is_flag=True, help="All environments of the workspace.")
+@click.option("--yes", is_flag=True, help="With --all: ask nothing, and remove everything.")
 @in_workspace
 @as_json
-def clean_up(name: str | None, root: Path | None, *, everything: bool, as_json: bool) -> None:
+def clean_up(name: str | None, root: Path | None, *, everything: bool, yes: bool, as_json: bool) -> None:
     """Remove the environment NAME or, with --all, all. Nothing of it is left in the container engine.
+
+    With --all, you are asked about production and about what another process uses, such as a pipeline run.
+    Where nobody can answer, these stay, unless --yes is given; the exit code is then 1.
 
     Example: labkit environment clean-up --all
     """
@@ -111,15 +117,38 @@ def clean_up(name: str | None, root: Path | None, *, everything: bool, as_json: 
         message = "name either one environment or --all"
         raise click.UsageError(message)
     workspace = Workspace.open(root)
+    kept: list[str] = []
     if everything:
-        cleaned = Environment.clean_up_all(workspace)
+        cleaned = Environment.clean_up_all(workspace, lambda status: yes or _may_go(status, kept))
     else:
         Environment.attach(str(name), workspace).clean_up()
         cleaned = [str(name)]
     if as_json:
         print_json([{"name": one} for one in cleaned])
     else:
-        console.print("cleaned up: " + (", ".join(cleaned) or "there was no environment"))
+        say("cleaned up: " + (", ".join(cleaned) or "no environment"))
+    if kept:
+        expected = "your answer about production and what is in use, or --yes"
+        raise LabError(expected, f"kept: {', '.join(kept)}", "labkit environment clean-up --all --yes")
+
+
+def _may_go(status: "EnvironmentStatus", kept: list[str]) -> bool:
+    """Return whether an environment may be removed: nobody would miss it, or who sits here says so.
+
+    The name of one that stays is added to `kept`.
+    """
+    from labkit.engine import Owner  # noqa: PLC0415 - keeps `labkit --help` quick
+
+    if status.stage == "production":
+        question = f"{status.name} is production, and its database would go too. Remove it?"
+    elif Owner.parse(status.owner).kind == "process" and status.owner_alive:
+        question = f"{status.name} is used by process {status.owner.split(':')[3]}. Remove it?"
+    else:
+        return True
+    if sys.stdin.isatty() and click.confirm(question, err=True):
+        return True
+    kept.append(status.name)
+    return False
 
 
 @environment.command()
@@ -151,7 +180,7 @@ def logs(
     for line in lines:
         rest = {key: value for key, value in line.items() if key not in LEADING and value != ""}
         words = rest.pop("message", None) or " ".join(f"{key}={value}" for key, value in rest.items())
-        click.echo(f"{line['time']} {line['instance']:<12} {words}")
+        click.echo(plain(f"{line['time']} {line['instance']:<12} {words}"))
 
 
 @environment.command()
@@ -193,12 +222,12 @@ def _capture(found: "Environment", seconds: float, to: Path | None) -> "Sequence
             next_step += f"docker rm --force {one.container[:12]}"
             raise LabError(f"one capture of {found.name} at a time", "one is open", next_step)
     with found.capture() as recorded:
-        progress.print(f"send the requests to {recorded.url}", markup=False, soft_wrap=True)
+        say(f"send the requests to {recorded.url}", to=progress)
         try:
             time.sleep(seconds)
         finally:
             requests = recorded.stop()
             if to is not None:
                 recorded.save(to)
-                progress.print(f"{len(requests)} requests saved in {to}", markup=False, soft_wrap=True)
+                say(f"{len(requests)} requests saved in {to}", to=progress)
     return requests

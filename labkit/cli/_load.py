@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from labkit.cli._select import environment_of, in_environment
-from labkit.cli._show import as_json, in_workspace, print_json, print_table, progress
+from labkit.cli._show import as_json, in_workspace, print_json, print_table, progress, say
 from labkit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _watch(running: "RunningLoad") -> "Measurement":
     """Show how the load goes until it ends or Ctrl-C ends it, and return what was measured."""
     with running:
         try:
-            progress.print(f"load on {running.url}; Ctrl-C ends it")
+            say(f"load on {running.url}; Ctrl-C ends it", to=progress)
             with progress.status("") as status:
                 while running.is_running:
                     status.update(repr(running.snapshot()))

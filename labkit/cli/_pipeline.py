@@ -6,23 +6,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
 from labkit.cli._select import runs, versions
-from labkit.cli._show import as_json, console, duration, in_workspace, print_json, print_table, progress
+from labkit.cli._show import (
+    as_json,
+    console,
+    duration,
+    in_workspace,
+    plain,
+    print_json,
+    print_problem,
+    print_table,
+    progress,
+    say,
+)
 from labkit.workspace import Workspace
 
 if TYPE_CHECKING:
     from labkit.artifacts import Fact
+    from labkit.checks import Finding, Report
     from labkit.pipeline import PipelineEvent, Run, StageRun
 
 WORDS = {
-    "passed": "[green]pass[/]",
-    "failed": "[red]FAIL[/]",
-    "accepted": "[green]ok  [/]",
-    "waiting": "[yellow]wait[/]",
-    "stopped": "[yellow]stop[/]",
+    "running": ("..", "dim"),
+    "waiting": ("wait", "yellow"),
+    "passed": ("pass", "green"),
+    "accepted": ("ok", "green"),
+    "failed": ("FAIL", "red"),
+    "not run": ("not run", "red"),
+    "stopped": ("stop", "yellow"),
 }
+"""The word and the style of each state."""
 
 the_run = click.argument("run_id", metavar="RUN", shell_complete=runs)
 
@@ -54,18 +69,45 @@ def run(commit: str, root: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(done.to_json())
     elif done.state == "passed":
-        console.print(f"run {done.id}: {done.commit[:12]} is in production")
-        console.print(f"to see what went into it: labkit artifacts what-runs {workspace.system.entry}")
+        say(f"run {done.id}: {done.commit[:12]} is in production")
+        say(f"to see what went into it: labkit artifacts what-runs {done.entry}")
     else:
-        console.print(f"run {done.id} {done.state}: {done.stopped_because}", markup=False, soft_wrap=True)
+        say(f"run {done.id} {done.state}")
+    for problem in _problems(done):
+        print_problem(problem)
     sys.exit(0 if done.state == "passed" else 1)
 
 
 def _print_event(event: "PipelineEvent") -> None:
-    word = WORDS.get(event.state, f"[dim]{event.state:<4}[/]" if event.gate else "[dim] .. [/]")
-    took = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
-    line = escape(f"{event.stage:<12}{event.gate or '':<18}{event.message}{took}")
-    progress.print(f"{word} {line}", soft_wrap=True)
+    """Print a line of progress. Why something is red comes once, at the end of the run."""
+    word, style = WORDS[event.state]
+    ended = event.seconds is not None
+    message = "" if ended and event.state in {"failed", "not run"} else event.message
+    took = f"({event.seconds:.1f} s)" if ended else ""
+    columns = f"{event.stage:<12}" if event.stage else "" if message else "run"
+    if event.gate:
+        columns += f" {event.gate:<18} {event.service or '':<12}"
+    line = " ".join(part for part in (columns, message, took) if part).rstrip()
+    progress.print(Text(f"{word:<7} ", style), Text(plain(line)), sep="", soft_wrap=True)
+
+
+def _problems(run: "Run") -> "list[str]":
+    """Return the error of a red run, and one for each red gate that the run's reason does not name."""
+    reason, see = run.stopped_because, f"next:     labkit pipeline show {run.id}"
+    if run.state == "passed":
+        return []
+    if reason.startswith("expected: "):
+        return [reason]
+    stage = next((stage for stage in run.stages if stage.state == "failed"), None)
+    passes = f"{run.commit[:12]} passes {stage.name if stage else 'all stages'}"
+    logs = "".join(f"\n{finding.rule}:\n{finding.message}" for finding in _logs(stage))
+    problems = [f"expected: {passes}\nseen:     {reason}{logs}\n{see}"]
+    for report in stage.red() if stage else []:
+        module = report.evidence.get("module")
+        if f"gate {report.check} ({module}) " not in reason and f"gate {report.check} answered" not in reason:
+            expected = f"gate {report.check}{_of_module(report)} passes"
+            problems.append(f"expected: {expected}\nseen:     {report.reason()}\n{see}")
+    return problems
 
 
 @pipeline.command("list")
@@ -114,20 +156,32 @@ def show(run_id: str, root: Path | None, *, as_json: bool) -> None:
         print_json(shown.to_json())
         return
     head = f"run {shown.id} of {shown.commit[:12]} ({shown.subject_line}), by {shown.by}: {shown.state}"
-    console.print(f"{head}{_after(shown)}", markup=False, soft_wrap=True)
+    say(f"{head}{_after(shown)}")
     for stage in shown.stages:
         _print_stage(stage)
     if shown.stopped_because:
-        console.print(f"stopped because: {shown.stopped_because}", markup=False, soft_wrap=True)
+        say("stopped because:")
+        print_problem(shown.stopped_because, to=console)
 
 
 def _print_stage(stage: "StageRun") -> None:
-    console.print(f"{stage.name}: {stage.state}{_after(stage)}", markup=False, soft_wrap=True)
+    say(f"{stage.name}: {stage.state}{_after(stage)}")
     for report in stage.reports:
-        line = f"  {report.check:<18} {report.outcome} ({report.seconds:.1f} s)"
-        console.print(line, markup=False, soft_wrap=True)
+        gate = f"{report.check}{_of_module(report)}"
+        say(f"  {gate:<26} {report.outcome} ({report.seconds:.1f} s)")
         for finding in report.findings:
-            console.print(f"    {finding.severity}: {finding}", markup=False, soft_wrap=True)
+            say(f"    {finding.severity}: {finding}")
+
+
+def _logs(stage: "StageRun | None") -> "list[Finding]":
+    """Return what the logs of the services that failed said last."""
+    reports = stage.red() if stage else []
+    return [one for report in reports for one in report.findings if one.rule.startswith("log of ")]
+
+
+def _of_module(report: "Report") -> str:
+    module = report.evidence.get("module")
+    return f" of {module}" if module else ""
 
 
 def _took(ended: "Run | StageRun") -> str:
@@ -172,4 +226,4 @@ def _print_decision(fact: "Fact", *, as_json: bool) -> None:
     if as_json:
         print_json(decision)
     else:
-        console.print(f"run {fact.run} {decision['decision']} by {fact.by}", markup=False)
+        say(f"run {fact.run} {decision['decision']} by {fact.by}")

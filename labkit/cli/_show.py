@@ -1,6 +1,7 @@
 """What the commands share: two options, and how results, durations and progress are printed."""
 
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from itertools import pairwise
@@ -30,6 +31,43 @@ progress = Console(stderr=True, highlight=False)
 """Where progress goes, so that a result can be piped."""
 
 
+INDENT = " " * len("expected: ")
+COMMANDS = ("labkit ", "git ", "docker ", "df ", "head ")
+"""How a next step begins that is a command: it stays one line, to be copied."""
+
+
+def plain(text: object) -> str:
+    """Return a text in which nothing commands the terminal: control characters are escaped.
+
+    So are the halves of a character that a file's or a commit's name can hold, which no terminal can print.
+    """
+    whole = str(text).expandtabs(4)
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in whole)
+
+
+def say(text: object, *, to: Console = console) -> None:
+    """Print a text as it stands: what a commit or a user brought is no markup."""
+    to.print(plain(text), markup=False, soft_wrap=True)
+
+
+def print_problem(problem: object, *, to: Console = progress) -> None:
+    """Print an error's three parts, wrapped to the width of the terminal, each part beside its word."""
+    for line in plain(problem).splitlines():
+        labelled = line.startswith(("expected: ", "seen:     ", "next:     ", INDENT))
+        first = line if labelled else INDENT + line
+        if first[len(INDENT) :].startswith(COMMANDS) or not first.strip():
+            say(first, to=to)
+            continue
+        wrapped = textwrap.wrap(
+            first,
+            max(to.width, 2 * len(INDENT)),
+            subsequent_indent=INDENT,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        say("\n".join(wrapped), to=to)
+
+
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Print one JSON document; dates and paths become text."""
     click.echo(json.dumps(value, indent=2, default=str))
@@ -37,9 +75,10 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print a table, or the sentence `empty` when there is no row."""
-    cells = [[Text(str(cell)) for cell in row] for row in rows]  # as it stands: data is no markup
+    # As it stands, because data is no markup; and whole, because the end of a version is not to be cut.
+    cells = [[Text(plain(cell), overflow="fold") for cell in row] for row in rows]
     if not cells:
-        console.print(empty, markup=False)
+        say(empty)
         return
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in cells:
@@ -72,6 +111,6 @@ def step_printer() -> Callable[..., None]:
         line = " ".join(str(word) for word in words if word)
         if line not in printed:
             printed.add(line)
-            progress.print(line, style="dim", markup=False, soft_wrap=True)
+            progress.print(plain(line), style="dim", markup=False, soft_wrap=True)
 
     return step

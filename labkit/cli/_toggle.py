@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labkit.cli._select import environment_of, in_environment, services, toggles
-from labkit.cli._show import as_json, console, in_workspace, print_json, print_table
+from labkit.cli._show import as_json, in_workspace, print_json, print_table, say
 from labkit.errors import LabError
 
 if TYPE_CHECKING:
@@ -166,4 +166,4 @@ def _print_result(store: "ToggleStore", name: str, revision: int, *, as_json: bo
     if as_json:
         print_json({"name": name, "value": value, "revision": revision})
     else:
-        console.print(f"{name} is {value} (revision {revision})", markup=False)
+        say(f"{name} is {value} (revision {revision})")

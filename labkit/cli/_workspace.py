@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from labkit.cli._show import as_json, console, in_workspace, print_json, step_printer
+from labkit.cli._show import as_json, in_workspace, print_json, say, step_printer
 from labkit.workspace import Workspace, course
 
 HOME = Path("~/labkit")
@@ -31,7 +31,7 @@ def start(directory: Path | None) -> None:
     Example: labkit start ~/pipeline
     """
     workspace = _start(directory)
-    console.print(f"workspace ready: {workspace.root}\nnext: labkit lab {workspace.root}", soft_wrap=True)
+    say(f"workspace ready: {workspace.root}\nnext: labkit lab {workspace.root}")
 
 
 @click.command()
@@ -60,7 +60,7 @@ def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
         command.append("--no-browser")
     if os.geteuid() == 0:
         command.append("--allow-root")
-    console.print(f"JupyterLab opens {workspace.root}; stop it with Ctrl-C", soft_wrap=True)
+    say(f"JupyterLab opens {workspace.root}; stop it with Ctrl-C")
     os.execvpe(command[0], command, os.environ | {"LABKIT_WORKSPACE": str(workspace.root)})  # noqa: S606 - our own command
 
 
@@ -84,7 +84,7 @@ def reset(slug: str, root: Path | None) -> None:
     from labkit.grading import learner_notebooks  # noqa: PLC0415 - keeps `labkit --help` quick
 
     copy = Workspace.open(root).reset(slug, notebooks=learner_notebooks())
-    console.print(f"{slug} is restored" + (f"; your copy is kept as {copy}" if copy else ""), soft_wrap=True)
+    say(f"{slug} is restored" + (f"; your copy is kept as {copy}" if copy else ""))
 
 
 @click.command()
@@ -108,4 +108,4 @@ def release(to: Path, *, as_json: bool) -> None:
         print_json(copies)
         return
     for path in copies:
-        console.print(path, soft_wrap=True)
+        say(path)

@@ -4,7 +4,7 @@ import builtins
 import json
 import re
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -405,12 +405,15 @@ class Environment:
         uninterruptible(lambda _: delete(self._namespace, self._plan_found, self._workspace, saved))
 
     @classmethod
-    def clean_up_all(cls, workspace: Workspace) -> builtins.list[str]:
+    def clean_up_all(
+        cls, workspace: Workspace, may_go: Callable[[EnvironmentStatus], bool] = lambda _: True
+    ) -> builtins.list[str]:
         """Clean up every environment of a workspace, production too; return their names.
 
-        One that its reaper is removing at that moment is left to the reaper.
+        may_go gets the status of each and returns whether it is removed; by default all are. One that its
+        reaper is removing at that moment is left to the reaper.
         """
-        names = [status.name for status in cls.list(workspace)]
+        names = [status.name for status in cls.list(workspace) if may_go(status)]
         for name in names:
             try:
                 cls.attach(name, workspace).clean_up()

@@ -167,7 +167,7 @@ class GateContext:
 
     def notify(self, message: str) -> None:
         """Tell who listens to the run how far the gate is."""
-        self.run.recorder.notify(self.stage.name, "running", message, gate=self.gate)
+        self.run.recorder.notify(self.stage.name, "running", message, gate=self.gate, service=self.module)
 
 
 def tool(report: Report) -> Reference:

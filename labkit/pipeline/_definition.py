@@ -52,8 +52,6 @@ class Pipeline:
     """
 
     stages: tuple[Stage, ...]
-    approval: bool
-    approval_timeout_s: float
     traffic: Traffic
     gates: Mapping[str, Gate]
     options: Mapping[str, Any]
@@ -71,12 +69,11 @@ class Pipeline:
 
     @classmethod
     def _from(cls, top: TomlTable) -> Self:
+        _refuse_approval(top)
         stages = _stages(top)
         gates, options = read_gates(top.table("gates"), [gate for stage in stages for gate in stage.gates])
         pipeline = cls(
             stages=stages,
-            approval=top.boolean("approval", default=False),
-            approval_timeout_s=top.number("approval_timeout_s", default=86400.0),
             traffic=_traffic(top.table("traffic")),
             gates=gates,
             options=options,
@@ -101,6 +98,15 @@ def _read(file: Path) -> dict[str, Any]:
         raise LabError(
             f"{file.name} is TOML", str(fault), f"correct that line of {file.name} and commit"
         ) from fault
+
+
+def _refuse_approval(top: TomlTable) -> None:
+    """Refuse what no commit decides: a commit that says that nobody has to approve it needs no approval."""
+    for key in ("approval", "approval_timeout_s"):
+        if top.has(key):
+            value = str(top.value(key)).lower()
+            next_step = f"remove {key}, commit, and write {key} = {value} in .labkit/settings.toml"
+            top.refuse(key, "not here, because the workspace decides who approves", top.value(key), next_step)
 
 
 def _traffic(table: TomlTable) -> Traffic:

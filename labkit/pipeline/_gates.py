@@ -12,6 +12,7 @@ from labkit.errors import LabError
 from labkit.load import RunningLoad
 from labkit.pipeline._context import GateContext, RunContext, RunStopped, tool, why
 from labkit.pipeline._definition import Stage
+from labkit.pipeline._record import NOT_STARTED
 from labkit.pipeline._recorder import FactSubject
 from labkit.pipeline._registry import Answer
 
@@ -39,11 +40,11 @@ class Gates:
         """Record that the gates without an answer were not run."""
         for gate in self.stage.gates:
             if gate not in self.answered:
-                report = Report.not_run(gate, f"not started, because: {reason}")
+                report = Report.not_run(gate, f"{NOT_STARTED}: {reason}")
                 self._record(report, [FactSubject(self.context.recorder.subject)])
 
     def _ask(self, context: GateContext) -> None:
-        context.notify(context.module or "")
+        context.notify("")
         reports = self._answers(context)
         # All answers are recorded before the first red one stops the run: the learner reads them together.
         for report in reports:

@@ -12,7 +12,7 @@ from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Load, RunningLoad, apply
 from labkit.pipeline._approval import await_decision
-from labkit.pipeline._context import RunContext, RunStopped, why
+from labkit.pipeline._context import RunContext, RunStopped
 from labkit.pipeline._definition import Stage
 from labkit.pipeline._gates import Gates, record_module_answers
 from labkit.pipeline._provenance import await_images
@@ -23,7 +23,7 @@ POLL_S = 0.1
 
 def production(context: RunContext, stage: Stage, gates: Gates) -> None:
     """Bring the images into production and watch it; production stays whatever its gates answer."""
-    if context.pipeline.approval:
+    if context.workspace.settings.approval:
         _await_approval(context, stage)
     await_images(context, stage)
     record_module_answers(context)
@@ -37,9 +37,12 @@ def production(context: RunContext, stage: Stage, gates: Gates) -> None:
             for name in _outdated(context, environment):
                 _upgrade(context, stage, environment, name, load)
             gates.ask_all(environment, load=load)
-    except (RunStopped, LabError) as fault:
-        message = f"{why(fault)}; production stays and runs {_fleets(environment)}"
+    except RunStopped as fault:
+        message = f"{fault}; production stays and runs {_fleets(environment)}"
         raise RunStopped(message) from fault
+    except LabError as fault:
+        seen = f"{fault.seen}; production stays and runs {_fleets(environment)}"
+        raise LabError(fault.expected, seen, fault.next_step) from fault
 
 
 def _fleets(environment: Environment) -> str:
@@ -52,10 +55,10 @@ def _await_approval(context: RunContext, stage: Stage) -> None:
 
     :raises RunStopped: when the run is rejected, or when nobody decides in time.
     """
-    recorder, timeout_s = context.recorder, context.pipeline.approval_timeout_s
+    recorder, timeout_s = context.recorder, context.workspace.settings.approval_timeout_s
     recorder.stage_started(stage, f"approval: labkit pipeline approve {recorder.run}", state="waiting")
     with recorder.step(stage, "approval"):
-        fact = await_decision(context.artifacts, recorder.run, timeout_s)
+        fact = await_decision(context.workspace, recorder.run, timeout_s)
     if fact is None:
         message = f"{stage.name}: nobody approved within {timeout_s:g} s"
         raise RunStopped(message)

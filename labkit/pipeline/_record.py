@@ -10,6 +10,9 @@ from labkit.checks import Report
 from labkit.engine import Owner
 from labkit.errors import LabError
 
+NOT_STARTED = "not started, because"
+"""How the answer of a gate begins that was never asked, as the run had stopped before it."""
+
 Alive = Callable[[str], bool]
 
 
@@ -35,6 +38,14 @@ class StageRun:
     reports: list[Report] = field(default_factory=list)
     steps: dict[str, float] = field(default_factory=dict)
 
+    def red(self) -> list[Report]:
+        """Return the answers that let no run through, without those of gates that were never asked."""
+        return [
+            report
+            for report in self.reports
+            if not report.outcome.lets_through and NOT_STARTED not in report.reason()
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """Return the stage as JSON data."""
         return vars(self) | {"reports": [report.to_json() for report in self.reports]}
@@ -46,7 +57,7 @@ class Run:
 
     state is "running", "waiting" (for approval), "passed", "failed", "stopped" (by its user) or "lost" (its
     process is gone). stopped_because is "" while nothing stopped it. seconds is None until the run has
-    ended.
+    ended. entry is the service by which clients enter the commit's system.
     """
 
     id: str
@@ -59,6 +70,7 @@ class Run:
     stages: list[StageRun]
     seconds: float | None = None
     stopped_because: str = ""
+    entry: str = ""
 
     @classmethod
     def read(cls, artifacts: ArtifactDatabase, run_id: str) -> Self:
@@ -86,6 +98,7 @@ class Run:
             started_at=start.at,
             by=start.by,
             state="running",
+            entry=start.predicate.get("entry", ""),
             stages=[StageRun(name) for name in start.predicate.get("stages", ())],
         )
         for fact in facts:

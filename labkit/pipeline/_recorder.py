@@ -25,7 +25,7 @@ class PipelineEvent:
 
     gate is None when the event is about the stage or the run; stage is "" when it is about the run. state is
     "running", "waiting", "passed", "failed", "accepted", "not run" or "stopped". seconds is None until the
-    stage, the gate or the run has ended.
+    stage, the gate or the run has ended. service is the one that a gate is asked about, None for all.
     """
 
     run: str
@@ -34,6 +34,7 @@ class PipelineEvent:
     state: str
     message: str
     seconds: float | None = None
+    service: str | None = None
 
 
 OnEvent = Callable[[PipelineEvent], None]
@@ -117,8 +118,12 @@ class RunRecorder:
                 **predicate,
             )
         if not quiet:
-            state, message = GATE_STATES[report.outcome], report.reason()
-            self.notify(stage.name, state, message, gate=report.check, seconds=report.seconds)
+            state, service = GATE_STATES[report.outcome], subjects[0].service if len(subjects) == 1 else None
+            # What a green gate noted is in the record; beside each pass it would only be in the way.
+            message = "" if report.outcome is CheckOutcome.PASS else report.reason()
+            self.notify(
+                stage.name, state, message, gate=report.check, seconds=report.seconds, service=service
+            )
 
     @contextmanager
     def step(self, stage: Stage, name: str) -> Iterator[None]:
@@ -132,12 +137,19 @@ class RunRecorder:
                 self._steps.setdefault(stage.name, {})[name] = time.monotonic() - started
 
     def notify(
-        self, stage: str, state: str, message: str, *, gate: str | None = None, seconds: float | None = None
+        self,
+        stage: str,
+        state: str,
+        message: str,
+        *,
+        gate: str | None = None,
+        seconds: float | None = None,
+        service: str | None = None,
     ) -> None:
         """Hand one event to the listener."""
         if self.on_event is not None:
             with self._lock:  # modules are tested side by side, and a listener that prints knows no threads
-                self.on_event(PipelineEvent(self.run, stage, gate, state, message, seconds))
+                self.on_event(PipelineEvent(self.run, stage, gate, state, message, seconds, service))
 
     def record(self, kind: Kind, about: FactSubject, stage: str, predicate: Mapping[str, Any]) -> Fact:
         """Record a fact of the run that is not a gate's answer, such as what an image was built from."""

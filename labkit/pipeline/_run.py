@@ -2,6 +2,7 @@
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from labkit.artifacts import Subject
 from labkit.engine import Engine, Owner
@@ -13,7 +14,7 @@ from labkit.pipeline._gates import Gates
 from labkit.pipeline._production import production
 from labkit.pipeline._record import Run
 from labkit.pipeline._recorder import OnEvent, RunRecorder
-from labkit.pipeline._source import Source
+from labkit.pipeline._source import Revision, Source
 from labkit.pipeline._stages import development, with_all_services
 from labkit.system import System
 from labkit.workspace import Workspace
@@ -33,19 +34,29 @@ def run(workspace: Workspace, commit: str = "HEAD", on_event: OnEvent | None = N
     on_event is called with every event while it happens, from several threads but one at a time; None calls
     nobody. Returns the run, passed or failed. Ctrl-C cleans up, records the run as stopped and is raised on.
 
-    :raises LabError: before anything is created: when there is no such commit, when the working tree has
-        changes that are not committed, when another run of this workspace has not ended, or when system.toml
-        or pipeline.toml has a mistake.
+    :raises LabError: before anything is created: when there is no such commit, when it is the one that is
+        checked out and has changes that are not committed, when another run of this workspace has not ended,
+        or when system.toml or pipeline.toml has a mistake.
     """
     source = Source(workspace.shop)
     revision = source.revision(commit)
-    source.refuse_changes()
-    with workspace.lock("pipeline"), source.tree(revision.commit) as folder:
+    source.refuse_changes(commit)
+    with workspace.lock("pipeline"), source.tree(revision.commit, workspace.checkout) as folder:
+        _refuse_missing(folder, revision)
         system, pipeline = System.load(folder), Pipeline.load(folder)
         subject = Subject(system.name, revision.digest)
         recorder = RunRecorder(workspace.artifacts, secrets.token_hex(4), subject, on_event)
         _execute(RunContext(workspace, Engine.find(), source, revision, folder, system, pipeline, recorder))
     return Run.read(workspace.artifacts, recorder.run)
+
+
+def _refuse_missing(folder: Path, revision: Revision) -> None:
+    for name in ("system.toml", "pipeline.toml"):
+        if not (folder / name).is_file():
+            next_step = f"copy one, the course's labs/shop/{name}, change it for your system and commit it"
+            raise LabError(
+                f"a {name} at the top of the commit", f"{revision.commit[:12]} has none", next_step
+            )
 
 
 def _execute(context: RunContext) -> None:
@@ -55,15 +66,17 @@ def _execute(context: RunContext) -> None:
         subject_line=context.revision.subject_line,
         author=context.revision.author,
         stages=[stage.name for stage in context.pipeline.stages],
-        approval=context.pipeline.approval,
+        entry=context.system.entry,
+        approval=context.workspace.settings.approval,
         owner=str(Owner.process()),
     )
     state, reason = "failed", ""
     try:
         _run_stages(context)
         state = "passed"
+    # Not raised on: a red run is a result, and the caller reads it from the record.
     except (RunStopped, LabError) as stop:
-        reason = why(stop)  # not raised on: a red run is a result, and the caller reads it from the record
+        reason = str(stop)  # of a LabError its three lines
     except KeyboardInterrupt as stop:
         state, reason = "stopped", why(stop)
         raise

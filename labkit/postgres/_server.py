@@ -70,9 +70,17 @@ class Postgres(Element):
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[Any]]:
-        """Give a connection in which databases can be created and dropped."""
+        """Give a connection in which databases can be created and dropped.
+
+        :raises NoAnswer: when the server ends within the block, as when it is killed during a restore.
+        """
         with self.connect(autocommit=True) as connection:
-            yield connection
+            try:
+                yield connection
+            except psycopg.OperationalError as problem:
+                if connection.broken:
+                    raise self.no_answer(str(problem).strip()) from problem
+                raise
 
     @contextmanager
     def exclusive(self, deadline_s: float = LOCK_S) -> Iterator[psycopg.Connection[Any]]:

@@ -24,7 +24,7 @@ from labkit.system._table import TomlTable
 
 EXAMPLES = {"int": "10", "float": "0.5", "str": '"EUR"', "bool": "true", "duration": '"250ms"'}
 A_RECORDING = 'a file inside the system\'s folder, such as "recordings/rates.json"'
-URL_PATH = re.compile(r"/[\w/.~%?=&:@,;+!*()-]*", re.ASCII)
+URL_PATH = re.compile(r"/([A-Za-z0-9/._~()*+,;:=&?@-]|%[0-9A-Fa-f]{2})*")
 """A path that stays one word wherever it is written, in HAProxy's configuration too."""
 
 MEMORY = re.compile(r"([1-9]\d*)([mg])")
@@ -70,8 +70,8 @@ def _url_path(table: TomlTable, key: str, default: str) -> str:
 
 def _check_path(table: TomlTable, key: str, path: str) -> None:
     if not URL_PATH.fullmatch(path):
-        expected = "a path without spaces, quotes, brackets and other signs that need quoting"
-        table.refuse(key, expected, path, "write them as %20 and so on, or rename the path")
+        expected = "a path of letters, digits and /._~()*+,;:=&?@-; any other character as % and two digits"
+        table.refuse(key, expected, path, f'write, for example, {key} = "/readyz"')
 
 
 def _limits(table: TomlTable) -> Limits:

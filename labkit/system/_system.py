@@ -12,6 +12,9 @@ from labkit.system import _parts as parts
 from labkit.system._model import STAGES, Container, Database, External, Parameter, Service, Toggle
 from labkit.system._table import TomlTable
 
+CONTROL_PORT = 9999
+"""The port at which the load balancer itself is asked."""
+
 RESERVED = ("balancer", "capture", "coordinator", "database", "harness", "module", "stub")
 """Names of elements that labkit itself puts into an environment."""
 
@@ -42,7 +45,7 @@ class System:
         services = {name: parts.service(name, table) for name, table in top.tables("services")}
         external = {name: parts.external(name, table, file.parent) for name, table in top.tables("external")}
         system = cls(
-            name=top.text("name"),
+            name=top.name("name"),
             root=file.parent,
             services=services,
             database=parts.database(top.table("database")),
@@ -58,6 +61,7 @@ class System:
         _check_names(top, system)
         _check_folders(top, system)
         _check_variables(top, system)
+        _check_values(top, system)
         return system
 
     def services_of(self, stage: str) -> list[Service]:
@@ -148,7 +152,7 @@ def _check_calls(top: TomlTable, system: System) -> None:
 
 
 def _check_ports(top: TomlTable, system: System) -> None:
-    taken: dict[int, str] = {}
+    taken: dict[int, str] = {CONTROL_PORT: "the load balancer"}
     for place, part in (("services", system.services), ("external", system.external)):
         for name, item in part.items():
             if item.port in taken:
@@ -193,6 +197,17 @@ def _check_folders(top: TomlTable, system: System) -> None:
         if not (system.root / folder).resolve().is_relative_to(system.root.resolve()):
             expected = f"a folder beside {top.file}, not a link that leads elsewhere"
             top.refuse(key, expected, str(folder), f"copy the folder to {folder}, in place of the link")
+
+
+def _check_values(top: TomlTable, system: System) -> None:
+    """Refuse a parameter without a value in production, which otherwise a run finds out half-way.
+
+    Each environment of another stage may be given its own value when it is created.
+    """
+    for name, parameter in system.config.items():
+        if parameter.default is None and "production" not in parameter.values:
+            next_step = f"add production = … or default = … to [config.{name}]"
+            top.refuse(f"config.{name}", "a value for production", None, next_step)
 
 
 def _check_variables(top: TomlTable, system: System) -> None:

@@ -8,7 +8,13 @@ from typing import Any, NoReturn, Self
 
 from labkit.errors import LabError
 
-NAME = re.compile(r"[a-z][a-z0-9_-]*")
+NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+"""A name that images, hosts and shells all accept."""
+
+LONGEST_NAME = 40
+A_NAME = (
+    f"a name of lower-case letters, digits, and - or _ between them, {LONGEST_NAME} at most, a letter first"
+)
 LARGEST_PORT = 65535
 A_FOLDER = 'a folder inside the system\'s own, such as "cart"'
 A_TEXT = 'a text that is not empty, such as "cart"'
@@ -148,11 +154,16 @@ class TomlTable:
         """Yield name and table of each table under a key; networks and shells have to accept the names."""
         outer = self.table(key)
         for name in outer.written:
-            if not NAME.fullmatch(name):
-                near = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_0123456789")
-                expected = "a name of lower-case letters, digits, - and _, a letter first"
-                outer.refuse(name, expected, name, f"rename it, for example to {near or 'cart'}")
+            if not _is_name(name):
+                outer.refuse(name, A_NAME, name, f"rename it, for example to {_near_name(name) or 'cart'}")
             yield name, outer.table(name)
+
+    def name(self, key: str) -> str:
+        """Return a text that images, hosts and shells accept as a name."""
+        value = str(self.text(key, A_NAME))
+        if not _is_name(value):
+            self.refuse(key, A_NAME, value, f'write, for example, {key} = "{_near_name(value) or "shop"}"')
+        return value
 
     @property
     def written(self) -> list[str]:
@@ -173,6 +184,16 @@ class TomlTable:
             if key not in self._asked:
                 known = f"one of the keys {', '.join(sorted(self._asked))}"
                 self.refuse(key, known, key, nearest(key, self._asked) or f"take {key} out")
+
+
+def _is_name(text: str) -> bool:
+    return bool(NAME.fullmatch(text)) and len(text) <= LONGEST_NAME
+
+
+def _near_name(text: str) -> str:
+    """Return a name much like a text; "" when nothing of it can stand in one."""
+    words = re.findall("[a-z0-9]+", text.lower())
+    return "-".join(words).lstrip("-0123456789")[:LONGEST_NAME].rstrip("-")
 
 
 def nearest(word: str, words: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Copies a database: its schema, each table's rows through what changes them, then keys and indexes."""
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,6 +45,11 @@ SELECT c.oid::regclass::text FROM pg_class c
  WHERE c.relkind = 'f' OR c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
 """
 
+OWN_FILES = {"service", "passfile"}
+"""Parameters that name a file of this process's machine, which pg_dump does not have."""
+
+PORTS = re.compile(r"(\d+(,\d*)*)?")
+
 STEP = 20 * 10**6
 """Bytes of a table between two notifications of progress."""
 
@@ -78,21 +84,49 @@ def reading(url: str) -> Iterator[tuple[Connection, Schema]]:
 def connected(url: str) -> Connection:
     """Return a connection with labkit's settings.
 
-    :raises LabError: when the database cannot be reached.
+    :raises LabError: when the text is no database URL, or the database cannot be reached.
     """
+    place = shown(url)
     forms = " ".join(f"-c {name}={value}" for name, value in FORMS.items())
     try:
         connection = psycopg.connect(url, connect_timeout=10, application_name="labkit", options=forms)
     except psycopg.Error as problem:
         next_step = "start the server, or correct the URL: postgresql://user@host:port/database"
-        raise LabError(f"a database at {shown(url)}", str(problem).strip(), next_step) from problem
+        raise LabError(f"a database at {place}", str(problem).strip(), next_step) from problem
     return connection
 
 
 def shown(url: str) -> str:
-    """Return the part of a URL that may be printed: host, port and database, no password."""
-    parts = conninfo_to_dict(url)
-    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+    """Return the part of a URL that may be printed: host, port and database, no password.
+
+    :raises LabError: when the text is no database URL; it has no piece of the text, which may be a password.
+    """
+    expected, scheme = (
+        "a database URL: postgresql://user:password@host:port/database",
+        url.partition("://")[0],
+    )
+    if scheme.startswith(("postgresql+", "postgres+")):
+        raise LabError(expected, "one that begins with a driver", "write postgresql:// without +DRIVER")
+    next_step = "in a password, write %25 for %, %40 for @, %23 for #, %2F for /, %3F for ? and %3A for :"
+    try:
+        parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except psycopg.Error:
+        raise LabError(expected, "a text that PostgreSQL cannot read as one", next_step) from None
+    host, port, name = (parts.get(key, "") for key in ("host", "port", "dbname"))
+    if "://" in url and ("@" in host + name or not PORTS.fullmatch(port)):
+        # libpq takes what follows a / or @ of a password for another part, and would print it.
+        raise LabError(expected, "one of which the password seems to hold @ or /", next_step)
+    return f"{host or 'localhost'}:{port or 5432}/{name}"
+
+
+def _found(url: str, source: Connection) -> str:
+    """Return how to connect with what libpq found by itself: variables, service and password files."""
+    parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if name not in OWN_FILES}
+    found = source.info
+    parts |= {"host": found.host, "port": str(found.port), "dbname": found.dbname, "user": found.user}
+    if found.password:
+        parts["password"] = found.password
+    return make_conninfo("", **parts)
 
 
 def copy(source_url: str, target_url: str, plan: Plan, notify: Progress) -> dict[str, int]:
@@ -107,7 +141,7 @@ def copy(source_url: str, target_url: str, plan: Plan, notify: Progress) -> dict
         readings = plan(source, schema)
         refuse_filled(target_url)
         notify("reading the schema")
-        before, after = dump_schema(source_url, snapshot)
+        before, after = dump_schema(_found(source_url, source), snapshot)
         with _dropped_on_failure(target_url), connected(target_url) as target:
             target.execute(before.encode())
             rows = {

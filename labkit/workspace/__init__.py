@@ -4,6 +4,7 @@ All that labkit itself keeps in a workspace lies in its folder `.labkit`.
 """
 
 from labkit.workspace._course import course
+from labkit.workspace._settings import Settings, user
 from labkit.workspace._workspace import Workspace
 
-__all__ = ["Workspace", "course"]
+__all__ = ["Settings", "Workspace", "course", "user"]

@@ -3,19 +3,19 @@
 import json
 import os
 import secrets
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from labkit.errors import LabError
 from labkit.system import System
 from labkit.workspace._course import course
 from labkit.workspace._lock import hold
 from labkit.workspace._repository import make_repository
+from labkit.workspace._settings import NEW, Settings
 
 if TYPE_CHECKING:
     from labkit.artifacts import ArtifactDatabase
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 OWN = ".labkit"
 PRIVATE = 0o700
 """The mode of labkit's own folder: predictions, answers and the key are nobody else's."""
-
-SETTINGS = """\
-# Settings of this workspace.
-# artifacts = "postgresql+psycopg://user@host/name"   # the artifact database; without it .labkit/artifacts.db
-"""
 
 
 class Workspace:
@@ -64,7 +59,7 @@ class Workspace:
         (folder / OWN).chmod(PRIVATE)  # also that of a workspace made before
         with hold(folder / OWN / "locks", "start"):
             _write_new(folder / OWN / ".gitignore", b"*\n")
-            _write_new(folder / OWN / "settings.toml", SETTINGS.encode())
+            _write_new(folder / OWN / "settings.toml", NEW.encode())
             _make_shop(folder)
             for name, content in notebooks.items():
                 _write_new(folder / name, content)
@@ -95,6 +90,11 @@ class Workspace:
         return self.root / "shop"
 
     @property
+    def checkout(self) -> Path:
+        """The folder for the files of the commit that a run takes; the lock "pipeline" protects it."""
+        return self.root / OWN / "checkout"
+
+    @property
     def system(self) -> System:
         """The system as the repository's working tree declares it now.
 
@@ -103,18 +103,12 @@ class Workspace:
         return System.load(self.shop)
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """The workspace's settings as they stand in .labkit/settings.toml now.
 
-        :raises LabError: when the file is not TOML.
+        :raises LabError: when the file has a mistake.
         """
-        try:
-            return tomllib.loads((self.root / OWN / "settings.toml").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-            next_step = "correct that line of .labkit/settings.toml, or remove the file"
-            raise LabError(".labkit/settings.toml is TOML in UTF-8", str(fault), next_step) from fault
+        return Settings.load(self.root / OWN / "settings.toml")
 
     @cached_property
     def artifacts(self) -> "ArtifactDatabase":
@@ -127,7 +121,7 @@ class Workspace:
         from labkit.artifacts import ArtifactDatabase  # noqa: PLC0415 - a command line that asks nothing stays quick
 
         own = self.root / OWN
-        place = self.settings.get("artifacts") or own / "artifacts.db"
+        place = self.settings.artifacts or own / "artifacts.db"
         return ArtifactDatabase.open(place, key=own / "artifacts.key", notes=self.shop)
 
     def lock(self, name: str) -> AbstractContextManager[None]:
