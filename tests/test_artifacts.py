@@ -307,11 +307,13 @@ def test_where_is_names_each_place_that_runs_it_now(database: ArtifactDatabase) 
     assert database.where_is(STARLETTE) == []
     deploy(database, CART, stage="staging", environment="staging-1")
     deploy(database, CART)
-    staging = Place("staging", "staging-1", "cart", CART)
-    assert database.where_is(STARLETTE) == [Place("production", None, "cart", CART), staging]
+    parts = (Reference("dependency", STARLETTE),)
+    staging = Place("staging", "staging-1", "cart", CART, parts)
+    assert database.where_is(STARLETTE) == [Place("production", None, "cart", CART, parts), staging]
     deploy(database, CART_2)
     assert database.where_is(STARLETTE) == [staging]
-    assert database.where_is("pkg:pypi/other@1") == [Place("production", None, "cart", CART_2)]
+    parts = (Reference("dependency", "pkg:pypi/other@1"),)
+    assert database.where_is("pkg:pypi/other@1") == [Place("production", None, "cart", CART_2, parts)]
 
 
 # Verify
@@ -717,7 +719,7 @@ def test_postgresql_takes_over_by_url(tmp_path: Path) -> None:
             running = database.what_runs("cart")
             assert running is not None
             assert running.fact == deployment
-            assert database.where_is(STARLETTE) == [Place("production", None, "cart", CART)]
+            assert [place.service for place in database.where_is(STARLETTE)] == ["cart"]
             assert (database.verify().ok, database.verify().facts) == (True, 121)
             with psycopg.connect(url) as connection:
                 connection.execute("UPDATE fact SET stage = 'staging' WHERE id = 121")

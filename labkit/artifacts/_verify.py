@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, exists, select
 
 from labkit.artifacts._fact import Fact
 from labkit.artifacts._key import SigningKey
@@ -19,14 +19,20 @@ START = "0" * 64
 
 CHUNK = 500
 
+CUT_OFF = (
+    "cut off, with all after it: the git note vouches for {} facts. "
+    "A copied file needs the file of the same name with -wal too"
+)
+
 
 @dataclass(frozen=True)
 class Verification:
     """Whether the record is whole.
 
     facts is how many rows, from the first on, are as they were recorded. row is the first that is not:
-    changed, moved or lost; None when all are well. problem says what is wrong with it, "" when nothing is.
-    noted is the last row that the git note vouches for, None without a note.
+    changed, moved or lost; None when all are well, or when what is wrong is in no row. problem says what is
+    wrong, "" when nothing is. noted is the last row that the git note vouches for, None without a note.
+    unknown says what could not be looked at, so that ok does not cover it.
     """
 
     ok: bool
@@ -34,6 +40,7 @@ class Verification:
     row: int | None
     problem: str
     noted: int | None = None
+    unknown: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as JSON data."""
@@ -46,20 +53,51 @@ def chained(previous: str, fact_id: int, payload: str, signature: str) -> str:
 
 
 def check(connection: Connection, key: SigningKey, noted: Head | None) -> Verification:
-    """Read all rows in order and stop at the first wrong one; noted is the note's head, None without one."""
-    vouched = noted.id if noted else None
+    """Read all rows in order and stop at the first wrong one; noted is the note's head, None without one.
+
+    Afterwards come the indexes, which every question is answered from, and the references to no fact.
+    """
+    vouched, unknown = noted.id if noted else None, _unknown(connection, noted)
+
+    def wrong(facts: int, row: int | None, problem: str) -> Verification:
+        return Verification(ok=False, facts=facts, row=row, problem=problem, noted=vouched, unknown=unknown)
+
     head = Head(0, START)
     with closing(_rows(connection)) as rows:
         for row, kept in rows:
-            problem = next(_problems(row, kept, head, key, noted), "")
-            if problem:
-                first = min(row["id"], head.id + 1)
-                return Verification(ok=False, facts=head.id, row=first, problem=problem, noted=vouched)
+            if problem := next(_problems(row, kept, head, key, noted), ""):
+                return wrong(head.id, min(row["id"], head.id + 1), problem)
             head = Head(row["id"], row["hash"])
     if noted and noted.id > head.id:
-        problem = f"cut off, with all after it: the git note vouches for {noted.id} facts"
-        return Verification(ok=False, facts=head.id, row=head.id + 1, problem=problem, noted=vouched)
-    return Verification(ok=True, facts=head.id, row=None, problem="", noted=vouched)
+        return wrong(head.id, head.id + 1, CUT_OFF.format(noted.id))
+    if (orphan := _orphan(connection)) is not None:
+        return wrong(head.id, orphan, "references of a fact that is not there: nobody signed them")
+    if problem := _damage(connection):
+        return wrong(head.id, None, problem)
+    return Verification(ok=True, facts=head.id, row=None, problem="", noted=vouched, unknown=unknown)
+
+
+def _unknown(connection: Connection, noted: Head | None) -> tuple[str, ...]:
+    """Return what cannot be looked at here."""
+    note = () if noted else ("there is no git note, so facts cut off at the end would not be seen",)
+    if connection.dialect.name == "sqlite":
+        return note
+    return (*note, "the indexes of a database server were not looked at")
+
+
+def _orphan(connection: Connection) -> int | None:
+    """Return the row of the first fact that is referred from and not there; None when all are there."""
+    fact = reference_table.c.fact
+    lost = select(fact).where(~exists().where(fact_table.c.id == fact)).order_by(fact).limit(1)
+    return connection.scalar(lost)
+
+
+def _damage(connection: Connection) -> str:
+    """Return what SQLite finds wrong with its file: an index that lacks a row answers questions wrongly."""
+    if connection.dialect.name != "sqlite":
+        return ""
+    found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    return "" if found == "ok" else f"the file is damaged: {found}"
 
 
 def _problems(
