@@ -21,10 +21,10 @@ CIRCUMSTANCES = ("config", "environment")
 class RunningService:
     """What runs as a service in a stage.
 
-    fact is the deployment, image what it deployed. beside holds the other images of which instances run too,
-    while a deployment is under way or after one that was killed; () when there are none. references holds, by
-    role, everything that any fact says went into the image. Of configuration and environment it holds only
-    what this deployment has, of code only the commit of the deployment's run.
+    fact is the deployment, image what it deployed. beside holds the other images of which instances run too:
+    while a deployment is under way, after one that was killed, or on standby; () when there are none.
+    references holds, by role, everything that any fact says went into the image. Of configuration and
+    environment it holds only what this deployment has, of code only the commit of the deployment's run.
     """
 
     fact: Fact
@@ -96,10 +96,10 @@ def deployed(stage: str | None = None, service: str | None = None) -> Select[Any
 
 
 def images_of(connection: Connection, deployment: Row[Any]) -> list[Subject]:
-    """Return the images of which instances run now: the deployed one, and what has begun since.
+    """Return the images of which instances run now: the deployed one first, then those beside it.
 
-    A deployment records which images run as it goes, in the field `running` of its facts. Its last word
-    counts, however it ended.
+    A deployment records which images run as it goes, in the field `running` of its facts. The last one
+    counts, however the deployment ended.
     """
     of, image = fact_table.c, Subject(deployment.name, deployment.digest)
     since = select(of.payload).where(
@@ -109,10 +109,10 @@ def images_of(connection: Connection, deployment: Row[Any]) -> list[Subject]:
         of.stage == deployment.stage,
         of.service == deployment.service,
     )
-    payloads = connection.scalars(since.order_by(of.id.desc()))
-    words = (Fact.read(payload).predicate.get("running") for payload in payloads)
-    running = next((digests for digests in words if digests), [])
-    return [image, *(Subject(image.name, digest) for digest in running if digest != image.digest)]
+    payloads = [*connection.scalars(since.order_by(of.id.desc())), deployment.payload]
+    recorded = (Fact.read(payload).predicate.get("running") for payload in payloads)
+    running = next((digests for digests in recorded if digests), [image.digest])
+    return [Subject(image.name, digest) for digest in sorted(running, key=image.digest.__ne__)]
 
 
 def references_of(connection: Connection, digests: Iterable[str]) -> dict[str, list[Row[Any]]]:

@@ -49,7 +49,7 @@ def what_runs(service: str, stage: str, root: Path | None, *, as_json: bool) -> 
     commit = f", commit {running.commit[:SHORT]}" if running.commit else ""
     console.print(f"{service} in {stage} runs image {_short(running.image.digest)}{commit}", markup=False)
     for image in running.beside:
-        console.print(f"beside it, by a deployment that has not ended: image {_short(image.digest)}")
+        console.print(f"beside it runs image {_short(image.digest)}: see labkit deployment status {service}")
     rows = [
         (role, reference.uri, _short(reference.digest))
         for role, references in running.references.items()
