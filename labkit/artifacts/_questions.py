@@ -118,15 +118,15 @@ def images_of(connection: Connection, deployment: Row[Any]) -> list[Subject]:
 def references_of(connection: Connection, digests: Iterable[str]) -> dict[str, list[Row[Any]]]:
     """Return, by image, all that facts about these images refer to, with the fact's id and stage."""
     reference, fact = reference_table.c, fact_table.c
-    rows: dict[str, list[Row[Any]]] = defaultdict(list)
-    for row in connection.execute(
-        select(
-            fact.id, fact.stage, fact.digest.label("image"), reference.role, reference.uri, reference.digest
-        )
+    what = (fact.id, fact.stage, fact.digest.label("image"), reference.role, reference.uri, reference.digest)
+    refers: Select[Any] = (
+        select(*what)
         .join(fact_table, fact.id == reference.fact)
         .where(fact.digest.in_({*digests}))
         .order_by(reference.role, reference.uri, reference.digest)
-    ):
+    )
+    rows: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(refers):
         rows[row.image].append(row)
     return rows
 

@@ -17,7 +17,10 @@ def bill_of_materials(context: GateContext) -> Iterator[Answer]:
     for name, built in run.images.items():
         lock = context.folder / run.system.services[name].path / "requirements.lock"
         report = checks.bill_of_materials(
-            run.engine, built.image, locked=lock.read_text(), packages=built.packages
+            run.engine,
+            built.image,
+            locked=lock.read_text() if lock.is_file() else None,
+            packages=built.packages,
         )
         # The document is long and the same in every stage: it is a fact of its own, once for each image.
         evidence = dict(report.evidence)
