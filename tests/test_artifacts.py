@@ -413,7 +413,7 @@ def test_a_deployment_that_has_not_ended_runs_two_images(database: ArtifactDatab
     deploy(database, CART, environment="blue")
 
     def progress(*running: str, environment: str = "blue") -> None:
-        words = {"stage": "production", "service": "cart", "environment": environment}
+        words: dict[str, Any] = {"stage": "production", "service": "cart", "environment": environment}
         database.record(Kind.ENVIRONMENT_USED, CART_2, **words, running=[*running])
 
     def images() -> list[str]:

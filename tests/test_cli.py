@@ -387,7 +387,8 @@ def test_nothing_runs_before_the_first_run(root: Path) -> None:
 def running(root: Path) -> Iterator[None]:
     """Have one service in production while a test runs."""
     with Workspace.open(root).artifacts as artifacts:
-        image, place = Subject("cart", "a" * 64), {"stage": "production", "environment": "shop-production"}
+        image = Subject("cart", "a" * 64)
+        place: dict[str, Any] = {"stage": "production", "environment": "shop-production"}
         inside = [Reference("dependency", "pkg:pypi/starlette@1.10.0")]
         artifacts.record(Kind.SERVICE_DEPLOYED, image, service="cart", references=inside, **place)
         yield
