@@ -635,6 +635,17 @@ def test_an_index_that_lacks_a_row_is_found(five: ArtifactDatabase, file: Path) 
     assert "missing from index fact_deployment" in result.problem
 
 
+def test_a_damaged_file_is_found(five: ArtifactDatabase, file: Path) -> None:
+    """verify() answers that the file is damaged where SQLite cannot even read it."""
+    five.close()
+    content = file.read_bytes()
+    place = content.index(b"in-toto.io")
+    file.write_bytes(content[:place] + b"\xff\xfe\xfd" + content[place + 3 :])
+    result = five.verify()
+    assert (result.ok, result.row) == (False, None)
+    assert "the file is damaged" in result.problem
+
+
 def test_verify_says_what_it_cannot_know(five: ArtifactDatabase, file: Path) -> None:
     """Without a note nobody can know whether facts were cut off at the end: verify says so."""
     assert five.verify().unknown == ()

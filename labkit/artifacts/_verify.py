@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, exists, select
+from sqlalchemy.exc import DBAPIError
 
 from labkit.artifacts._fact import Fact
 from labkit.artifacts._key import SigningKey
@@ -22,6 +23,7 @@ CHUNK = 500
 Values = tuple[Any, ...]
 """A row of references as plain values, which compare faster than rows do."""
 
+DAMAGED = "the file is damaged"
 CUT_OFF = (
     "cut off, with all after it: the git note vouches for {} facts. "
     "A copied file needs the file of the same name with -wal too"
@@ -66,17 +68,21 @@ def check(connection: Connection, key: SigningKey, noted: Head | None) -> Verifi
         return Verification(ok=False, facts=facts, row=row, problem=problem, noted=vouched, unknown=unknown)
 
     head = Head(0, START)
-    with closing(_rows(connection)) as rows:
-        for row, kept in rows:
-            if problem := next(_problems(row, kept, head, key, noted), ""):
-                return wrong(head.id, min(row["id"], head.id + 1), problem)
-            head = Head(row["id"], row["hash"])
+    try:
+        with closing(_rows(connection)) as rows:
+            for row, kept in rows:
+                if problem := next(_problems(row, kept, head, key, noted), ""):
+                    return wrong(head.id, min(row["id"], head.id + 1), problem)
+                head = Head(row["id"], row["hash"])
+        orphan, problem = _beside_the_facts(connection)
+    except DBAPIError as fault:
+        if connection.dialect.name != "sqlite":
+            raise
+        return wrong(head.id, None, f"{DAMAGED}: {fault.orig}")
     if noted and noted.id > head.id:
         return wrong(head.id, head.id + 1, CUT_OFF.format(noted.id))
-    if (orphan := _orphan(connection)) is not None:
-        return wrong(head.id, orphan, "references of a fact that is not there: nobody signed them")
-    if problem := _damage(connection):
-        return wrong(head.id, None, problem)
+    if problem:
+        return wrong(head.id, orphan, problem)
     return Verification(ok=True, facts=head.id, row=None, problem="", noted=vouched, unknown=unknown)
 
 
@@ -88,11 +94,14 @@ def _unknown(connection: Connection, noted: Head | None) -> tuple[str, ...]:
     return (*note, "the indexes of a database server were not looked at")
 
 
-def _orphan(connection: Connection) -> int | None:
-    """Return the row of the first fact that is referred from and not there; None when all are there."""
+def _beside_the_facts(connection: Connection) -> tuple[int | None, str]:
+    """Return what is wrong beside the facts, and the row that it is about, None without one."""
     fact = reference_table.c.fact
-    lost = select(fact).where(~exists().where(fact_table.c.id == fact)).order_by(fact).limit(1)
-    return connection.scalar(lost)
+    orphans = select(fact).where(~exists().where(fact_table.c.id == fact)).order_by(fact).limit(1)
+    orphan = connection.scalar(orphans)
+    if orphan is not None:
+        return orphan, "references of a fact that is not there: nobody signed them"
+    return None, _damage(connection)
 
 
 def _damage(connection: Connection) -> str:
@@ -100,7 +109,7 @@ def _damage(connection: Connection) -> str:
     if connection.dialect.name != "sqlite":
         return ""
     found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
-    return "" if found == "ok" else f"the file is damaged: {found}"
+    return "" if found == "ok" else f"{DAMAGED}: {found}"
 
 
 def _problems(

@@ -37,7 +37,8 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print a table, or the sentence `empty` when there is no row."""
-    cells = [[Text(str(cell)) for cell in row] for row in rows]  # as it stands: data is no markup
+    # As it stands, because data is no markup; and whole, because the end of a version is not to be cut.
+    cells = [[Text(str(cell), overflow="fold") for cell in row] for row in rows]
     if not cells:
         console.print(empty, markup=False)
         return
