@@ -308,11 +308,159 @@ def test_where_is_names_each_place_that_runs_it_now(database: ArtifactDatabase) 
     assert database.where_is(STARLETTE) == []
     deploy(database, CART, stage="staging", environment="staging-1")
     deploy(database, CART)
-    staging = Place("staging", "staging-1", "cart", CART)
-    assert database.where_is(STARLETTE) == [Place("production", None, "cart", CART), staging]
+    parts = (Reference("dependency", STARLETTE),)
+    staging = Place("staging", "staging-1", "cart", CART, parts)
+    assert database.where_is(STARLETTE) == [Place("production", None, "cart", CART, parts), staging]
     deploy(database, CART_2)
     assert database.where_is(STARLETTE) == [staging]
-    assert database.where_is("pkg:pypi/other@1") == [Place("production", None, "cart", CART_2)]
+    parts = (Reference("dependency", "pkg:pypi/other@1"),)
+    assert database.where_is("pkg:pypi/other@1") == [Place("production", None, "cart", CART_2, parts)]
+
+
+LIBSSL = "pkg:deb/debian/libssl3@3.0.22-1~deb12u2?arch=amd64"
+INSIDE = [
+    Reference("dependency", "pkg:pypi/starlette@1.10.0"),
+    Reference("dependency", "pkg:pypi/typing-extensions@4.16.0"),
+    Reference("dependency", LIBSSL),
+    Reference("dependency", "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14?arch=amd64"),
+    Reference("base", "example/node:1", "sha256:" + "b" * 64),
+    Reference("base", "debian:bookworm-slim"),
+    Reference("code", "git:shop@abc#cart", "gitCommit:abc"),
+]
+
+
+@pytest.fixture
+def installed(database: ArtifactDatabase) -> ArtifactDatabase:
+    """Return a database with two services in production, of which the first has everything of INSIDE."""
+    deploy(database, CART, references=INSIDE)
+    other = [Reference("dependency", "pkg:pypi/starlette@1.0.0")]
+    database.record(Kind.SERVICE_DEPLOYED, CART_2, stage="production", service="catalog", references=other)
+    return database
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("pkg:pypi/starlette", {"pkg:pypi/starlette@1.10.0", STARLETTE}),
+        ("pkg:pypi/Starlette@1.10.0", {"pkg:pypi/starlette@1.10.0"}),
+        ("starlette", {"pkg:pypi/starlette@1.10.0", STARLETTE}),
+        ("starlette@1.0.0", {STARLETTE}),
+        ("pkg:pypi/Typing.Extensions", {"pkg:pypi/typing-extensions@4.16.0"}),
+        ("typing_extensions", {"pkg:pypi/typing-extensions@4.16.0"}),
+        ("pkg:deb/debian/libssl3", {LIBSSL}),
+        ("pkg:deb/libssl3", {LIBSSL}),
+        ("pkg:deb/debian/libssl3@3.0.22-1~deb12u2", {LIBSSL}),
+        (LIBSSL, {LIBSSL}),
+        ("libstdc++6", {"pkg:deb/debian/libstdc%2B%2B6@12.2.0-14?arch=amd64"}),
+        ("example/node:1", {"example/node:1"}),
+        ("example/node", {"example/node:1"}),
+        ("git:shop@abc#cart", {"git:shop@abc#cart"}),
+        ("pkg:deb/debian/libssl3?arch=arm64", set()),
+        ("pkg:deb/debian/starlette", set()),
+        ("pkg:deb/ubuntu/libssl3", set()),
+        ("pkg:pypi/starlette@1.1", set()),
+        ("pkg:pypi/star", set()),
+        ("nonsense", set()),
+    ],
+)
+def test_where_is_reads_package_urls_and_names(
+    installed: ArtifactDatabase, text: str, found: set[str]
+) -> None:
+    """No version is all versions, qualifiers may be left out, names are compared as their kind does."""
+    places = installed.where_is(text)
+    assert {reference.uri for place in places for reference in place.references} == found
+    assert len(places) == (STARLETTE in found) + bool(found - {STARLETTE})  # only the catalog has it
+
+
+@pytest.mark.parametrize("text", ["", " ", "pkg:", "pkg:pypi", "pkg:pypi/", "two words", "???"])
+def test_a_text_that_is_no_package_is_refused(installed: ArtifactDatabase, text: str) -> None:
+    """What is neither a package URL nor a name is a LabError, because an empty answer would say "nowhere"."""
+    with pytest.raises(LabError, match="a package URL such as"):
+        installed.where_is(text)
+
+
+def test_the_nearest_names_are_known(installed: ArtifactDatabase) -> None:
+    """A misspelt package is answered with what runs and is called much like it, in no version."""
+    assert installed.nearest("pkg:pypi/starlete@1.0.0") == ["pkg:pypi/starlette"]
+    assert installed.nearest("libssl1") == ["pkg:deb/debian/libssl3"]
+    assert installed.nearest("something-else-altogether") == []
+
+
+# Which commit, and what runs beside it
+
+
+def test_the_commit_is_the_one_of_the_deployment_s_run(database: ArtifactDatabase) -> None:
+    """Other commits with the same source have the same image, before and after: one of them runs."""
+
+    def built(commit: str) -> None:
+        code = [Reference("code", f"git:shop@{commit}#cart", f"gitCommit:{commit}")]
+        database.record(Kind.BUILT, CART, references=code)
+        database.record(Kind.TESTED, CART, references=code, stage="development")
+
+    built("1" * 40)
+    built("2" * 40)
+    deploy(database, CART)
+    built("3" * 40)
+    running = database.what_runs("cart")
+    assert running is not None
+    assert running.commit == running.to_json()["commit"] == "2" * 40
+    assert [reference.digest for reference in running.references["code"]] == [f"gitCommit:{'2' * 40}"]
+
+
+def test_a_deployment_that_has_not_ended_runs_two_images(database: ArtifactDatabase) -> None:
+    """What a deployment recorded last says which images run, also when its process was killed then."""
+    parts = [Reference("dependency", STARLETTE)]
+    database.record(Kind.BILL_OF_MATERIALS, CART_2, references=parts)
+    deploy(database, CART, environment="blue")
+
+    def progress(*running: str, environment: str = "blue") -> None:
+        words: dict[str, Any] = {"stage": "production", "service": "cart", "environment": environment}
+        database.record(Kind.ENVIRONMENT_USED, CART_2, **words, running=[*running])
+
+    def images() -> list[str]:
+        running = database.what_runs("cart")
+        assert running is not None
+        return [image.digest for image in (running.image, *running.beside)]
+
+    progress(CART_2.digest, environment="green")
+    assert images() == [CART.digest]
+    progress(CART_2.digest, CART.digest)
+    assert images() == [CART.digest, CART_2.digest]
+    assert [place.image.digest for place in database.where_is(STARLETTE)] == [CART_2.digest]
+    progress(CART_2.digest)
+    assert images() == [CART_2.digest]
+    progress(CART.digest)
+    assert images() == [CART.digest]
+    progress(CART_2.digest, CART.digest)
+    deploy(database, CART_2, environment="blue", kind=Kind.SERVICE_UPGRADED)
+    assert images() == [CART_2.digest]
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["POSTGRES_PASSWORD", "PGPASSWORD", "API_TOKEN", "SECRET", "SIGNING_KEY", "ADMIN_PWD", "AWS_SECRET_ID"],
+)
+def test_no_secret_is_recorded(name: str) -> None:
+    """Of a parameter that is called a secret neither the value nor its digest is in a reference."""
+    (reference,) = Reference.configuration({name: "hunter2"})
+    assert (reference.uri, reference.digest) == (f"{name}=***", "")
+
+
+@pytest.mark.parametrize("value", ["10", "EUR", "http://payments:8101/pay"])
+def test_an_ordinary_parameter_is_recorded(value: str) -> None:
+    """A parameter of another name is recorded with its value and the value's digest."""
+    (reference,) = Reference.configuration({"KEYBOARD_LAYOUT": value})
+    assert reference.uri == f"KEYBOARD_LAYOUT={value}"
+    assert reference.digest.startswith("sha256:")
+
+
+def test_the_password_in_a_url_is_not_recorded() -> None:
+    """A URL is recorded without its password, whatever the parameter is called."""
+    (reference,) = Reference.configuration({"STORE": "postgresql://shop:hunt@er2@store:5432/shop"})
+    assert (reference.uri, reference.digest) == ("STORE=postgresql://shop:***@store:5432/shop", "")
 
 
 # Verify
@@ -455,6 +603,72 @@ def test_a_note_that_is_behind_is_no_fault(five: ArtifactDatabase, file: Path, s
     with ArtifactDatabase.open(file, notes=shop) as again:
         result = again.verify()
     assert (result.ok, result.facts, result.noted) == (True, 6, 5)
+
+
+def test_references_of_no_fact_are_found(five: ArtifactDatabase, file: Path) -> None:
+    """verify() names the row of references that belong to no fact."""
+    tamper(file, "INSERT INTO reference VALUES (9, 0, 'dependency', 'pkg:pypi/other@1', '')")
+    result = five.verify()
+    assert (result.ok, result.facts, result.row) == (False, 5, 9)
+    assert "references of a fact that is not there" in result.problem
+
+
+def test_references_of_no_fact_do_not_stop_the_next_fact(five: ArtifactDatabase, file: Path) -> None:
+    """A fact is recorded with its own references where others lay, and the record is whole again."""
+    tamper(file, "INSERT INTO reference VALUES (6, 0, 'dependency', 'pkg:pypi/other@1', '')")
+    own = Reference("dependency", STARLETTE)
+    assert five.record(Kind.BILL_OF_MATERIALS, CART, references=[own]).references == (own,)
+    assert five.verify().ok
+
+
+def test_an_index_that_lacks_a_row_is_found(five: ArtifactDatabase, file: Path) -> None:
+    """verify() looks at the indexes too, because the answers come from them."""
+    partial = "CREATE INDEX fact_deployment ON fact (kind, stage, service, id) WHERE id < 3"
+    whole = partial.partition(" WHERE")[0]
+    five.close()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.executescript("DROP INDEX fact_deployment; " + partial)
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'fact_deployment'", [whole])
+    assert five.what_runs("cart") is None  # the deployment is row 3
+    result = five.verify()
+    assert (result.ok, result.facts, result.row) == (False, 5, None)
+    assert "missing from index fact_deployment" in result.problem
+
+
+def test_a_damaged_file_is_found(five: ArtifactDatabase, file: Path) -> None:
+    """verify() answers that the file is damaged where SQLite cannot even read it."""
+    five.close()
+    content = file.read_bytes()
+    place = content.index(b"in-toto.io")
+    file.write_bytes(content[:place] + b"\xff\xfe\xfd" + content[place + 3 :])
+    result = five.verify()
+    assert (result.ok, result.row) == (False, None)
+    assert "the file is damaged" in result.problem
+
+
+def test_verify_says_what_it_cannot_know(five: ArtifactDatabase, file: Path) -> None:
+    """Without a note nobody can know whether facts were cut off at the end: verify says so."""
+    assert five.verify().unknown == ()
+    five.close()
+    with ArtifactDatabase.open(file) as without_note:
+        tamper(file, "DELETE FROM fact WHERE id > 3")
+        result = without_note.verify()
+    assert (result.ok, result.facts, result.noted) == (True, 3, None)
+    assert "no git note" in " ".join(result.unknown)
+
+
+def test_a_file_that_was_copied_without_its_wal_is_told(
+    five: ArtifactDatabase, file: Path, shop: Path
+) -> None:
+    """A copy that lacks the newest facts is a cut-off tail, and the hint names the file that it lacks."""
+    five.close()
+    five.record(Kind.CHECKED, CART)
+    copy = file.with_name("copy.db")
+    copy.write_bytes(file.read_bytes())  # the sixth fact is still in artifacts.db-wal
+    five.verify()
+    with ArtifactDatabase.open(copy, key=file.with_suffix(".key"), notes=shop) as copied:
+        wrong(copied, 6, "-wal")
 
 
 # The git note
@@ -718,7 +932,7 @@ def test_postgresql_takes_over_by_url(tmp_path: Path) -> None:
             running = database.what_runs("cart")
             assert running is not None
             assert running.fact == deployment
-            assert database.where_is(STARLETTE) == [Place("production", None, "cart", CART)]
+            assert [place.service for place in database.where_is(STARLETTE)] == ["cart"]
             assert (database.verify().ok, database.verify().facts) == (True, 121)
             with psycopg.connect(url) as connection:
                 connection.execute("UPDATE fact SET stage = 'staging' WHERE id = 121")
@@ -820,6 +1034,14 @@ def test_a_predicate_that_is_no_json_leaves_nothing(database: ArtifactDatabase) 
         database.record(Kind.TESTED, CART, report=object())
     assert database.history() == []
     assert database.record(Kind.TESTED, CART).id == 1
+
+
+def test_half_a_character_is_recorded_as_a_replacement(database: ArtifactDatabase) -> None:
+    """A name of another encoding, as the file system gives it, is recorded as far as UTF-8 can hold it."""
+    fact = database.record(Kind.TESTED, Subject("caf\udce9", ""), by="ä\ud83d\ude00", path="\udce9.py")
+    assert (fact.subject.name, fact.by, fact.predicate["path"]) == ("caf\ufffd", "ä😀", "\ufffd.py")
+    assert database.history() == [fact]
+    assert database.verify().ok
 
 
 def test_a_payload_that_is_no_statement_is_reported(five: ArtifactDatabase, file: Path) -> None:

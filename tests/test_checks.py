@@ -13,10 +13,13 @@ from labkit.checks import (
     configuration,
     cyclonedx,
     read_junit,
+    settings,
     squawk,
 )
+from labkit.checks._bill_of_materials import imported, not_as_locked
 from labkit.checks._functional import failing_services
 from labkit.engine import Package
+from labkit.system import System
 
 JUNIT = """<?xml version="1.0" encoding="utf-8"?>
 <testsuites><testsuite name="pytest" errors="1" failures="1" skipped="1" tests="4" time="0.2">
@@ -229,6 +232,66 @@ def test_the_same_image_has_the_same_bill_of_materials() -> None:
     """Two documents of one image are equal, whatever order its packages were read in."""
     digest = "sha256:" + "a" * 64
     assert cyclonedx("x", digest, PACKAGES) == cyclonedx("x", digest, PACKAGES[::-1])
+
+
+LOCK = """\
+# what the service needs
+psycopg[binary]==3.2.1 \\
+    --hash=sha256:aa
+Typing_Extensions==4.16.0 ; python_version >= "3.8" \\
+    --hash=sha256:bb
+colorama==0.4.6 ; sys_platform == "win32" \\
+    --hash=sha256:cc
+"""
+VENV, SYSTEM = "/venv/lib/python3.11/site-packages", "/usr/lib/python3/dist-packages"
+VARIABLES = {"PATH": "/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"}
+
+
+def python(name: str, version: str, folder: str) -> Package:
+    """Return a Python package in a folder."""
+    return Package("pypi", name, version, f"pkg:pypi/{name}@{version}", folder)
+
+
+def unlike(*packages: Package, variables: dict[str, str] = VARIABLES) -> list[str]:
+    """Return what the lock file's comparison with an image of these packages says."""
+    return [finding.message for finding in not_as_locked(imported(packages, variables), LOCK)]
+
+
+def test_the_version_that_the_services_python_imports_counts() -> None:
+    """An image that holds a package twice is as locked when the one that is found first is."""
+    extensions = python("typing-extensions", "4.16.0", SYSTEM)
+    right, other = python("psycopg", "3.2.1", VENV), python("psycopg", "3.3.9", SYSTEM)
+    assert unlike(right, other, extensions) == unlike(other, right, extensions) == []
+    told = ["psycopg 3.2.1 is locked, the service imports 3.3.9"]
+    assert unlike(right, other, extensions, variables={"PATH": "/usr/bin"}) == told
+    ahead = python("psycopg", "3.0", "/app/vendor")
+    assert unlike(right, ahead, extensions) == []
+    first = VARIABLES | {"PYTHONPATH": "/app/vendor"}
+    assert unlike(right, ahead, extensions, variables=first) == [
+        "psycopg 3.2.1 is locked, the service imports 3.0"
+    ]
+
+
+def test_a_locked_package_that_is_missing_is_named() -> None:
+    """What no folder of the image has is a finding, unless its marker may mean another system."""
+    assert unlike(python("typing-extensions", "4.16.0", SYSTEM)) == [
+        "psycopg 3.2.1 is locked, the service imports none"
+    ]
+
+
+def test_two_environments_secrets_are_compared_and_not_shown() -> None:
+    """A password that differs is a difference, and neither value is in the report, which becomes a fact."""
+    report = configuration({"DB_PASSWORD": "hunter2"}, {"DB_PASSWORD": "swordfish"}, {})
+    assert report.outcome is CheckOutcome.FAIL
+    assert "DB_PASSWORD is *** in here and *** in production" in report.reason()
+    assert not any(word in str(report.to_json()) for word in ("hunter2", "swordfish"))
+
+
+@pytest.mark.parametrize("stage", ["staging", "production"])
+def test_the_settings_say_of_the_database_only_what_holds(stage: str) -> None:
+    """No setting tells of a password of which the check knows nothing."""
+    shop = System.load(Path(__file__).parents[1] / "labs/shop")
+    assert "password" not in settings(shop, stage)["database"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 import labkit
-from labkit.artifacts import Kind, Subject
+from labkit.artifacts import Kind, Reference, Subject
 from labkit.checks import CheckOutcome, Finding, Report
 from labkit.cli import labkit as commands
 from labkit.cli import main
@@ -387,6 +387,33 @@ def test_nothing_runs_before_the_first_run(root: Path) -> None:
     done = call("artifacts", "what-runs", "cart", "--workspace", root, "--json")
     assert done.returncode == 1
     assert "labkit pipeline run" in done.stderr
+
+
+@pytest.fixture
+def running(root: Path) -> Iterator[None]:
+    """Have one service in production while a test runs."""
+    with Workspace.open(root).artifacts as artifacts:
+        image = Subject("cart", "a" * 64)
+        place: dict[str, Any] = {"stage": "production", "environment": "shop-production"}
+        inside = [Reference("dependency", "pkg:pypi/starlette@1.10.0")]
+        artifacts.record(Kind.SERVICE_DEPLOYED, image, service="cart", references=inside, **place)
+        yield
+        artifacts.record(Kind.SERVICE_REMOVED, image, service="cart", **place)
+
+
+@pytest.mark.usefixtures("running")
+def test_where_is_answers_found_not_found_and_wrong_usage(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A package that runs leaves with 0, one that does not with 1 and the nearest, what is none with 2."""
+    (place,) = answer(capsys, root, "artifacts", "where-is", "pkg:pypi/Starlette")
+    assert (place["service"], place["references"][0]["uri"]) == ("cart", "pkg:pypi/starlette@1.10.0")
+    assert answer(capsys, root, "artifacts", "where-is", "starlete", code=1) == []
+    assert call_here("artifacts", "where-is", "starlete", "--workspace", root) == 1
+    assert "labkit artifacts where-is pkg:pypi/starlette" in capsys.readouterr().err
+    for text in ("", "pkg:pypi", "two words"):
+        assert call_here("artifacts", "where-is", text, "--workspace", root) == 2
+        assert "a package URL such as" in " ".join(capsys.readouterr().err.split())
 
 
 def answer(capsys: pytest.CaptureFixture[str], root: Path, *arguments: str | Path, code: int = 0) -> Any:

@@ -212,13 +212,27 @@ rolling(fleet, image, on_event=lambda step: step.state == state and os.kill(os.g
 @pytest.mark.engine
 @pytest.mark.parametrize("state", [StepState.READY, StepState.DRAINING])
 def test_the_next_upgrade_cleans_up_what_a_killed_one_left(fleet: Fleet, state: StepState, new: str) -> None:
-    """A deployment whose process dies holds no lock, and the next one leaves exactly what it should."""
+    """A deployment whose process dies holds no lock, and the next one leaves exactly what it should.
+
+    Until then the artifact database says what really runs: the old image and the new one.
+    """
     arguments = [str(fleet.workspace.root), fleet.environment.name, new, state]
     died = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
     assert died.returncode == -signal.SIGKILL
     assert list(fleet.states.values()).count("UP") >= N
+    really = {instance.info.digest for instance in fleet.instances if instance.info}
+    assert len(really) == 2
+    assert images_on_record(fleet) == really
     rolling(fleet, new)
     assert is_whole(fleet, {version(new): N})
+    assert images_on_record(fleet) == {Engine.find().image(new).digest}
+
+
+def images_on_record(fleet: Fleet) -> set[str]:
+    """Return the digests of the images that run as the cart, by the artifact database."""
+    running = fleet.workspace.artifacts.what_runs("cart", "integration")
+    assert running
+    return {image.digest for image in (running.image, *running.beside)}
 
 
 @pytest.mark.engine

@@ -40,7 +40,7 @@ DOORS = {
     "docker": {"engine", "containers"},
     "testcontainers": {"containers"},
     "requests": {"engine", "containers"},
-    "packageurl": {"engine"},
+    "packageurl": {"engine", "artifacts"},
     "faker": {"testdata"},
     "polars": {"testdata"},
     "numpy": {"testdata", "experiment"},

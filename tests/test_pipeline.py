@@ -15,14 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
+from threading import Event
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from images import remove_images
 
 from labkit.artifacts import ArtifactDatabase, Kind, Reference, Subject
-from labkit.checks import CheckOutcome, Finding, Report
-from labkit.engine import Engine, Label, Owner
+from labkit.checks import CheckOutcome, Finding, Report, bill_of_materials
+from labkit.engine import Engine, Label, Owner, build_service_image
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.load import Request
@@ -40,14 +42,22 @@ from labkit.pipeline import (
     runs,
 )
 from labkit.pipeline._approval import await_decision
+from labkit.pipeline._base_images import Dockerfile
+from labkit.pipeline._build import build
 from labkit.pipeline._context import RunContext, RunStopped
 from labkit.pipeline._definition import Stage
 from labkit.pipeline._gates import Gates, record_module_answers
 from labkit.pipeline._recorder import FactSubject, RunRecorder
 from labkit.pipeline._registry import Ask
 from labkit.pipeline._source import Source
+from labkit.system import System
 from labkit.workspace import Workspace
 
+PACKAGING = """\
+packaging==26.3 \\
+    --hash=sha256:94edc256424af38762eb31306eed28beb9f0efc50a8837492c9d6fd6004aed79 \\
+    --hash=sha256:d7193f7c8e4e93f444fde0262bf90af30e16fa0ad0ad44cb553c87339b23cd1c
+"""
 SHOP = Path(__file__).parents[1] / "labs" / "shop"
 FIRST = '[[stages]]\nname = "development"\ntrigger = "commit"\ngates = ["unit"]\n'
 SECOND = '[[stages]]\nname = "integration"\ntrigger = "development.cleaned-up"\ngates = ["functional"]\n'
@@ -272,6 +282,80 @@ def test_the_digest_of_a_folder_changes_only_with_its_content(repository: Path) 
     source = Source(repository)
     assert source.digest(first, "cart") == source.digest(second, "cart")
     assert source.digest(first, "README") is None
+
+
+def test_the_folder_of_a_service_may_be_the_whole_repository(repository: Path) -> None:
+    """The path "." has a digest, the commit's tree, and other spellings of a path have the same one."""
+    source, revision = Source(repository), Source(repository).revision("HEAD")
+    assert source.digest("HEAD", ".") == revision.tree
+    assert source.digest("HEAD", "./cart/") == source.digest("HEAD", "cart")
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "others"),
+    [
+        ("FROM example/node:1\nCOPY . /app\n", "example/node:1", ()),
+        (
+            "FROM labkit/build:1 AS build\nRUN true\nFROM labkit/python:1\nCOPY --from=build /venv /venv\n",
+            "labkit/python:1",
+            ("labkit/build:1",),
+        ),
+        ("# FROM nobody\nfrom --platform=linux/amd64 a:1 as Ground\nFROM ground\n", "a:1", ()),
+        ('ARG TAG=1\nARG NODE="example/node"\nFROM ${NODE}:$TAG\n', "example/node:1", ()),
+        ("FROM a:1\nFROM 0\nFROM b:1 AS c\nRUN echo FROM d:1\n", "b:1", ("a:1",)),
+        ("FROM \\\n  a:1\n", "a:1", ()),
+        ("FROM a:1 AS build\nFROM scratch\n", "", ("a:1",)),
+    ],
+)
+def test_a_dockerfile_names_its_base(text: str, base: str, others: tuple[str, ...]) -> None:
+    """The base is the last stage's; stages, arguments, other spellings and long lines are followed."""
+    assert Dockerfile.read(text) == Dockerfile(base, others)
+
+
+NODE = """name = "record"
+[services.api]
+path = "api"
+port = 8001
+calls = ["cart"]
+[services.cart]
+path = "cart"
+port = 8002
+"""
+
+
+@pytest.mark.engine
+def test_an_image_s_bases_and_its_locked_packages_are_in_it(tmp_path: Path) -> None:
+    """The base that a Dockerfile names is recorded by digest, and a package that is locked is in the image.
+
+    The package is one that labkit/build has anyway, for pytest, and labkit/python has not.
+    """
+    engine, base = Engine.find(), "labkit/record-node:1"
+    for folder in ("base", "api"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "file").write_text(folder)
+    (tmp_path / "base" / "Dockerfile").write_text("FROM debian:bookworm-slim\nCOPY file /base\n")
+    (tmp_path / "api" / "Dockerfile").write_text(f"FROM {base}\nCOPY file /api\n")
+    shutil.copytree(SHOP / "cart", tmp_path / "cart")
+    (tmp_path / "cart" / "requirements.lock").write_text(PACKAGING)
+    (tmp_path / "system.toml").write_text(NODE)
+    try:
+        below = build_service_image(engine, tmp_path / "base", base)
+        images = build(engine, System.load(tmp_path), "a" * 40, Event()).images
+        debian = Reference("base", "debian:bookworm-slim", engine.image("debian:bookworm-slim").digest)
+        assert images["api"].bases == [debian, Reference("base", base, below.digest)]
+        assert [f"{one.role} {one.uri}" for one in images["cart"].bases] == [
+            "base debian:bookworm-slim",
+            "base labkit/python:1",
+            "tool labkit/build:1",
+        ]
+        cart = images["cart"]
+        report = bill_of_materials(engine, cart.image, locked=PACKAGING, packages=cart.packages)
+        assert report.outcome is CheckOutcome.PASS, report.reason()
+        told = bill_of_materials(engine, images["api"].image, locked=PACKAGING).reason()
+        assert "packaging 26.3 is locked, the service imports none" in told
+    finally:
+        for repository in ("labkit/record-cart", "labkit/record-api", "labkit/record-node"):
+            remove_images(engine, repository)
 
 
 DEVELOPMENT = Stage("development", "development", "commit", ("unit",))
@@ -633,7 +717,9 @@ def test_afterwards_production_knows_all_that_went_into_it(workspace: Workspace,
         role: [f"{reference.uri} {reference.digest}" for reference in references]
         for role, references in running.references.items()
     }
-    assert any(second.commit in name for name in named["code"])
+    assert running.commit == second.commit
+    (code,) = named["code"]
+    assert second.commit in code
     for role, part in {
         "dependency": "pkg:pypi/starlette@",
         "test": "functional",
@@ -646,9 +732,10 @@ def test_afterwards_production_knows_all_that_went_into_it(workspace: Workspace,
 
 @pytest.mark.engine
 def test_an_image_is_built_once_and_is_the_same_in_every_stage(workspace: Workspace, second: Run) -> None:
-    """One provenance fact for each image; integration, staging and production deployed the same digest."""
-    built = [fact.subject.digest for fact in workspace.artifacts.history(kind=Kind.BUILT)]
-    assert len(built) == len(set(built)) == 4  # three services, and the cart once more
+    """One provenance for each image and run; integration, staging and production deployed the same digest."""
+    built = [(fact.run, fact.subject.digest) for fact in workspace.artifacts.history(kind=Kind.BUILT)]
+    assert len(built) == len(set(built)) == 6
+    assert len({digest for _, digest in built}) == 4  # three services, and the cart once more
     running = workspace.artifacts.what_runs("cart")
     assert running is not None
     tested = [

@@ -7,7 +7,7 @@ the record since.
 """
 
 from labkit.artifacts._database import ArtifactDatabase
-from labkit.artifacts._fact import Fact, Kind, Reference, Subject
+from labkit.artifacts._fact import Fact, Kind, Reference, Subject, shown
 from labkit.artifacts._questions import Place, RunningService
 from labkit.artifacts._verify import Verification
 
@@ -20,4 +20,5 @@ __all__ = [
     "RunningService",
     "Subject",
     "Verification",
+    "shown",
 ]

@@ -4,19 +4,20 @@ import getpass
 import os
 import time
 import weakref
-from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, Row, delete, insert, select
 
 from labkit.artifacts._fact import Fact, Kind, Reference, Subject
 from labkit.artifacts._key import SigningKey
 from labkit.artifacts._note import Head, Note
-from labkit.artifacts._questions import Place, RunningService, deployed, places_of, went_into
+from labkit.artifacts._package_query import PackageQuery
+from labkit.artifacts._questions import Place, RunningService, deployed, images_of, references_of, went_into
 from labkit.artifacts._tables import (
     appending,
     columns,
@@ -136,18 +137,45 @@ class ArtifactDatabase:
             if row is None:
                 return None
             fact = Fact.read(row.payload)
-            by_role: dict[str, list[Reference]] = defaultdict(list)
-            for row in connection.execute(went_into(fact.subject.digest, fact.id)):
-                by_role[row.role].append(Reference(row.role, row.uri, row.digest))
-        return RunningService(fact, fact.subject, dict(by_role))
+            image, *beside = images_of(connection, row)
+            rows = references_of(connection, [image.digest])[image.digest]
+        return RunningService(fact, image, went_into(rows, fact.id), tuple(beside))
 
-    def where_is(self, uri: str) -> list[Place]:
-        """Return where something runs now: the deployed services with an image that has this uri in it."""
+    def where_is(self, text: str) -> list[Place]:
+        """Return where something runs now: the deployed images that have it in them, and as which version.
+
+        text is a package URL or a name. Without a version it means all versions; the qualifiers and the
+        namespace of a package URL may be left out, and names are compared as their kind of package does. A
+        name means a package of any type, a base image, a parameter, or whatever is recorded by it.
+
+        :raises LabError: when the text is neither a package URL nor a name.
+        """
+        query = PackageQuery.parse(text)
+        now = self._now()
+        uris = query.among({row.uri for _, _, rows in now for row in rows})
+        places = []
+        for deployment, image, rows in now:
+            inside = chain(*went_into(rows, deployment.id).values())
+            if references := tuple(reference for reference in inside if reference.uri in uris):
+                where = (deployment.stage, deployment.environment, deployment.service)
+                places.append(Place(*where, image, references))
+        return places
+
+    def nearest(self, text: str) -> list[str]:
+        """Return what runs now and has a name much like this one, without versions; [] when nothing has.
+
+        :raises LabError: as where_is.
+        """
+        query = PackageQuery.parse(text)
+        return query.nearest({row.uri for _, _, rows in self._now() for row in rows})
+
+    def _now(self) -> list[tuple[Row[Any], Subject, list[Row[Any]]]]:
+        """Return each deployment, with each image that runs for it, and all that went into that image."""
         with reading(self._engine) as connection:
-            return [
-                Place(row.stage, row.environment, row.service, Subject(row.name, row.digest))
-                for row in connection.execute(places_of(uri))
-            ]
+            deployments = connection.execute(deployed()).all()
+            now = [(row, image) for row in deployments for image in images_of(connection, row)]
+            rows = references_of(connection, (image.digest for _, image in now))
+        return [(row, image, rows[image.digest]) for row, image in now]
 
     def history(
         self,
@@ -231,6 +259,8 @@ def _append(connection: Connection, head: Head, payload: str, key: SigningKey) -
     head = Head(fact.id, chained(head.hash, fact.id, payload, signature))
     row = {"payload": payload, "signature": signature, "hash": head.hash}
     connection.execute(insert(fact_table), row | columns(fact))
+    # What refers to a fact that is not there was signed by nobody: it may not stop the next fact.
+    connection.execute(delete(reference_table).where(reference_table.c.fact == fact.id))
     if fact.references:
         connection.execute(insert(reference_table), reference_rows(fact))
     return fact, head

@@ -1,6 +1,7 @@
 """A fact, in memory and as the in-toto statement that is signed (https://in-toto.io/Statement/v1)."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,12 @@ from labkit.errors import LabError
 STATEMENT = "https://in-toto.io/Statement/v1"
 
 ROLES = ("code", "dependency", "test", "tool", "config", "base", "image", "environment")
+
+HIDDEN = "***"
+SECRET = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|APIKEY|(^|_)(KEY|PASS|PWD|PIN|SALT)S?(_|$)"
+)
+URL_PASSWORD = re.compile(r"(\w://[^/@\s:]*:)[^/\s]+@")
 
 
 class Kind(StrEnum):
@@ -93,10 +100,14 @@ class Reference:
 
     @classmethod
     def configuration(cls, values: Mapping[str, str]) -> "list[Reference]":
-        """Return a reference of role config for each parameter, by name, with its value and its digest."""
+        """Return a reference of role config for each parameter, by name, with its value and its digest.
+
+        Of a secret it has neither: a fact stays for ever, and from a digest a password can be guessed.
+        """
+        texts = {name: shown(name, value) for name, value in sorted(values.items())}
         return [
-            cls("config", f"{name}={value}", f"sha256:{sha256(value.encode()).hexdigest()}")
-            for name, value in sorted(values.items())
+            cls("config", f"{name}={text}", _sha256(text) if text == values[name] else "")
+            for name, text in texts.items()
         ]
 
     def to_json(self) -> dict[str, str]:
@@ -158,7 +169,9 @@ class Fact:
                 "references": [_descriptor(reference) for reference in self.references],
             },
         }
-        return json.dumps(statement, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(statement, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        # Half a character, as in a file name of another encoding, becomes U+FFFD: UTF-8 cannot hold it.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     @classmethod
     def read(cls, payload: str) -> Self:
@@ -199,6 +212,19 @@ def _descriptor(reference: Reference) -> dict[str, Any]:
 def _reference(descriptor: Mapping[str, Any]) -> Reference:
     digest = _digest_text(descriptor["digest"])
     return Reference(descriptor["annotations"]["role"], descriptor["uri"], digest)
+
+
+def shown(name: str, value: str) -> str:
+    """Return a parameter's value as it may be shown and recorded: "***" in place of what is secret.
+
+    A parameter is secret when its name says so (POSTGRES_PASSWORD, API_TOKEN, SIGNING_KEY). The password in a
+    URL is secret under any name.
+    """
+    return HIDDEN if SECRET.search(name) else URL_PASSWORD.sub(rf"\1{HIDDEN}@", value)
+
+
+def _sha256(text: str) -> str:
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
 def _one_form(digest: str) -> str:

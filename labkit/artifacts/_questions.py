@@ -1,10 +1,11 @@
 """The chapter's questions, each one query: what runs here, and where does this run."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
 from labkit.artifacts._fact import Fact, Kind, Reference, Subject
 from labkit.artifacts._tables import fact_table, reference_table
@@ -20,13 +21,22 @@ CIRCUMSTANCES = ("config", "environment")
 class RunningService:
     """What runs as a service in a stage.
 
-    fact is the deployment, image what it deployed. references holds, by role, everything that any fact says
-    went into the image. Of configuration and environment it holds only what this deployment has.
+    fact is the deployment, image what it deployed. beside holds the other images of which instances run too:
+    while a deployment is under way, after one that was killed, or on standby; () when there are none.
+    references holds, by role, everything that any fact says went into the image. Of configuration and
+    environment it holds only what this deployment has, of code only the commit of the deployment's run.
     """
 
     fact: Fact
     image: Subject
     references: Mapping[str, list[Reference]]
+    beside: tuple[Subject, ...] = ()
+
+    @property
+    def commit(self) -> str | None:
+        """The full id of the commit that runs; None when no fact names one, as of a foreign image."""
+        commits = [reference.digest.partition(":")[2] for reference in self.references.get("code", ())]
+        return commits[0] if commits else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as JSON data."""
@@ -35,6 +45,8 @@ class RunningService:
             "stage": self.fact.stage,
             "environment": self.fact.environment,
             "image": self.image.to_json(),
+            "beside": [image.to_json() for image in self.beside],
+            "commit": self.commit,
             "deployed": {"fact": self.fact.id, "at": self.fact.at.isoformat(), "by": self.fact.by},
             "references": {
                 role: [{"uri": reference.uri, "digest": reference.digest} for reference in references]
@@ -45,22 +57,27 @@ class RunningService:
 
 @dataclass(frozen=True)
 class Place:
-    """Where something runs now. environment is None when the deployment named none."""
+    """Where something runs now, and as what: references holds each version of it that is there.
+
+    environment is None when the deployment named none.
+    """
 
     stage: str
     environment: str | None
     service: str
     image: Subject
+    references: tuple[Reference, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the place as JSON data."""
-        return vars(self) | {"image": self.image.to_json()}
+        references = [reference.to_json() for reference in self.references]
+        return vars(self) | {"image": self.image.to_json(), "references": references}
 
 
 def deployed(stage: str | None = None, service: str | None = None) -> Select[Any]:
-    """Select the facts that say what runs now; None asks for every stage or service.
+    """Select the facts that say what was deployed last; None asks for every stage or service.
 
-    What runs is the latest deployment of a service in a stage, unless the service was removed from its
+    That is the latest deployment of a service in a stage, unless the service was removed from its
     environment, or the environment was deleted, since.
     """
     of = fact_table.c
@@ -75,41 +92,57 @@ def deployed(stage: str | None = None, service: str | None = None) -> Select[Any
         later.environment.is_not_distinct_from(of.environment),
         or_(later.kind == Kind.ENVIRONMENT_DELETED.value, same_service),
     )
-    return select(fact_table).where(of.id.in_(latest), ~ended)
+    return select(fact_table).where(of.id.in_(latest), ~ended).order_by(of.stage, of.service)
 
 
-def went_into(digest: str, deployment: int) -> Select[Any]:
-    """Select role, uri and digest of all that facts about this digest refer to, as a deployment runs it."""
-    reference = reference_table.c
-    return (
-        select(reference.role, reference.uri, reference.digest)
-        .join(fact_table, fact_table.c.id == reference.fact)
-        .where(fact_table.c.digest == digest, _holds_in(deployment))
-        .distinct()
+def images_of(connection: Connection, deployment: Row[Any]) -> list[Subject]:
+    """Return the images of which instances run now: the deployed one first, then those beside it.
+
+    A deployment records which images run as it goes, in the field `running` of its facts. The last one
+    counts, however the deployment ended.
+    """
+    of, image = fact_table.c, Subject(deployment.name, deployment.digest)
+    since = select(of.payload).where(
+        of.environment.is_not_distinct_from(deployment.environment),
+        of.kind == Kind.ENVIRONMENT_USED.value,
+        of.id > deployment.id,
+        of.stage == deployment.stage,
+        of.service == deployment.service,
+    )
+    payloads = [*connection.scalars(since.order_by(of.id.desc())), deployment.payload]
+    recorded = (Fact.read(payload).predicate.get("running") for payload in payloads)
+    running = next((digests for digests in recorded if digests), [image.digest])
+    return [Subject(image.name, digest) for digest in sorted(running, key=image.digest.__ne__)]
+
+
+def references_of(connection: Connection, digests: Iterable[str]) -> dict[str, list[Row[Any]]]:
+    """Return, by image, all that facts about these images refer to, with the fact's id and stage."""
+    reference, fact = reference_table.c, fact_table.c
+    what = (fact.id, fact.stage, fact.digest.label("image"), reference.role, reference.uri, reference.digest)
+    refers: Select[Any] = (
+        select(*what)
+        .join(fact_table, fact.id == reference.fact)
+        .where(fact.digest.in_({*digests}))
         .order_by(reference.role, reference.uri, reference.digest)
     )
+    rows: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(refers):
+        rows[row.image].append(row)
+    return rows
 
 
-def places_of(uri: str) -> Select[Any]:
-    """Select stage, environment, service, name and digest of what runs now and has this uri in it."""
-    now = deployed().subquery("now").c
-    # The query starts from what runs now, not from each use of the uri: a base image is in every image that
-    # ever ran, so its uses are many and what runs is little.
-    refers = exists().where(
-        reference_table.c.fact == fact_table.c.id, reference_table.c.uri == uri, _holds_in(now.id)
-    )
-    inside = exists().where(fact_table.c.digest == now.digest, refers)
-    return (
-        select(now.stage, now.environment, now.service, now.name, now.digest)
-        .where(inside)
-        .order_by(now.stage, now.service)
-    )
+def went_into(rows: Iterable[Row[Any]], deployment: int) -> dict[str, list[Reference]]:
+    """Return all that an image's rows refer to, by role, each once, as a deployment runs it.
 
-
-def _holds_in(deployment: int | ColumnElement[int]) -> ColumnElement[bool]:
-    """Leave out the circumstances of other deployments and of tests.
-
-    The image's own circumstances, such as the version of Python, stand in facts that have no stage.
+    The circumstances of other deployments and of tests are left out; the image's own, such as the version of
+    Python, stand in facts that have no stage. Several commits may have the same source and so the same image:
+    the code is that of the newest run up to the deployment.
     """
-    of_image = or_(fact_table.c.stage.is_(None), fact_table.c.id == deployment)
-    return or_(reference_table.c.role.not_in(CIRCUMSTANCES), of_image)
+    rows = [*rows]
+    code = max((row.id for row in rows if row.role == "code" and row.id <= deployment), default=None)
+    by_role: dict[str, dict[Reference, None]] = defaultdict(dict)
+    for row in rows:
+        own = row.id == deployment or row.stage is None or row.role not in CIRCUMSTANCES
+        if own and (row.role != "code" or row.id == code):
+            by_role[row.role][Reference(row.role, row.uri, row.digest)] = None
+    return {role: [*references] for role, references in by_role.items()}

@@ -6,13 +6,20 @@ Source of the form: CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json/.
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from labkit.checks._report import CheckRun, Finding, Report, version_of
 from labkit.engine import Engine, Package
 
+PATH = "/usr/local/bin:/usr/bin:/bin"
+"""The folders of an image that states none."""
+
 NAMESPACE = uuid.UUID("6b0f4f2e-6d1c-5e5e-9d53-6f2b8f3b3d8a")
-PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
+PINNED = re.compile(
+    r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)[ \t]*(;[^\\\n]*)?", re.MULTILINE
+)
+"""A line of a lock file: name, version, and the marker that says where the package is needed."""
 
 
 def bill_of_materials(
@@ -22,16 +29,17 @@ def bill_of_materials(
 
     image is the image's reference. locked is the text of its requirements.lock; None compares nothing.
     packages are the image's if they were read already; None reads them from the image. The answer is fail
-    when a package has no version, or when the image lacks a locked Python package or holds another version
-    of it. evidence["document"] is the CycloneDX document.
+    when a package has no version, or when the image lacks a locked Python package or the service would import
+    another version of it. evidence["document"] is the CycloneDX document, with every package in the image.
     """
     check = CheckRun("bill_of_materials", tool="labkit")
     packages = engine.packages(image) if packages is None else packages
     if not packages:
         return check.not_run(f"no package data could be read from {image}")
-    document = cyclonedx(image, engine.image(image).digest, packages)
+    built = engine.image(image)
+    document = cyclonedx(image, built.digest, packages)
     return check.report(
-        [*_unversioned(packages), *_not_as_locked(packages, locked or "")],
+        [*_unversioned(packages), *not_as_locked(imported(packages, built.environment), locked or "")],
         tool_version=version_of("pipeline-labkit"),
         evidence={"image": image, "components": len(document["components"]), "document": document},
     )
@@ -84,13 +92,36 @@ def _unversioned(packages: Sequence[Package]) -> list[Finding]:
     ]
 
 
-def _not_as_locked(packages: Sequence[Package], locked: str) -> list[Finding]:
-    pinned: Mapping[str, str] = {_normal(name): version for name, version in PINNED.findall(locked)}
-    inside = {_normal(package.name): package.version for package in packages if package.kind == "pypi"}
+def imported(packages: Sequence[Package], variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the version of each Python package that an image's own Python imports, by the package's name.
+
+    An image may hold a package twice, in a virtual environment and beside its Python. The first folder on the
+    module search path wins, and this follows from variables, the image's PYTHONPATH and PATH.
+    """
+    ahead = variables.get("PYTHONPATH", "").split(":")
+    prefixes = [str(PurePosixPath(folder).parent) for folder in variables.get("PATH", PATH).split(":")]
+    search = [*ahead, *(f"{prefix.rstrip('/')}/lib/" for prefix in prefixes)]
+
+    def rank(package: Package) -> int:
+        places = enumerate(search)
+        folder = f"{package.folder}/"
+        return next(
+            (n for n, place in places if place and folder.startswith(f"{place.rstrip('/')}/")), len(search)
+        )
+
+    python = (package for package in packages if package.kind == "pypi")
+    return {_normal(package.name): package.version for package in sorted(python, key=rank, reverse=True)}
+
+
+def not_as_locked(versions: Mapping[str, str], locked: str) -> list[Finding]:
+    """Return what a service imports in another version than a lock file's text says, or cannot import.
+
+    versions is as from `imported`. A package with a marker may be missing: it may be for another system.
+    """
     return [
-        Finding("not as locked", f"{name} {version} is locked, the image holds {inside.get(name) or 'none'}")
-        for name, version in sorted(pinned.items())
-        if inside.get(name) != version
+        Finding("not as locked", f"{name} {version} is locked, the service imports {seen or 'none'}")
+        for name, version, marker in sorted(PINNED.findall(locked))
+        if (seen := versions.get(_normal(name))) != version and not (marker and seen is None)
     ]
 
 

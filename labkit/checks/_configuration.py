@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from labkit.artifacts import shown
 from labkit.checks._report import CheckOutcome, CheckRun, Finding, Report, version_of
 from labkit.system import System
 
@@ -20,9 +21,7 @@ def settings(system: System, stage: str) -> dict[str, str]:
         for external in system.external.values()
     }
     if system.database is not None:
-        fields["database"] = (
-            "production's own" if stage == "production" else "a test database with its own password"
-        )
+        fields["database"] = "production's own" if stage == "production" else "a test database"
     return fields
 
 
@@ -39,7 +38,7 @@ def configuration(
     reason. The answer is pass when nothing differs, and accepted when every difference is declared (each is
     then a finding of severity "note" with its reason). It is fail when any other setting differs. An
     exception for a setting that does not differ is a "warning". name is what the findings call the
-    environment.
+    environment. A secret value is compared and not shown.
     """
     check = CheckRun("configuration", tool="labkit")
     differing = sorted(key for key in {*here, *production} if here.get(key) != production.get(key))
@@ -60,9 +59,8 @@ def configuration(
 def _finding(
     key: str, here: Mapping[str, str], production: Mapping[str, str], exceptions: Mapping[str, str], name: str
 ) -> Finding:
-    difference = (
-        f"{key} is {here.get(key, 'absent')} in {name} and {production.get(key, 'absent')} in production"
-    )
+    ours, theirs = (shown(key, fields[key]) if key in fields else "absent" for fields in (here, production))
+    difference = f"{key} is {ours} in {name} and {theirs} in production"
     if key in exceptions:
         return Finding("declared exception", f"{difference}: {exceptions[key]}", "note")
     return Finding("undeclared difference", difference)

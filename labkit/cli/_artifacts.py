@@ -1,5 +1,6 @@
 """`labkit artifacts`: the chapter's questions to the artifact database."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from labkit.cli._show import as_json, console, in_workspace, print_json, print_t
 from labkit.errors import LabError
 from labkit.system import STAGES
 from labkit.workspace import Workspace
+
+SHORT = 12
 
 
 @click.group()
@@ -43,9 +46,12 @@ def what_runs(service: str, stage: str, root: Path | None, *, as_json: bool) -> 
     if as_json:
         print_json(running.to_json())
         return
-    console.print(f"{service} in {stage} runs {running.image.name}", markup=False)
+    commit = f", commit {running.commit[:SHORT]}" if running.commit else ""
+    console.print(f"{service} in {stage} runs image {_short(running.image.digest)}{commit}", markup=False)
+    for image in running.beside:
+        console.print(f"beside it runs image {_short(image.digest)}: see labkit deployment status {service}")
     rows = [
-        (role, reference.uri, reference.digest.partition(":")[2][:12])
+        (role, reference.uri, _short(reference.digest))
         for role, references in running.references.items()
         for reference in references
     ]
@@ -57,16 +63,41 @@ def what_runs(service: str, stage: str, root: Path | None, *, as_json: bool) -> 
 @in_workspace
 @as_json
 def where_is(purl: str, root: Path | None, *, as_json: bool) -> None:
-    """List the services that contain PURL. A PURL is a package URL, such as pkg:pypi/starlette@1.0.0.
+    """List the services that contain PURL, a package URL or a name. Without a version it means all versions.
 
-    Example: labkit artifacts where-is pkg:pypi/starlette@1.0.0
+    Example: labkit artifacts where-is pkg:pypi/starlette
     """
-    places = Workspace.open(root).artifacts.where_is(purl)
+    database = Workspace.open(root).artifacts
+    try:
+        places = database.where_is(purl)
+    except LabError as problem:
+        raise click.BadParameter(f"expected {problem.expected}; seen {problem.seen}") from problem
     if as_json:
         print_json([place.to_json() for place in places])
+    if not places:
+        raise _nowhere(purl, database.nearest(purl))
+    if as_json:
         return
-    rows = [(place.stage, place.service, place.image.name) for place in places]
-    print_table(("stage", "service", "image"), rows, empty=f"nothing that is deployed contains {purl}")
+    rows = [
+        (place.stage, place.service, _short(place.image.digest), reference.role, reference.uri)
+        for place in places
+        for reference in place.references
+    ]
+    print_table(("stage", "service", "image", "role", "what"), rows, empty="")
+
+
+def _nowhere(text: str, nearest: list[str]) -> LabError:
+    """Return the error for a package that nothing contains; nearest are names like it that something has."""
+    seen = f"none; the nearest: {', '.join(nearest)}" if nearest else "none, and no name is like it"
+    if nearest:
+        next_step = f"labkit artifacts where-is {shlex.quote(nearest[0])}"
+    else:
+        next_step = "labkit artifacts what-runs SERVICE lists all that a service contains"
+    return LabError(f"a deployed service that contains {text}", seen, next_step)
+
+
+def _short(digest: str) -> str:
+    return digest.partition(":")[2][:SHORT]
 
 
 @artifacts.command()
@@ -101,7 +132,7 @@ def history(run: str | None, limit: int, root: Path | None, *, as_json: bool) ->
 @in_workspace
 @as_json
 def verify(root: Path | None, *, as_json: bool) -> None:
-    """Check every signature and the chain. Print the first row that was edited, moved or removed.
+    """Check signatures, chain and indexes. Print the first row that was edited, moved or removed.
 
     Example: labkit artifacts verify
     """
@@ -109,7 +140,11 @@ def verify(root: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(result.to_json())
     elif result.ok:
-        console.print(f"{result.facts} facts, all signed, none changed, none missing")
+        missing = ", none missing" if result.noted is not None else ""
+        console.print(f"{result.facts} facts, all signed, none changed{missing}")
+        for line in result.unknown:
+            console.print(f"not known: {line}", markup=False)
     else:
-        console.print(f"row {result.row}: {result.problem}", markup=False)
+        place = "the database" if result.row is None else f"row {result.row}"
+        console.print(f"{place}: {result.problem}", markup=False)
     sys.exit(0 if result.ok else 1)

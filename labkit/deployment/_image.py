@@ -22,7 +22,9 @@ def image_of(
     if service not in system.services:
         known = ", ".join(system.services)
         raise LabError(f"a service of {system.name}: {known}", repr(service), "name one of them")
-    archive = git(repository, "archive", f"{version}:{system.services[service].path}", check=False)
+    path = str(system.services[service].path)
+    folder = f"{version}:{'' if path == '.' else path}"  # git knows the whole commit by no name
+    archive = git(repository, "archive", folder, check=False)
     if archive.returncode:
         tags = git_text(repository, "tag").splitlines()
         raise LabError(

@@ -1,6 +1,7 @@
 """Writes deployments down as facts, so that a deployment whose process was killed is known as unfinished."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from labkit.artifacts import Fact, Kind, Reference, Subject
@@ -8,10 +9,12 @@ from labkit.deployment._fleet import UP, Fleet
 from labkit.deployment._steps import Deployment, Status
 from labkit.deployment._watch import OBJECTIVE
 from labkit.engine import Engine, Owner
+from labkit.environment import Instance
 from labkit.errors import LabError
 
 _BEGAN = "began"
-_IN_PROGRESS = {_BEGAN, "paused", "resumed"}
+_PROGRESSING = "progressing"
+_IN_PROGRESS = {_BEGAN, _PROGRESSING, "paused", "resumed"}
 
 
 def began(fleet: Fleet, image: str, strategy: str) -> None:
@@ -20,6 +23,15 @@ def began(fleet: Fleet, image: str, strategy: str) -> None:
     :raises ImageMissing: when the engine does not have the image.
     """
     _record_use(fleet, image, _BEGAN, "", strategy=strategy)
+
+
+def progressed(fleet: Fleet, image: str, starting: str | None) -> None:
+    """Record which images run now; starting is that of an instance about to start, None when none is.
+
+    It is recorded before the start and after a removal, so that what runs is on record whenever the process
+    is killed.
+    """
+    _record_use(fleet, image, _PROGRESSING, "", starting=starting)
 
 
 def ended(fleet: Fleet, image: str, state: str, reason: str) -> None:
@@ -122,10 +134,25 @@ def upgraded(fleet: Fleet, deployment: Deployment) -> None:
         ],
         **{name: value for name, value in deployment.to_json().items() if name != "service"},
         instances=list(fleet.states),
+        running=_running(fleet.instances),
     )
 
 
-def _record_use(fleet: Fleet, image: str, state: str, reason: str, **more: Any) -> None:  # noqa: ANN401 - JSON data
+def _running(instances: Sequence[Instance], *starting: str) -> list[str]:
+    """Return the digests of the images that run and of those about to start, which what_runs reads."""
+    digests = {instance.info.digest for instance in instances if instance.info}
+    return sorted(digests | {Engine.find().image(image).digest for image in starting})
+
+
+def _record_use(
+    fleet: Fleet,
+    image: str,
+    state: str,
+    reason: str,
+    *,
+    starting: str | None = None,
+    **more: Any,  # noqa: ANN401 - JSON data
+) -> None:
     environment, instances = fleet.environment, fleet.instances
     fleet.workspace.artifacts.record(
         Kind.ENVIRONMENT_USED,
@@ -139,5 +166,6 @@ def _record_use(fleet: Fleet, image: str, state: str, reason: str, **more: Any) 
         to_image=image,
         instances=[instance.name for instance in instances],
         versions=Counter(instance.version for instance in instances),
+        running=_running(instances, *([starting] if starting else [])),
         **more,
     )

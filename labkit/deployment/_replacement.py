@@ -13,11 +13,16 @@ RECONCILE_S = 15.0
 
 
 class Replacement:
-    """Replaces instances of a fleet, emits each step, and can undo what it did."""
+    """Replaces instances of a fleet, emits each step, and can undo what it did.
+
+    record is called whenever another set of instances runs: with an image before an instance of it starts,
+    with None after one was removed.
+    """
 
     def __init__(self, fleet: Fleet, *, ready_s: float, drain_s: float) -> None:
         self.fleet, self._ready_s, self._drain_s = fleet, ready_s, drain_s
         self.emit: Callable[[Step], object] = lambda _: None
+        self.record: Callable[[str | None], object] = lambda _: None
         self._began = time.monotonic()
         self.before: list[Instance] = []
         self.made: list[str] = []
@@ -181,6 +186,8 @@ class Replacement:
 
     def _step(self, name: str, image: str, state: StepState) -> None:
         step = Step(self.seconds, name, image, state)
+        if state in {StepState.STARTING, StepState.REMOVED}:
+            self.record(image if state is StepState.STARTING else None)
         self.steps.append(step)
         self.emit(step)
 

@@ -13,7 +13,7 @@ from threading import Event
 from labkit._uninterruptible import Uninterruptible
 from labkit.deployment._control import Aborted, Control
 from labkit.deployment._fleet import UP, Fleet
-from labkit.deployment._record import began, ended, unfinished, upgraded
+from labkit.deployment._record import began, ended, progressed, unfinished, upgraded
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Result, Step
 from labkit.deployment._watch import Judge, WatchOutcome
@@ -65,6 +65,7 @@ class DeploymentRun:
         if not outdated and count_before is None:
             return self._deployment(replacement, outdated)
         began(self.fleet, self.image, self.strategy)
+        replacement.record = partial(progressed, self.fleet, self.image)
         try:
             return self._take_steps(replacement, outdated, stop)
         except (Aborted, Withdrawn) as reason:

@@ -23,7 +23,7 @@ class Image:
     """An image in the engine.
 
     digest is the engine's own, "sha256:…", over the image's configuration and layers; size_bytes counts all
-    layers.
+    layers. layers are their own digests, the lowest first: an image begins with the layers of its base.
     """
 
     ref: str
@@ -33,6 +33,7 @@ class Image:
     architecture: str
     labels: Mapping[str, str] = field(hash=False)
     environment: Mapping[str, str] = field(hash=False)
+    layers: tuple[str, ...] = ()
 
 
 def image(client: "DockerClient", ref: str) -> Image:
@@ -55,6 +56,7 @@ def image(client: "DockerClient", ref: str) -> Image:
         architecture=fields["Architecture"],
         labels=settings.get("Labels") or {},
         environment=dict(pair.split("=", 1) for pair in settings.get("Env") or [] if "=" in pair),
+        layers=tuple((fields.get("RootFS") or {}).get("Layers") or ()),
     )
 
 

@@ -21,18 +21,22 @@ if TYPE_CHECKING:
 
 # A "distroless" image has one file a package in status.d instead of one file for all.
 DPKG = re.compile(r"^var/lib/dpkg/(status|status\.d/[^/]+)$")
-PYTHON = re.compile(r"\.(dist-info/METADATA|egg-info/PKG-INFO|egg-info)$")
+PYTHON = re.compile(r"^(.*)/[^/]+\.(dist-info/METADATA|egg-info/PKG-INFO|egg-info)$")
 INSTALLED = "install ok installed"
 
 
 @dataclass(frozen=True, order=True)
 class Package:
-    """A package that is installed in an image; purl is its package URL (https://github.com/package-url/purl-spec)."""
+    """A package that is installed in an image; purl is its package URL (https://github.com/package-url/purl-spec).
+
+    folder is where Python would import it from, such as /venv/lib/python3.11/site-packages; "" for Debian's.
+    """
 
     kind: Literal["deb", "pypi"]
     name: str
     version: str
     purl: str
+    folder: str = ""
 
 
 def packages(container: "Container") -> list[Package]:
@@ -44,15 +48,16 @@ def packages(container: "Container") -> list[Package]:
     installed: set[Package] = set()
     for member, archive in members(container.export()):
         path = member.name.removeprefix("./")
-        read = _debian if DPKG.search(path) else _python if PYTHON.search(path) else None
-        if read and member.isfile() and (file := archive.extractfile(member)):
-            installed.update(read(file.read().decode(errors="replace")))
+        python = PYTHON.search(path)
+        if (python or DPKG.search(path)) and member.isfile() and (file := archive.extractfile(member)):
+            text = file.read().decode(errors="replace")
+            installed.update(_python(text, f"/{python[1]}") if python else _debian(text))
     return sorted(installed)
 
 
 def remembered(digest: str, read: Callable[[], list[Package]]) -> list[Package]:
     """Return an image's packages as kept by its digest; else read them and keep them."""
-    kept = cache() / "packages" / f"{digest.rpartition(':')[2]}.json"
+    kept = cache() / "installed" / f"{digest.rpartition(':')[2]}.json"
     with suppress(OSError, ValueError, TypeError):
         return [Package(*fields) for fields in json.loads(kept.read_text())]
     installed = read()
@@ -81,9 +86,10 @@ def _deb(fields: Message) -> Package:
     return Package("deb", name, version, purl.to_string())
 
 
-def _python(text: str) -> Iterator[Package]:
+def _python(text: str, folder: str) -> Iterator[Package]:
     """Read a Python package's core metadata (https://packaging.python.org/specifications/core-metadata/)."""
     fields = message_from_string(text)
     if name := fields["Name"]:
         version = fields["Version"] or ""
-        yield Package("pypi", name, version, PackageURL("pypi", None, name, version or None).to_string())
+        purl = PackageURL("pypi", None, name, version or None).to_string()
+        yield Package("pypi", name, version, purl, folder)

@@ -37,7 +37,7 @@ INSTALL = """\
 python3 -c 'import pytest' 2>/dev/null || pip install --quiet pytest
 grep -Eqv '^[[:space:]]*(#|$)' requirements.lock 2>/dev/null || exit 0
 python3 -m venv --system-site-packages /venv
-/venv/bin/pip install --quiet --require-hashes --requirement requirements.lock
+/venv/bin/pip install --quiet --no-deps --ignore-installed --require-hashes --requirement requirements.lock
 """
 
 Save = Callable[[], list[str]]

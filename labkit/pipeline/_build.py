@@ -2,16 +2,16 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from labkit.artifacts import Reference
 from labkit.checks import version_of
-from labkit.engine import BASE, BUILD, PYTHON, Engine, ImageMissing, Package, one_builder, service_image
+from labkit.engine import BUILD, Engine, Package, one_builder, service_image
+from labkit.pipeline._base_images import base_images
 from labkit.system import Service, System
 
 BUILDERS = 2
@@ -22,8 +22,8 @@ VERSIONS = ["sh", "-c", "python3 --version; python3 -m pip --version"]
 class Built:
     """One service's image: its reference and digest, its packages, and whether it was there before the run.
 
-    source is the digest of the folder that it was built from. seconds is the wall time of building the image
-    and reading its packages.
+    bases are the images that it is based on or was built with. source is the digest of the folder that it was
+    built from. seconds is the wall time of building the image and reading its packages.
     """
 
     service: str
@@ -31,13 +31,14 @@ class Built:
     digest: str
     source: str
     packages: Sequence[Package]
+    bases: Sequence[Reference]
     reused: bool
     seconds: float
 
 
 @dataclass(frozen=True)
 class Builds:
-    """All images of a commit by service, and what they share: base images and the tools that built them."""
+    """All images of a commit by service, and what they share: the tools that built them."""
 
     images: Mapping[str, Built]
     shared: Sequence[Reference]
@@ -63,29 +64,21 @@ def _build(engine: Engine, system: System, service: Service, commit: str) -> Bui
     # The commit is a label of the image, but no part of its identity: the next commit may reuse the image.
     revision = {"org.opencontainers.image.revision": commit}
     result = service_image(engine, system, service.name, Path(service.path), revision)
-    ref, packages = result.image.ref, engine.packages(result.image.ref)
+    image, packages = result.image, engine.packages(result.image.ref)
+    bases = base_images(engine, image, (system.root / service.path / "Dockerfile").read_text())
     seconds = time.monotonic() - started
-    return Built(service.name, ref, result.image.digest, result.source, packages, result.reused, seconds)
+    return Built(
+        service.name, image.ref, image.digest, result.source, packages, bases, result.reused, seconds
+    )
 
 
 def _shared(engine: Engine) -> list[Reference]:
-    """Return the base images and the tools that build, each with the version that it reports itself."""
+    """Return the tools that build, each with the version that it reports itself."""
     words = engine.run(BUILD, VERSIONS).output.split()
     versions = dict(pairwise(words))  # "Python 3.11.2 pip 23.0.1 from …": each name is before its version
     return [
-        *_base(engine),
         Reference("tool", f"pkg:generic/python@{versions.get('Python', '')}"),
         Reference("tool", f"pkg:pypi/pip@{versions.get('pip', '')}"),
         Reference("tool", f"pkg:generic/docker@{engine.info()['ServerVersion']}"),
         Reference("tool", f"pkg:pypi/pipeline-labkit@{version_of('pipeline-labkit')}"),
     ]
-
-
-def _base(engine: Engine) -> Iterator[Reference]:
-    """Yield the images that a service's image is based on.
-
-    An image that is missing is left out: a bundle for a classroom brings labkit's images without their base.
-    """
-    for ref in (BASE, BUILD, PYTHON):
-        with suppress(ImageMissing):
-            yield Reference("base", ref, engine.image(ref).digest)

@@ -71,11 +71,11 @@ class RunContext:
     def has_changed(self, service: Service) -> bool:
         """Return whether a service's folder differs from what its production image was built from."""
         running = self.artifacts.what_runs(service.name)
-        code = running.references.get("code", []) if running else []
-        commits = [reference.digest.removeprefix("gitCommit:") for reference in code if reference.digest]
-        now = self.source.digest(self.revision.commit, str(service.path))
+        if running is None or running.commit is None:
+            return True
+        path = str(service.path)
         # By git's id of the folder, not by the commit: most commits leave most services as they are.
-        return now not in [self.source.digest(commit, str(service.path)) for commit in commits]
+        return self.source.digest(self.revision.commit, path) != self.source.digest(running.commit, path)
 
     def create(self, stage: Stage, *, module: str | None = None, owner: Owner | None = None) -> Environment:
         """Create the environment of a stage, or of one module in it, by the stage's trigger.

@@ -88,6 +88,12 @@ class Gates:
         """Return a module's source as the subject of a fact, as its image may not exist yet."""
         run, (service,) = self.context, context.services
         tree = run.source.digest(run.revision.commit, str(service.path))
+        if tree is None:  # a folder that git keeps elsewhere, such as a submodule
+            commit = run.revision.commit[:12]
+            next_step = f"git add {service.path}, commit, and run again"
+            raise LabError(
+                f"the folder {service.path} in commit {commit}", "git has no such folder", next_step
+            )
         all_references = [run.code(str(service.path)), *references]
         source = Subject(service.name, f"gitTree:{tree}")
         return FactSubject(source, service.name, context.environment.name, all_references)

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from labkit._git import git, git_text
 from labkit._tar import unpack
@@ -108,8 +108,13 @@ class Source:
         return git_text(self.root, "rev-parse", "--symbolic-full-name", "--end-of-options", name)
 
     def digest(self, commit: str, path: str) -> str | None:
-        """Return git's id of a file or folder at a commit, the same for the same content; None if absent."""
-        return git_text(self.root, "rev-parse", "--verify", "--quiet", f"{commit}:{path}") or None
+        """Return git's id of a file or folder at a commit, the same for the same content; None if absent.
+
+        path "." is the whole commit.
+        """
+        inside = PurePosixPath(path).as_posix()  # without "./" and "//", which git takes for other names
+        name = f"{commit}:{'' if inside == '.' else inside}"
+        return git_text(self.root, "rev-parse", "--verify", "--quiet", name) or None
 
 
 def _read(repository: Path, *arguments: str) -> str:
