@@ -49,6 +49,7 @@ default = 3
 [config.colour]
 type = "str"
 integration = "blue"
+production = "blue"
 """
 
 DOCKERFILE = """\
