@@ -94,12 +94,12 @@ def main(parts: Sequence[str]) -> int:
     if unknown := set(parts) - set(PARTS):
         print(f"parts: {', '.join(PARTS)}; not known: {', '.join(sorted(unknown))}")
         return 2
-    runner = Runner()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, runner.stop)
-    began = time.monotonic()
+    runner, began = Runner(), time.monotonic()
+    before = {number: signal.signal(number, runner.stop) for number in (signal.SIGINT, signal.SIGTERM)}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = list(pool.map(runner.run, [part for part in PARTS if part in (parts or PARTS)]))
+    for number, handler in before.items():
+        signal.signal(number, handler)
     for result in results:
         verdict = f"FAILED: {result.failed}" if result.failed else "passed"
         print(f"{result.part:>9} | {result.seconds:6.0f} s | {verdict}")
