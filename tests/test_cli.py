@@ -849,7 +849,7 @@ def test_ctrl_c_ends_a_capture_and_keeps_what_came(
         url = line_of(process, "http://").split()[-1]
         assert httpx.get(f"{url}/products?page=1", timeout=30).status_code == 200
         assert call_here("environment", "capture", staging, "--workspace", root) == 1
-        assert "docker rm --force" in capsys.readouterr().err
+        assert "docker rm --force" in " ".join(capsys.readouterr().err.split())
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors.split()[-1]) == (130, "stopped")
