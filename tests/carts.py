@@ -15,9 +15,9 @@ BAD = {
     "ends": 'FROM labkit/python:1\nCMD ["false"]',
     "silent": 'FROM labkit/python:1\nCMD ["sleep", "600"]',
     "crashes": f'FROM {NAME}:v2\nCMD ["timeout", "5", "python3", "-m", "labkit.service", "service:app"]',
-    "breaks": f"FROM {NAME}:v2\nRUN echo 'total_cents = None' >> pricing.py",
+    "breaks": f"FROM {NAME}:v2\nUSER root\nRUN echo 'total_cents = None' >> pricing.py",
     "lies": f"FROM {NAME}:v2\nCMD env LABKIT_VERSION=v9 python3 -m labkit.service service:app",
-    "drags": f"FROM {NAME}:v2\nRUN printf '{SLOWER}' >> pricing.py",
+    "drags": f"FROM {NAME}:v2\nUSER root\nRUN printf '{SLOWER}' >> pricing.py",
 }
 
 
