@@ -17,6 +17,7 @@ KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "languag
 HANDLED = (
     "status of 409",  # the panel tells the reason
     "ERR_NETWORK_CHANGED",  # containers of others start; the panel asks again
+    "Failed to fetch",  # JupyterLab's own words for the same, or for a page that closes while it loads
 )
 
 

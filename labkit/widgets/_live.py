@@ -146,11 +146,12 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
         display({"text/html": self._left}, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call] # as above
 
     def _leave_snapshot(self) -> None:
-        """Renew the snapshot, wherever it is displayed."""
-        self._left_at = time.monotonic()
-        if self._display_id and (html := self._snapshot_html()) != self._left:
-            self._left = html
-            update_display({"text/html": html}, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call] # as above
+        """Renew the snapshot, wherever it is displayed; what another thread begins to send is sent first."""
+        with self._drawing:
+            self._left_at = time.monotonic()
+            if self._display_id and (html := self._snapshot_html()) != self._left:
+                self._left = html
+                update_display({"text/html": html}, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call] # as above
 
     def _snapshot_html(self) -> str:
         return f'{STYLE}<div class="{SNAPSHOT}">{self.snapshot._repr_html_()}</div>'
