@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from carts import BAD, NAME, N, is_whole
+from images import remove_images
 
 from labkit import Environment, Workspace
 from labkit._git import git
@@ -23,16 +24,17 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 def images(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Build both versions of the cart, and bad ones, each named by what it does."""
     engine, made = Engine.find(), {}
-    for tag in ("v1", "v2"):
-        source = git(workspace.shop, "archive", f"{tag}:cart").stdout
-        made[tag] = build_service_image(engine, source, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
-    for tag, recipe in BAD.items():
-        folder = tmp_path_factory.mktemp(tag)
-        (folder / "Dockerfile").write_text(f"{recipe}\n")
-        made[tag] = build_service_image(engine, folder, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
-    yield made
-    for image in [*made.values(), f"{NAME}:stage-1"]:
-        engine.client.images.remove(image, force=True)
+    try:
+        for tag in ("v1", "v2"):
+            source = git(workspace.shop, "archive", f"{tag}:cart").stdout
+            made[tag] = build_service_image(engine, source, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
+        for tag, recipe in BAD.items():
+            folder = tmp_path_factory.mktemp(tag)
+            (folder / "Dockerfile").write_text(f"{recipe}\n")
+            made[tag] = build_service_image(engine, folder, f"{NAME}:{tag}", {Label.VERSION: tag}).ref
+        yield made
+    finally:
+        remove_images(engine, NAME)
 
 
 @pytest.fixture(scope="module")
