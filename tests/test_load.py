@@ -36,6 +36,7 @@ from labkit.load import (
     steps,
 )
 from labkit.load._histogram import lower_edge, middle_ms
+from labkit.load._users import Users
 
 # isort: split
 # After labkit.load, which keeps locust from patching this process.
@@ -613,6 +614,16 @@ def test_a_locustfile_without_users_for_this_host_is_refused(
     with pytest.raises(LabError, match=words):
         apply(tmp_path / name, url)
     assert set(psutil.Process().children()) <= before
+
+
+def test_a_refusal_is_told_also_when_the_child_is_gone_by_then(url: str, tmp_path: Path) -> None:
+    """A parent that is slow to ask hears why the users were refused, not that their process ended."""
+    file = tmp_path / "broken.py"
+    file.write_text(str(FILES["broken.py"]))
+    running = RunningLoad(Users.of(file, ()), url)
+    running._reader.join()
+    with pytest.raises(LabError, match="ValueError: half done"):
+        running.await_start()
 
 
 class Far(HttpUser):

@@ -110,11 +110,11 @@ class RunningLoad:
         except KeyboardInterrupt:
             self.kill()
             raise
-        if not self._done and not self._reader.is_alive():
-            self.wait()
-        if self._refused:
+        if self._refused:  # first, because a child that refused has also ended by itself
             self.kill()
             raise LabError(*self._refused)
+        if not self._done and not self._reader.is_alive():
+            self.wait()
         return self
 
     def snapshot(self) -> Measurement:
