@@ -8,6 +8,7 @@ the record since.
 
 from labkit.artifacts._database import ArtifactDatabase
 from labkit.artifacts._fact import Fact, Kind, Reference, Subject, shown
+from labkit.artifacts._package_query import normalized_name
 from labkit.artifacts._questions import Place, RunningService
 from labkit.artifacts._verify import Verification
 
@@ -20,5 +21,6 @@ __all__ = [
     "RunningService",
     "Subject",
     "Verification",
+    "normalized_name",
     "shown",
 ]

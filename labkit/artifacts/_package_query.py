@@ -49,17 +49,17 @@ class PackageQuery:
             except ValueError as fault:
                 raise _neither(text) from fault
             qualifiers = purl.qualifiers if isinstance(purl.qualifiers, dict) else {}
-            name = _same(purl.name)
+            name = normalized_name(purl.name)
             return cls(text, name, purl.type, purl.namespace or "", purl.version or "", qualifiers)
         if not AT_LEAST_A_LETTER.fullmatch(text):
             raise _neither(text)
         name, _, version = text.rpartition("@") if "@" in text[1:] else (text, "", "")
-        return cls(text, _same(name), version=version)
+        return cls(text, normalized_name(name), version=version)
 
     def among(self, uris: Iterable[str]) -> set[str]:
         """Return those recorded names that are meant."""
         # Reading a package URL takes time, so only those that have the name somewhere are read.
-        like = (uri for uri in uris if uri == self.text or self.name in _same(unquote(uri)))
+        like = (uri for uri in uris if uri == self.text or self.name in normalized_name(unquote(uri)))
         return {uri for uri in like if uri == self.text or self._means(uri)}
 
     def nearest(self, uris: Iterable[str]) -> list[str]:
@@ -69,11 +69,11 @@ class PackageQuery:
 
     def _means(self, uri: str) -> bool:
         if not uri.startswith(PURL):
-            return not self.type and self.name in {_name(uri), _same(uri)} and not self.version
+            return not self.type and self.name in {_name(uri), normalized_name(uri)} and not self.version
         purl = PackageURL.from_string(uri)
         has = purl.qualifiers if isinstance(purl.qualifiers, dict) else {}
         return (
-            self.name == _same(purl.name)
+            self.name == normalized_name(purl.name)
             and self.type in {"", purl.type}
             and self.namespace in {"", purl.namespace or ""}
             and self.version in {"", purl.version or ""}
@@ -81,14 +81,16 @@ class PackageQuery:
         )
 
 
-def _same(name: str) -> str:
-    """Return a name in the form in which equal names are equal."""
+def normalized_name(name: str) -> str:
+    """Return a package's name in the form in which equal names are equal, as PEP 503 compares them."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _name(uri: str) -> str:
     """Return the name that a recorded thing is called by in any version."""
-    return _same(PackageURL.from_string(uri).name if uri.startswith(PURL) else _without_version(uri))
+    return normalized_name(
+        PackageURL.from_string(uri).name if uri.startswith(PURL) else _without_version(uri)
+    )
 
 
 def _without_version(uri: str) -> str:

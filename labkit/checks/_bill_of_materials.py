@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from labkit.artifacts import normalized_name
 from labkit.checks._report import CheckRun, Finding, Report, version_of
 from labkit.engine import Engine, Package
 
@@ -110,7 +111,9 @@ def imported(packages: Sequence[Package], variables: Mapping[str, str]) -> dict[
         )
 
     python = (package for package in packages if package.kind == "pypi")
-    return {_normal(package.name): package.version for package in sorted(python, key=rank, reverse=True)}
+    return {
+        normalized_name(package.name): package.version for package in sorted(python, key=rank, reverse=True)
+    }
 
 
 def not_as_locked(versions: Mapping[str, str], locked: str) -> list[Finding]:
@@ -121,10 +124,5 @@ def not_as_locked(versions: Mapping[str, str], locked: str) -> list[Finding]:
     return [
         Finding("not as locked", f"{name} {version} is locked, the service imports {seen or 'none'}")
         for name, version, marker in sorted(PINNED.findall(locked))
-        if (seen := versions.get(_normal(name))) != version and not (marker and seen is None)
+        if (seen := versions.get(normalized_name(name))) != version and not (marker and seen is None)
     ]
-
-
-def _normal(name: str) -> str:
-    """Return a Python package's name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()

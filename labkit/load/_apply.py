@@ -118,7 +118,7 @@ class RunningLoad:
         return self
 
     def snapshot(self) -> Measurement:
-        """Return the measurement so far; it is at most half a second old."""
+        """Return the measurement so far; it is at most a tenth of a second old."""
         with self._lock:
             return self._measurement
 
