@@ -1,4 +1,4 @@
-"""Runs the parts of `make test`, two at once, and prints how long each took.
+"""Runs the parts of `make test`, two at once, and prints how long each took and which tests failed.
 
 `python tests/parts.py` runs them all, `python tests/parts.py unit labs` these two. A part that fails does not
 keep the others from their end. Most of the time a part waits for containers, so that two at once win on two
@@ -6,6 +6,7 @@ processors.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("labs/[0-9]*/*.ipynb"))
 NBVAL = ("-p", "wrong_answers", "--nbval-lax", "--timeout=600")
 AT_ONCE = 2
+TEST_LINE = 300
+"""How much of the line about a failed test is told once more at the end, in characters."""
 
 # Longest first, so that the second place is never empty while the longest part still runs.
 PARTS: dict[str, Sequence[Sequence[str]]] = {
@@ -36,12 +39,17 @@ PARTS: dict[str, Sequence[Sequence[str]]] = {
 }
 
 
+FAILURE = re.compile(r"(FAILED|ERROR) (tests|labs)/")
+"""How a line of pytest's short summary begins that names a test."""
+
+
 class Result(NamedTuple):
-    """How a part ended: its seconds, and the command that failed, "" when none did."""
+    """How a part ended: its seconds, the command that failed, "" when none did, and the tests that failed."""
 
     part: str
     seconds: float
     failed: str
+    tests: Sequence[str]
 
 
 class Runner:
@@ -53,15 +61,16 @@ class Runner:
 
     def run(self, part: str) -> Result:
         """Run the commands of a part until one fails; each line of output begins with the part's name."""
-        began, failed = time.monotonic(), ""
+        began, failed, tests = time.monotonic(), "", list[str]()
         for command in PARTS[part]:
             print(f"{part:>9} | {' '.join(command)[:90]}", flush=True)
-            if self._stopped or self._execute(part, command) != 0:
+            if self._stopped or self._execute(part, command, tests) != 0:
                 failed = " ".join(command)[:60]
                 break
-        return Result(part, time.monotonic() - began, failed)
+        return Result(part, time.monotonic() - began, failed, tests)
 
-    def _execute(self, part: str, command: Sequence[str]) -> int:
+    def _execute(self, part: str, command: Sequence[str], tests: list[str]) -> int:
+        """Run a command and return its exit code; add the tests that failed to tests."""
         environment = {**os.environ, "PYTHONPATH": "tests", "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             command,
@@ -79,6 +88,8 @@ class Runner:
         with process:
             for line in process.stdout or ():
                 print(f"{part:>9} | {line}", end="", flush=True)
+                if FAILURE.match(line):
+                    tests.append(line.rstrip()[:TEST_LINE])
         self._processes.discard(process)
         return process.returncode
 
@@ -103,6 +114,8 @@ def main(parts: Sequence[str]) -> int:
     for result in results:
         verdict = f"FAILED: {result.failed}" if result.failed else "passed"
         print(f"{result.part:>9} | {result.seconds:6.0f} s | {verdict}")
+        for line in result.tests:
+            print(f"{result.part:>9} | {line}")
     print(f"    whole | {time.monotonic() - began:6.0f} s |")
     return int(any(result.failed for result in results))
 

@@ -29,6 +29,18 @@ def test_a_part_that_fails_keeps_no_other_from_its_end(
     assert table["red"].startswith("FAILED")
 
 
+def test_failed_tests_are_told_once_more_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Who sees only the end of a long output still reads which test failed, and why."""
+    why = "FAILED tests/test_cart.py::test_discount - assert 15 == 10"
+    monkeypatch.setattr(
+        parts, "PARTS", {"red": python(f"print({why!r}); print('long ago'); raise SystemExit(1)")}
+    )
+    assert parts.main([]) == 1
+    assert f"      red | {why}" in capfd.readouterr().out.splitlines()[-3:]
+
+
 def test_one_part_is_run_alone_and_an_unknown_one_is_refused(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
