@@ -75,5 +75,5 @@ def load(file: Path) -> None:
     """
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
-    engine.load_images(file)
-    say("all images are present")
+    loaded = engine.load_images(file)
+    say(f"loaded {', '.join(loaded)}: all images are present")
