@@ -38,9 +38,13 @@ class Contents:
         """Read an open tar to its end.
 
         :raises ValueError: when it is no bundle, or could be read in two ways.
-        :raises KeyError: when something is missing in one of its files; so TypeError, when it is otherwise.
+        :raises KeyError: when something is missing in one of its files.
+        :raises TypeError: when something in them has another shape.
         """
         files, digests = _small_files(bundle)
+        if MANIFEST not in files:
+            message = f"it has no {MANIFEST}"
+            raise ValueError(message)
         contents = cls()
         for image in json.loads(files[MANIFEST]):
             contents._add(image["RepoTags"], digests.get(_clean(image["Config"]), ""))
