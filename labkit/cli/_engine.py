@@ -42,7 +42,7 @@ def images() -> None:
 
 @images.command()
 def build() -> None:
-    """Build the missing and the outdated images. An image is outdated when its recipe has changed.
+    """Build the images that are missing, outdated (their recipe has changed) or not built or loaded by you.
 
     Example: labkit images build
     """

@@ -14,7 +14,6 @@ from labkit.engine._bundle_contents import LIST, Contents, Listed
 from labkit.engine._engine import Engine
 from labkit.engine._errors import ImageMissing
 from labkit.engine._images import images_missing, recipe_digests
-from labkit.engine._inspect import image_missing
 from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS
 from labkit.engine._made import remember_made
 from labkit.errors import LabError
@@ -28,14 +27,17 @@ def save_images(file: Path | str, engine: Engine | None = None) -> None:
 
     The file begins with a list of the images' digests. engine None means the one that Engine.find returns.
 
-    :raises ImageMissing: when an image is missing or out of date.
+    :raises ImageMissing: when an image is missing, out of date, or not known to be labkit's.
     :raises LabError: when the file cannot be written; then no half file is left.
     """
     engine, file = engine or Engine.find(), Path(file)
     recipes = recipe_digests()
     listed = {name: Listed(digest=engine.image(name).digest, recipe=recipes.get(name, "")) for name in ALL}
     if missing := images_missing(engine):
-        raise image_missing(missing[0])
+        expected = f"the images of this version of labkit: {', '.join(missing)}"
+        raise ImageMissing(
+            expected, "out of date, or not built or loaded by this user", "labkit images build"
+        )
     partial = file.with_name(file.name + ".part")
     try:
         with gzip.open(partial, "wb", compresslevel=1) as bundle:
