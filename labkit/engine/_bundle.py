@@ -101,8 +101,10 @@ def _read(file: Path) -> Contents:
     try:
         with tarfile.open(file, "r|gz") as bundle:
             contents = Contents.read(bundle)
-    except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError, KeyError, TypeError) as problem:
-        raise _unreadable(file, str(problem) or type(problem).__name__) from problem
+    except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError) as problem:
+        raise _unreadable(file, str(problem)) from problem
+    except (KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise _unreadable(file, "a table of images that is incomplete, or no table") from problem
     if foreign := sorted({*contents.digests} - {*ALL}):
         expected, seen = f"{file} holds labkit's images alone", f"it also holds {', '.join(foreign)}"
         raise LabError(expected, seen, f"if you trust all of it: docker load --input {file}")

@@ -38,8 +38,7 @@ class Contents:
         """Read an open tar to its end.
 
         :raises ValueError: when it is no bundle, or could be read in two ways.
-        :raises KeyError: when something is missing in one of its files.
-        :raises TypeError: when something in them has another shape.
+        :raises KeyError, TypeError, AttributeError, RecursionError: when its files have another shape.
         """
         files, digests = _small_files(bundle)
         if MANIFEST not in files:
@@ -50,7 +49,10 @@ class Contents:
             contents._add(image["RepoTags"], digests.get(_clean(image["Config"]), ""))
         for image in json.loads(files.get(INDEX, b'{"manifests": []}'))["manifests"]:
             contents.digests.setdefault(_short(image["annotations"][NAME]), set()).add(image["digest"])
-        contents.listed = json.loads(files.get(LIST, b"{}"))
+        contents.listed = {
+            name: Listed(digest=str(one["digest"]), recipe=str(one["recipe"]))
+            for name, one in json.loads(files.get(LIST, b"{}")).items()
+        }
         return contents
 
     def _add(self, names: list[str] | None, digest: str) -> None:
