@@ -85,34 +85,34 @@ def p99_ms(url: str, seconds: float) -> float:
     return measured.p99_ms
 
 
+def measure(environment: Environment) -> None:
+    """Measure the catalog before, beside and after a hog in the cart; print the figures."""
+    url, (hog,) = environment.urls["catalog"], environment.instances("cart")
+    p99_ms(url, SETTLED_S)
+    before = p99_ms(url, QUIET_S)
+    memory, seen = LeastMemory(), list[str]()
+    memory.start()
+    command = ["python3", "-c", HOG, str(HOG_S)]
+    running = threading.Thread(
+        target=lambda: seen.append(hog.execute(command, timeout_s=HOG_S + 5).output), daemon=True
+    )
+    running.start()
+    beside = p99_ms(url, HOG_S - 2 * SETTLED_S)
+    running.join()
+    least = memory.stop()
+    after = p99_ms(url, QUIET_S)
+    alone = (before + after) / 2
+    more = {"alone_ms": round(alone, 1), "beside_ms": round(beside, 1), "forked_and_refused": seen}
+    tell("p99 of a service beside one that hogs / alone", beside / alone, "ratio", "<= 2", **more)
+    tell("least memory available to the host meanwhile", least / GIGA, "GB", ">= 1")
+
+
 def main() -> None:
     """Print one JSON line a figure."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Environment.create(
-            (workspace := Workspace.create(Path(folder) / "workspace")).system,
-            "integration",
-            workspace=workspace,
-        ) as environment,
-    ):
-        url, (hog,) = environment.urls["catalog"], environment.instances("cart")
-        p99_ms(url, SETTLED_S)
-        before = p99_ms(url, QUIET_S)
-        memory, seen = LeastMemory(), list[str]()
-        memory.start()
-        command = ["python3", "-c", HOG, str(HOG_S)]
-        running = threading.Thread(
-            target=lambda: seen.append(hog.execute(command, timeout_s=HOG_S + 5).output), daemon=True
-        )
-        running.start()
-        beside = p99_ms(url, HOG_S - 2 * SETTLED_S)
-        running.join()
-        least = memory.stop()
-        after = p99_ms(url, QUIET_S)
-        alone = (before + after) / 2
-        more = {"alone_ms": round(alone, 1), "beside_ms": round(beside, 1), "forked_and_refused": seen}
-        tell("p99 of a service beside one that hogs / alone", beside / alone, "ratio", "<= 2", **more)
-        tell("least memory available to the host meanwhile", least / GIGA, "GB", ">= 1")
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace.create(Path(folder) / "workspace")
+        with Environment.create(workspace.system, "integration", workspace=workspace) as environment:
+            measure(environment)
         workspace.artifacts.close()
 
 
