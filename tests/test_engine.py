@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import uuid
@@ -45,14 +46,17 @@ from labkit.engine import (
     one_builder,
     restricted,
     save_images,
+    service_image,
 )
-from labkit.engine._dockerfile import check_dockerfile
+from labkit.engine import _bundle_contents as _contents
+from labkit.engine._build import build
 from labkit.engine._locate import DEFAULT, Address, locate
 from labkit.engine._recipes import Recipe
 from labkit.engine._service_image import source_digest
 from labkit.engine._start import stale, start
 from labkit.engine._wheelhouse import complete
 from labkit.errors import LabError
+from labkit.system import System
 
 needs_engine = pytest.mark.engine
 
@@ -79,7 +83,7 @@ def test_the_builders_lock_is_the_users_own_and_harms_nothing(
     precious = tmp_path / "precious"
     precious.write_text("precious")
     lock.symlink_to(precious)
-    with pytest.raises(LabError, match="lock file"), one_builder():
+    with pytest.raises(LabError, match="a file of your own"), one_builder():
         pass
     assert precious.read_text() == "precious"
 
@@ -100,52 +104,6 @@ def test_another_source_has_another_digest(tmp_path: Path) -> None:
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "run.pyc").write_text("")
     assert source_digest(tmp_path) == seen[-1]
-
-
-HIDDEN = [
-    "ADD http://127.0.0.1:1/x /x",
-    "add\thttps://host/x /x",
-    "AD\\\nD http://host/x /x",
-    "ADD \\\n# between\n\n  http://host/x /x \\",
-    'ADD ["\\u0068ttp:/\\u002fhost/x", "/x"]',
-    "ADD http:\\/\\/host/x /x",
-    "ENV WHERE=http://host/x\nADD $WHERE /x",
-    "ADD --chown=1:1 http://host/x /x",
-    "ONBUILD ADD http://host/x /x",
-    "# escape=`\nADD a /x",
-    'COPY --fr"om"=host/evil:1 /x /x',
-    "FROM --platform=linux/s390x scratch",
-    "FROM $NOTHING",
-]
-
-
-@pytest.mark.parametrize("line", HIDDEN)
-@pytest.mark.parametrize("name", ["Dockerfile", "dockerfile"])
-def test_a_dockerfile_that_adds_an_address_is_refused_before_the_build(line: str, name: str) -> None:
-    """However the address is written; the engine would fetch it from where only its own machine reaches."""
-    text = f"{line}\n" if line.startswith("#") else f"FROM scratch\n{line}\n"
-    with pytest.raises(BuildFailed):
-        check_dockerfile(Engine(locate()), pack({name: text.encode()}))
-
-
-def test_a_dockerfile_that_is_a_link_is_refused(tmp_path: Path) -> None:
-    """What is read before the build has to be what is built."""
-    (tmp_path / "Dockerfile").symlink_to("other")
-    with pytest.raises(BuildFailed, match="a link"):
-        check_dockerfile(Engine(locate()), pack({"": tmp_path}))
-
-
-def test_a_dockerfile_of_own_files_and_stages_is_built() -> None:
-    """Files beside it, earlier stages by name and number, and scratch need nothing from elsewhere."""
-    text = """# a comment: ADD http://host/x
-ARG ROOT=scratch
-FROM ${ROOT} AS First
-ADD --chown=1:1 data.tar /x
-FROM first
-COPY --from=FIRST /x /x
-COPY --from=0 /x /y
-RUN curl http://host/x"""
-    check_dockerfile(Engine(locate()), pack({"Dockerfile": text.encode()}))
 
 
 @needs_engine
@@ -171,22 +129,6 @@ def test_the_docker_clients_proxies_do_not_reach_containers(
     with pytest.raises(BuildFailed, match="non-zero code"):
         build_service_image(engine, tmp_path, "labkit-test/proxies:1")
     engine.close()
-
-
-@needs_engine
-@pytest.mark.parametrize(
-    "text",
-    [
-        "FROM 127.0.0.1:1/evil:1\n",
-        "ARG A=127.0.0.1:1\nFROM ${A}/evil:1\n",
-        "FROM scratch\nCOPY --from=127.0.0.1:1/evil:1 /x /x\n",
-        "FROM scratch AS one\nFROM one\nCOPY --from=2 /x /x\n",
-    ],
-)
-def test_an_image_that_the_engine_does_not_have_is_refused_before_the_build(text: str) -> None:
-    """No registry is asked during a build: neither for the base nor for what is copied from."""
-    with pytest.raises(ImageMissing):
-        check_dockerfile(Engine.find(), pack({"Dockerfile": text.encode()}))
 
 
 @pytest.fixture
@@ -823,6 +765,13 @@ def test_a_build_from_an_image_that_is_missing_says_so(engine: Engine, tag: str,
         build_service_image(engine, tmp_path, tag)
 
 
+SYSTEM = """name = "t{}"
+[services.api]
+path = "api"
+port = 8001
+"""
+
+
 def recipe(tag: str, text: str) -> Recipe:
     """Return a recipe that takes a second."""
     inputs = {"Dockerfile": f"FROM {BASE}\nRUN echo {text} > /text\n".encode()}
@@ -857,6 +806,54 @@ def test_images_are_built_when_their_recipe_changed_and_only_then(
 
 
 @needs_engine
+def test_an_image_that_only_says_that_it_is_labkits_is_built_again(
+    engine: Engine, tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name and label are anybody's. Without the memory, the builder's cache gives the same image again."""
+    serve(monkeypatch, recipe(tag, "own"))
+    build_images()
+    own = engine.image(tag)
+    evil = f"FROM {tag}\nRUN echo evil > /text\n"
+    build(engine, pack({"Dockerfile": evil.encode()}), tag, own.labels)
+    assert engine.image(tag).labels == own.labels
+    assert images_missing() == [tag]
+    assert build_images() == [tag]
+    assert engine.export(tag, ["/text"]) == {"/text": b"own\n"}
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    before = engine.image(tag).digest
+    assert (build_images(), build_images()) == ([tag], [])
+    assert engine.image(tag).digest == before
+    (tmp_path / "labkit" / "images").chmod(0o666)
+    with pytest.raises(LabError, match="can write it"):
+        images_missing()
+
+
+@needs_engine
+def test_a_service_image_is_known_by_its_digest_and_by_its_bases(
+    engine: Engine, tag: str, tmp_path: Path
+) -> None:
+    """What another program gave its tag, and what was built on another base, is not used again."""
+    name = tag.removesuffix(":1")
+    (tmp_path / "api").mkdir()
+    (tmp_path / "system.toml").write_text(SYSTEM.format(name.removeprefix("labkit-test/")))
+    (tmp_path / "api" / "Dockerfile").write_text(f"FROM {tag}\nRUN true\n")
+    system, folder = System.load(tmp_path), Path("api")
+    try:
+        for text in ("one", "two"):
+            below = build(engine, recipe(tag, text).context(""), tag, {})
+            made = service_image(engine, system, "api", folder)
+            assert not made.reused
+            assert made.image.layers[: len(below.layers)] == below.layers
+            assert service_image(engine, system, "api", folder).reused
+        evil = f"FROM {made.image.ref}\nRUN echo evil > /text\n"
+        build(engine, pack({"Dockerfile": evil.encode()}), made.image.ref, made.image.labels)
+        again = service_image(engine, system, "api", folder)
+        assert (again.reused, again.image.digest) == (False, made.image.digest)
+    finally:
+        remove_images(engine, f"labkit/{system.name}-api")
+
+
+@needs_engine
 def test_a_bundle_brings_the_images_back(
     engine: Engine, tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -873,7 +870,7 @@ def test_a_bundle_brings_the_images_back(
     for broken in ("half", "not-there"):
         with pytest.raises(LabError, match="is a bundle of images"):
             load_images(tmp_path / broken)
-    load_images(bundle)
+    assert load_images(bundle) == [tag]
     assert images_missing() == []
     serve(monkeypatch, recipe(tag, "a newer version"))
     with pytest.raises(LabError, match="this version"):
@@ -894,13 +891,84 @@ def test_a_bundle_with_somebody_elses_image_is_refused_before_it_is_loaded(
     assert caught.value.next_step.endswith(f"docker load --input {bundle}")
 
 
+CONFIG = b'{"config": {}}'
+DIGEST = f"sha256:{hashlib.sha256(CONFIG).hexdigest()}"
+IMAGE = {"Config": "c.json", "RepoTags": ["labkit/x:1"], "Layers": []}
+
+
+def bundled(tag: str, **changed: object) -> dict[str, bytes]:
+    """Return the files of a bundle of one image, with other content for some as JSON; None leaves one out."""
+    digest = recipe(tag, "bundle").digest
+    files: dict[str, object] = {
+        "labkit": {tag: {"digest": DIGEST, "recipe": digest}},
+        "manifest": [IMAGE],
+        "index": {"manifests": [{"digest": "sha256:1", "annotations": {_contents.NAME: f"docker.io/{tag}"}}]},
+    } | changed
+    return {"c.json": CONFIG} | {
+        f"{name}.json": json.dumps(content).encode() for name, content in files.items() if content is not None
+    }
+
+
+FOREIGN = {"digest": "sha256:2", "annotations": {_contents.NAME: "docker.io/our/tools:1"}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "seen"),
+    [
+        ({"labkit": None}, "no list"),
+        ({"labkit": {}}, "no list"),
+        ({"labkit": []}, "no table"),
+        ({"labkit": {"labkit/x:1": 3}}, "no table"),
+        ({"manifest": 3}, "no table"),
+        ({"manifest": [IMAGE | {"RepoTags": [[1]]}]}, "no table"),
+        ({"index": []}, "no table"),
+        ({"manifest": None}, "manifest.json"),
+        ({"manifest": []}, "another image"),
+        ({"manifest": [IMAGE, IMAGE]}, "no name, or one of another image"),
+        ({"manifest": [IMAGE, IMAGE | {"RepoTags": None}]}, "no name"),
+        ({"manifest": [IMAGE | {"Config": "../d.json"}], "index": None}, "another image"),
+        ({"index": {"manifests": [FOREIGN]}}, "also holds our/tools:1"),
+        ({"index": {"manifests": [{"digest": "sha256:2"}]}}, "no table"),
+        ({"labkit": {"labkit/x:1": {"digest": "sha256:3", "recipe": ""}}}, "differ from this version"),
+    ],
+)
+def test_a_bundle_of_other_images_than_it_lists_is_refused_before_it_is_loaded(
+    changed: dict[str, object], seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each image needs a name of labkit's, and the digest and recipe in the list; whichever table is read."""
+    serve(monkeypatch, recipe("labkit/x:1", "bundle"))
+    bundle = tmp_path / "images.tar.gz"
+    bundle.write_bytes(gzip.compress(pack(bundled("labkit/x:1", **changed))))
+    with pytest.raises(LabError) as caught:
+        load_images(bundle, Engine(Address("unix:///nobody/listens")))
+    assert seen in caught.value.seen
+
+
+@pytest.mark.parametrize(
+    ("link", "target"), [("a", "."), ("manifest.json", "evil.json"), ("x/../manifest.json", "evil.json")]
+)
+def test_a_bundle_whose_tables_could_be_written_twice_is_refused(
+    link: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine unpacks the file, where a link could put another table in the place of the one read."""
+    serve(monkeypatch, recipe("labkit/x:1", "bundle"))
+    bundle = tmp_path / "images.tar.gz"
+    entry = tarfile.TarInfo(link)
+    entry.type, entry.linkname = tarfile.SYMTYPE, target
+    files = bundled("labkit/x:1") | {"a/manifest.json": b"[]"}
+    bundle.write_bytes(gzip.compress(entry.tobuf() + pack(files)))
+    with pytest.raises(LabError, match="is a bundle of images"):
+        load_images(bundle, Engine(Address("unix:///nobody/listens")))
+
+
 def test_a_bundle_that_cannot_be_written_leaves_no_half_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk, or no folder, ends in one clear error."""
     monkeypatch.setattr(_bundle, "images_missing", lambda _engine: [])
     monkeypatch.setattr(_bundle, "_saved", lambda _engine: iter([b"x"]))
-    engine = type("Stand", (), {"image": lambda *_: None})()
+    monkeypatch.setattr(_bundle, "ALL", ())
+    engine = Engine(Address("unix:///nobody/listens"))
     with pytest.raises(LabError, match="can be written"):
         save_images(tmp_path / "no folder" / "file", engine)
     assert list(tmp_path.iterdir()) == []

@@ -78,7 +78,9 @@ def test_a_version_with_nobody_beside_it_is_compared_with_before_or_with_the_obj
         assert (test.decided, blind.e_value) == (True, 1)
 
 
-@pytest.mark.parametrize(("share", "before"), [(0.01, 0), (0.001, 300), (0.05, 2000)])
+@pytest.mark.parametrize(
+    ("share", "before"), [(0.01, 0), (0.001, 300), (0.05, 2000), (0.02, 5), (0.02, 50), (0.02, 300)]
+)
 def test_alone_as_good_as_before_or_as_the_objective_is_seldom_a_false_alarm(
     share: float, before: int
 ) -> None:

@@ -3,34 +3,18 @@
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from images import remove_images
 
 from labkit import lesson, load
 from labkit.artifacts import Kind
 from labkit.coordination import InstanceRegistry
-from labkit.engine import Engine, Label, service_image
+from labkit.engine import Engine, Label
 from labkit.environment import ElementStatus, Environment, Instance
 from labkit.errors import LabError
-from labkit.system import System
 from labkit.workspace import Workspace
 
 pytestmark = pytest.mark.engine
-
-DOCKERFILE = """\
-FROM labkit/python:1
-COPY service.py /app/
-WORKDIR /app
-CMD ["python3", "-m", "labkit.service", "service:app"]
-"""
-SYSTEM = """\
-name = "aged"
-[services.lonely]
-path = "lonely"
-port = 8001
-"""
 
 
 @pytest.fixture(scope="module")
@@ -275,20 +259,3 @@ def test_an_environment_that_crashes_drowns_or_rots_leaves_the_other_as_it_was(w
         answers = {name: lesson.ask(f"{url}/version").instance for name, url in whole.urls.items()}
         assert answers == {name: f"{name}-1" for name in whole.urls}
         assert broken.run("getent hosts " + whole.name + ".database").exit_code != 0
-
-
-def test_an_image_on_an_older_base_is_built_again(tmp_path: Path) -> None:
-    """Unchanged source is not enough: what labkit puts into every service may have changed beneath it."""
-    folder, engine = tmp_path / "lonely", Engine.find()
-    folder.mkdir()
-    (tmp_path / "system.toml").write_text(SYSTEM)
-    (folder / "service.py").write_text("from labkit.service import application\napp = application([])\n")
-    try:
-        for text, reused in ((DOCKERFILE, True), (f"{DOCKERFILE}LABEL labkit.recipe=older\n", False)):
-            (folder / "Dockerfile").write_text(text)
-            system = System.load(tmp_path)
-            assert not service_image(engine, system, "lonely", folder).reused
-            assert service_image(engine, system, "lonely", folder).reused == reused
-    finally:
-        remove_images(engine, "labkit/aged-lonely")
-        engine.client.close()

@@ -42,7 +42,6 @@ from labkit.pipeline import (
     runs,
 )
 from labkit.pipeline._approval import await_decision
-from labkit.pipeline._base_images import Dockerfile
 from labkit.pipeline._build import build
 from labkit.pipeline._context import RunContext, RunStopped
 from labkit.pipeline._definition import Stage
@@ -289,27 +288,6 @@ def test_the_folder_of_a_service_may_be_the_whole_repository(repository: Path) -
     source, revision = Source(repository), Source(repository).revision("HEAD")
     assert source.digest("HEAD", ".") == revision.tree
     assert source.digest("HEAD", "./cart/") == source.digest("HEAD", "cart")
-
-
-@pytest.mark.parametrize(
-    ("text", "base", "others"),
-    [
-        ("FROM example/node:1\nCOPY . /app\n", "example/node:1", ()),
-        (
-            "FROM labkit/build:1 AS build\nRUN true\nFROM labkit/python:1\nCOPY --from=build /venv /venv\n",
-            "labkit/python:1",
-            ("labkit/build:1",),
-        ),
-        ("# FROM nobody\nfrom --platform=linux/amd64 a:1 as Ground\nFROM ground\n", "a:1", ()),
-        ('ARG TAG=1\nARG NODE="example/node"\nFROM ${NODE}:$TAG\n', "example/node:1", ()),
-        ("FROM a:1\nFROM 0\nFROM b:1 AS c\nRUN echo FROM d:1\n", "b:1", ("a:1",)),
-        ("FROM \\\n  a:1\n", "a:1", ()),
-        ("FROM a:1 AS build\nFROM scratch\n", "", ("a:1",)),
-    ],
-)
-def test_a_dockerfile_names_its_base(text: str, base: str, others: tuple[str, ...]) -> None:
-    """The base is the last stage's; stages, arguments, other spellings and long lines are followed."""
-    assert Dockerfile.read(text) == Dockerfile(base, others)
 
 
 NODE = """name = "record"

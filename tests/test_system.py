@@ -8,6 +8,7 @@ from labkit.errors import LabError
 from labkit.system import STAGES, Limits, Recording, System
 
 SHOP = Path(__file__).parents[1] / "labs" / "shop"
+README = Path(__file__).parents[1] / "README.md"
 
 GOOD = """
 name = "small"
@@ -164,7 +165,7 @@ def test_a_configuration_that_cannot_work_is_refused(
         ("port = 8002", "port = 80020", ["services.back.port", "80020"]),
         ("port = 8002", "port = true", ["services.back.port", "True"]),
         ("port = 8002", "prot = 8002", ["services.back.port", "nothing", "add port"]),
-        ("port = 8002", 'port = 8002\nhealht = "/"', ["services.back.healht", "write health instead"]),
+        ("port = 8002", 'port = 8002\nraedy = "/"', ["services.back.raedy", "write ready instead"]),
         ("port = 8002", 'port = 8002\nready = "readyz"', ["services.back.ready", 'write "/readyz"']),
         *[
             ("port = 8002", f"port = 8002\nready = '{path}'", ["services.back.ready", "a path of letters"])
@@ -172,11 +173,15 @@ def test_a_configuration_that_cannot_work_is_refused(
         ],
         ("port = 8002", 'port = 8002\nready = "/a\\nb"', ["services.back.ready", "a path of letters"]),
         ("port = 8002", 'port = 8002\nmemory = "lots"', ["services.back.memory", "m or g", '"256m"']),
-        ("port = 8002", 'port = 8002\nmemory = "1m"', ["services.back.memory", "at least 16m"]),
+        ("port = 8002", 'port = 8002\nmemory = "1m"', ["services.back.memory", "16m to 1024g"]),
         ("port = 8002", "port = 8002\nmemory = 256", ["services.back.memory", "256"]),
         ("port = 8002", "port = 8002\npids = 0", ["services.back.pids", "more than 0"]),
         ("port = 8002", "port = 8002\npids = 1.5", ["services.back.pids", "a whole number"]),
         ("port = 8002", "port = 8002\ncpus = -1", ["services.back.cpus", "more than 0"]),
+        ("port = 8002", 'port = 8002\nmemory = "99999999999g"', ["services.back.memory", "16m to 1024g"]),
+        ("port = 8002", "port = 8002\npids = 99999999999", ["services.back.pids", "at most 4194304"]),
+        ("port = 8002", "port = 8002\ncpus = inf", ["services.back.cpus", "at most 1024"]),
+        ("port = 8002", 'port = 8002\npath = "b\\u0000"', ["services.back.path", "a folder"]),
         ("port = 8002", 'port = 8002\npath = "../back"', ["services.back.path", "../back"]),
         ("port = 8002", 'port = 8002\npath = "away"', ["services.back.path", "make the folder away"]),
         ('calls = ["back", "bank"]', 'calls = ["back", "bnak"]', ["services.front.calls", "bnak", "bank"]),
@@ -185,6 +190,19 @@ def test_a_configuration_that_cannot_work_is_refused(
         ("production = 2", "production = -1", ["services.front.instances.production", "-1"]),
         ("production = 2", "prodution = 2", ["services.front.instances.prodution", "write production"]),
         ("[services.back]", '[services."The Back"]', ["services.The Back", "the-back"]),
+        ("[external.bank]", "[containers.ba-ck]\n[external.bank]", ["containers.ba-ck.image"]),
+        (
+            "[external.bank]",
+            '[containers.x_y]\nimage = "i"\n[containers.x-y]\nimage = "i"\n[external.bank]',
+            ["containers.x-y", "rename x-y"],
+        ),
+        (
+            "[external.bank]",
+            '[containers.x]\nimage = "i"\nvariables = { "A=B" = "c" }\n[external.bank]',
+            ["containers.x.variables.A=B", "a variable's name"],
+        ),
+        ('name = "things"', 'name = "My Things"', ["database.name", '"my-things"']),
+        ('name = "things"', 'name = "postgres"', ["database.name", "choose another"]),
         ('service = "back"', 'service = "bank"', ["database.service", "bank"]),
         ('migrations = "back/migrations"', "", ["database.migrations", "add migrations"]),
         ('mode = "read-write"', 'mode = "read-wite"', ["external.bank.mode", "write read-write instead"]),
@@ -204,13 +222,17 @@ def test_a_configuration_that_cannot_work_is_refused(
         ("port = 8101", 'port = 8101\nrecording = "x.json"', ["a recording in x.json", "record it again"]),
         ("[config.percent]", "[config.bank_url]", ["config.bank_url", "BANK_URL", "rename bank_url"]),
         ("[config.percent]", "[config.database-url]", ["config.database-url", "rename"]),
+        ("[config.percent]", "[config.path]", ["config.path", "PATH", "rename path"]),
+        ("[config.percent]", '[config.sha-re]\ntype = "int"\ndefault = 1\n[config.sha_re]', ["SHA_RE"]),
         ("[config.percent]", "[config.labkit_stage]", ["config.labkit_stage", "rename"]),
         ('type = "int"', 'type = "integer"', ["config.percent.type", "write int instead"]),
         ("default = 10", 'default = "ten"', ["config.percent.default", "type int", "'ten'"]),
         ("production = 15", "prodction = 15", ["config.percent.prodction", "write production instead"]),
+        ('production = "welcome"', 'production = "a\\u0000b"', ["config.greeting.production", "type str"]),
         ("remove_by = 2027-06-30", 'remove_by = "soon"', ["toggles.new_front.remove_by", "a date"]),
         ("[database]", "[datbase]", ["datbase", "write database instead"]),
         ("[database]", "[database", ["TOML", "correct that line"]),
+        ("[database]", f"x = {'[' * 9999}", ["TOML", "correct that line"]),
     ],
 )
 def test_a_mistake_names_file_key_and_next_step(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
@@ -219,6 +241,39 @@ def test_a_mistake_names_file_key_and_next_step(tmp_path: Path, old: str, new: s
     with pytest.raises(LabError) as caught:
         System.load(write(tmp_path, GOOD.replace(old, new, 1)))
     assert not [word for word in ["system.toml", *words] if word not in str(caught.value)], str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("port = 8002", "", "a port number, 1 to 65535"),
+        ('calls = ["back", "bank"]', "", "exactly one service that no other calls"),
+        ("[database]", '[database.one]\nname = "one"\n[database]', "one database, of PostgreSQL"),
+        ("[database]", "[[database]]", "one database, of PostgreSQL"),
+        ('name = "things"', 'name = "things"\nengine = "mysql"', "take engine out: it is PostgreSQL"),
+        ("port = 8002", 'port = 8002\nenv = { A = "b" }', "declare a parameter in [config]"),
+        ("port = 8002", 'port = 8002\nimage = "nginx:1"', "write path = the folder with a Dockerfile"),
+        ("port = 8002", 'port = 8002\ndockerfile = "Dockerfile.prod"', "name the file Dockerfile"),
+        ("port = 8002", "port = 8002\nready_s = 60", "take ready_s out"),
+        ('type = "int"', 'type = "secret"', "one of int, float, str, bool, duration"),
+        ('staging = "hello"', 'staging = ""', "which is not empty"),
+    ],
+)
+def test_what_the_file_cannot_say_is_refused_in_the_words_of_the_readme(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    """Each limit stands in the README, with what labkit says about it and what to do instead."""
+    with pytest.raises(LabError) as caught:
+        System.load(write(tmp_path, GOOD.replace(old, new, 1)))
+    assert words in str(caught.value)
+    assert f"“{words}" in README.read_text()
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """A folder in its place is no traceback."""
+    (tmp_path / "system.toml").mkdir()
+    with pytest.raises(LabError, match="Is a directory"):
+        System.load(tmp_path)
 
 
 def test_a_service_that_writes_elsewhere_is_never_real_outside_production(tmp_path: Path) -> None:

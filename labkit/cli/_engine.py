@@ -42,7 +42,7 @@ def images() -> None:
 
 @images.command()
 def build() -> None:
-    """Build the missing and the outdated images. An image is outdated when its recipe has changed.
+    """Build the images that are missing, outdated (their recipe has changed) or not built or loaded by you.
 
     Example: labkit images build
     """
@@ -75,5 +75,5 @@ def load(file: Path) -> None:
     """
     from labkit import engine  # noqa: PLC0415 - keeps `labkit --help` quick
 
-    engine.load_images(file)
-    say("all images are present")
+    loaded = engine.load_images(file)
+    say(f"loaded {', '.join(loaded)}: all images are present")

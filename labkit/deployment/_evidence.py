@@ -20,10 +20,10 @@ class Evidence(Judge):
     longer instead, whether they failed or not.
 
     The version is compared with the others that serve at the same time. Where none does, because everybody is
-    on the canary or after a switch, it is compared with what they had before, or with the objective if that
-    is more: the share of such requests (0 to 1) that any version may have. With the objective None, that is
-    no evidence. Requests that hang, or fail without an answer of any version, are counted apart. They speak
-    against the version when they are more than before it came.
+    on the canary or after a switch, it is compared with the share that they may have had, as far as was seen
+    before, or with the objective if that is more: the share of such requests (0 to 1) that any version may
+    have. With the objective None, that is no evidence. Requests that hang, or fail without an answer of any
+    version, are counted apart. They speak against the version when they are more than before it came.
 
     It withdraws one of two equal versions with a probability of at most alpha, however often and however long
     it is called: see `labkit.experiment.SequentialTest`.

@@ -4,6 +4,7 @@ None of these imports loads the engine's library, half a second of work: that co
 """
 
 from labkit.engine._bundle import load_images, save_images
+from labkit.engine._dockerfile import Dockerfile
 from labkit.engine._doctor import DoctorCheck, doctor
 from labkit.engine._engine import Engine
 from labkit.engine._errors import BuildFailed, ImageMissing, NoEngine, NoPermission
@@ -36,6 +37,7 @@ __all__ = [
     "WORK",
     "BuildFailed",
     "Completed",
+    "Dockerfile",
     "DoctorCheck",
     "Engine",
     "Event",

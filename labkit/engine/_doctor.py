@@ -94,7 +94,11 @@ def _images(engine: Engine | None, *, fix: bool, progress: Callable[..., Any]) -
         return DoctorCheck(
             "images", ok=False, seen=problem.seen, threshold=threshold, next_step=problem.next_step
         )
-    seen = "missing or out of date: " + ", ".join(missing) if missing else "all there"
+    seen = (
+        "missing, out of date, or not built or loaded by you: " + ", ".join(missing)
+        if missing
+        else "all there"
+    )
     return DoctorCheck("images", not missing, seen, threshold, next_step if missing else "")
 
 

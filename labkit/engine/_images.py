@@ -11,6 +11,7 @@ from labkit.engine._build import build
 from labkit.engine._engine import Engine
 from labkit.engine._errors import ImageMissing
 from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS, Label
+from labkit.engine._made import is_made, remember_made
 from labkit.engine._recipes import Recipe, recipes
 
 Progress = Callable[..., Any]
@@ -18,23 +19,29 @@ Progress = Callable[..., Any]
 
 
 def images_missing(engine: Engine | None = None) -> list[str]:
-    """Return which of labkit's images the engine lacks or has from an older recipe; [] means all is well.
+    """Return which of labkit's images the engine lacks or has from elsewhere than this version's recipe.
 
+    [] means all is well. An image is known by its digest, from its building or loading by this user.
     engine None means the one that Engine.find returns.
     """
     engine = engine or Engine.find()
     return [name for name, recipe in recipes().items() if not _current(engine, recipe)]
 
 
+def recipe_digests() -> dict[str, str]:
+    """Return the digest of each image's recipe."""
+    return {name: recipe.digest for name, recipe in recipes().items()}
+
+
 def _current(engine: Engine, recipe: Recipe) -> bool:
     try:
-        return engine.image(recipe.image).labels.get(Label.RECIPE) == recipe.digest
+        return is_made(recipe.digest, engine.image(recipe.image).digest)
     except ImageMissing:
         return False
 
 
 def build_images(progress: Progress | None = None, engine: Engine | None = None) -> list[str]:
-    """Build every image that is missing or older than its recipe, and return which were built.
+    """Build every image that is missing or not of its recipe, and return which were built.
 
     The servers are built beside Python's two images. Nothing is built or downloaded when all are there.
     progress None means silence; engine None means the one that Engine.find returns.
@@ -73,6 +80,7 @@ def _make(engine: Engine, recipe: Recipe, progress: Progress) -> None:
     made = build(
         engine, context, recipe.image, {Label.RECIPE: recipe.digest}, target=recipe.target, progress=step
     )
+    remember_made(recipe.digest, made.digest)
     progress(recipe.image, f"built in {time.monotonic() - started:.0f} s, {made.size_bytes / 1e6:.0f} MB")
 
 

@@ -24,6 +24,7 @@ class Image:
 
     digest is the engine's own, "sha256:…", over the image's configuration and layers; size_bytes counts all
     layers. layers are their own digests, the lowest first: an image begins with the layers of its base.
+    on_build are the instructions that a build begins with which starts from it.
     """
 
     ref: str
@@ -34,18 +35,21 @@ class Image:
     labels: Mapping[str, str] = field(hash=False)
     environment: Mapping[str, str] = field(hash=False)
     layers: tuple[str, ...] = ()
+    on_build: tuple[str, ...] = ()
 
 
 def image(client: "DockerClient", ref: str) -> Image:
     """Return what the engine tells about an image.
 
-    :raises ImageMissing: when the engine does not have it.
+    :raises ImageMissing: when the engine does not have it, or that can be no image's name.
     """
     import docker.errors  # noqa: PLC0415 - loaded with the client
 
     try:
         fields: dict[str, Any] = client.api.inspect_image(ref)
-    except docker.errors.ImageNotFound as problem:
+    except docker.errors.APIError as problem:
+        if not problem.is_client_error():
+            raise
         raise image_missing(ref) from problem
     settings = fields.get("Config") or {}
     return Image(
@@ -57,6 +61,7 @@ def image(client: "DockerClient", ref: str) -> Image:
         labels=settings.get("Labels") or {},
         environment=dict(pair.split("=", 1) for pair in settings.get("Env") or [] if "=" in pair),
         layers=tuple((fields.get("RootFS") or {}).get("Layers") or ()),
+        on_build=tuple(settings.get("OnBuild") or ()),
     )
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from packageurl import PackageURL
 
+from labkit.engine._cache import cache
 from labkit.engine._inspect import members
-from labkit.engine._wheelhouse import cache
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

@@ -11,16 +11,16 @@ from pathlib import Path, PurePath
 from threading import Event
 from typing import IO, TYPE_CHECKING
 
-from labkit._lock_file import open_lock
 from labkit._tar import pack
 from labkit._uninterruptible import Stopped
 from labkit.engine._build import build
-from labkit.engine._dockerfile import check_dockerfile
+from labkit.engine._cache import cache, open_own
+from labkit.engine._dockerfile import Dockerfile, check_dockerfile
 from labkit.engine._errors import ImageMissing
 from labkit.engine._inspect import Image
-from labkit.engine._labels import PYTHON, Label
+from labkit.engine._labels import Label
 from labkit.engine._limits import BUILD_S
-from labkit.engine._wheelhouse import cache
+from labkit.engine._made import is_made, remember_made
 from labkit.errors import LabError
 from labkit.system import System
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BUILDERS = 2
 SHORT = 12
+LOCK = "builds.lock"
 LOOK_S = 0.1
 OTHERS_S = 600.0
 """How long a build waits for those of other processes, in seconds."""
@@ -67,33 +68,38 @@ def build_service_image(
     takes its dependencies from there.
 
     :raises BuildFailed: when the build ends with an error; it has the build's last lines. Also, before the
-        build, when the Dockerfile adds an address.
+        build, when the Dockerfile adds an address, or could hide one.
     :raises ImageMissing: when an image that it starts or copies from is not there; none is pulled.
     """
-    # Without times, so that the builder's cache sees only changes of content.
-    context = source if isinstance(source, bytes) else pack({"": source}, include=is_source)
+    context = source if isinstance(source, bytes) else _context(source)
     check_dockerfile(engine, context)
     return build(engine, context, tag, labels or {}, network="none", keep_stages=True, within_s=within_s)
 
 
+def _context(folder: Path) -> bytes:
+    """Return a folder's tar without times, so that the builder's cache sees only changes of content."""
+    return pack({"": folder}, include=is_source)
+
+
 @dataclass(frozen=True)
 class ServiceImage:
-    """A service's image, the SHA-256 of its source, and whether the image existed already."""
+    """A service's image, the SHA-256 of its source, its Dockerfile, and whether the image existed already."""
 
     image: Image
     source: str
+    dockerfile: Dockerfile
     reused: bool
 
 
 def source_digest(folder: Path) -> str:
     """Return the SHA-256, as hexadecimal digits, over a folder's files without what tools leave there.
 
-    Whether a file can be executed, and where a link leads, count too: both are in what a build gets.
+    Whether a file can be executed, where a link leads, and folders count too: all are in what a build gets.
     """
     whole = sha256()
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if is_source(inside) and (path.is_symlink() or path.is_file()):
+        if is_source(inside):
             whole.update(f"{inside.as_posix()}\0".encode() + _content(path))
     return whole.hexdigest()
 
@@ -101,6 +107,8 @@ def source_digest(folder: Path) -> str:
 def _content(path: Path) -> bytes:
     if path.is_symlink():
         return f"link to {path.readlink()}\0".encode()
+    if not path.is_file():
+        return b"folder\0"
     kind = b"program" if path.stat().st_mode & 0o100 else b"file"
     return kind + sha256(path.read_bytes()).digest()
 
@@ -114,28 +122,27 @@ def service_image(
     *,
     progress: Progress = lambda _: None,
 ) -> ServiceImage:
-    """Return the image of a service, built from a folder unless its source and its base are unchanged.
+    """Return the image of a service, built from a folder unless its source and its bases are unchanged.
 
-    Its tag and version are the start of its source's digest. labels are added to labkit's own when it is
-    built; None adds none. progress gets a line when it is built.
+    Its tag and version are the start of its source's digest. It is known by its own digest: what another
+    program gave this tag is built again. labels are added to labkit's own when it is built; None adds none.
+    progress gets a line when it is built.
 
-    :raises BuildFailed: with the last lines of what the build said.
+    :raises BuildFailed: as build_service_image.
+    :raises ImageMissing: as build_service_image.
     """
-    source = source_digest(system.root / folder)
+    source, context = source_digest(system.root / folder), _context(system.root / folder)
+    dockerfile = check_dockerfile(engine, context)
     tag = f"labkit/{system.name}-{name}:{source[:SHORT]}"
+    made_from = " ".join([tag, source, *(engine.image(one).digest for one in dockerfile.images)])
     with suppress(ImageMissing):
-        if _on_present_base(engine, present := engine.image(tag)):
-            return ServiceImage(present, source, reused=True)
+        if is_made(made_from, (present := engine.image(tag)).digest):
+            return ServiceImage(present, source, dockerfile, reused=True)
     own = {str(Label.VERSION): source[:SHORT], str(Label.SOURCE): f"sha256:{source}"}
     progress(f"building the image of {name}")
-    made = build_service_image(engine, system.root / folder, tag, {**(labels or {}), **own})
-    return ServiceImage(made, source, reused=False)
-
-
-def _on_present_base(engine: "Engine", image: Image) -> bool:
-    """Return whether an image, which has its base's labels too, was built on labkit/python as it is now."""
-    base = image.labels.get(Label.RECIPE)
-    return base is None or base == engine.image(PYTHON).labels.get(Label.RECIPE)
+    made = build_service_image(engine, context, tag, {**(labels or {}), **own})
+    remember_made(made_from, made.digest)
+    return ServiceImage(made, source, dockerfile, reused=False)
 
 
 def image_versions(engine: "Engine", images: Mapping[str, str]) -> dict[str, str]:
@@ -182,28 +189,18 @@ def one_builder(
     :raises Stopped: when stop was set during the wait.
     """
     # In the user's own folder, because a lock that others can open they can also hold.
-    path = cache() / "builds.lock"
     stop, end = stop or Event(), time.monotonic() + within_s
-    with _opened(path) as file:  # the kernel frees the lock when its process ends, however it ends
+    with open_own(LOCK) as file:  # the kernel frees the lock when its process ends, however it ends
         if not _locked(file):
             progress("waiting until another process has built its images")
         while not _locked(file):
             if time.monotonic() > end:
                 expected = f"other processes finish building images within {within_s:g} s"
-                next_step = f"see who builds (fuser {path}), wait for it or end it, then try again"
+                next_step = f"see who builds (fuser {cache() / LOCK}), wait for it or end it, then try again"
                 raise LabError(expected, "one still builds", next_step)
             if stop.wait(LOOK_S):
                 raise Stopped
         yield
-
-
-def _opened(path: Path) -> IO[str]:
-    try:
-        return open_lock(path)
-    except OSError as problem:
-        expected = f"a lock file of your own at {path}"
-        next_step = f"make the folder {path.parent} your own, and remove the file if it is there: rm {path}"
-        raise LabError(expected, problem.strerror or str(problem), next_step) from problem
 
 
 def _locked(file: IO[str]) -> bool:

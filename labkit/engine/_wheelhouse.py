@@ -1,7 +1,6 @@
 """The wheelhouse: every Python module that services and their tests need, checked against its hash."""
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from labkit.engine._cache import cache
 from labkit.errors import LabError
 
 REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)==(\S+)", re.MULTILINE)
@@ -34,11 +34,6 @@ def wheelhouse(lock: Path, architecture: str) -> Path:
     if not complete(folder, lock):
         _download(lock, architecture, folder)
     return folder
-
-
-def cache() -> Path:
-    """Return labkit's folder in the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "labkit"
 
 
 def complete(folder: Path, lock: Path) -> bool:

@@ -12,6 +12,7 @@ fixed share, which the new version may have: the same martingale, for one sample
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -22,8 +23,11 @@ from labkit.errors import LabError
 PRIOR = 0.18
 """Hits, and as many misses, that each version is credited with before the first trial (Turner et al.)."""
 
-CHANCE = 3
-"""So many standard deviations above its measured share an old version's true share may lie."""
+Z = NormalDist().inv_cdf(0.995)
+"""How sure the limit is below which an old version's true share lies, in standard deviations."""
+
+MARGIN = 0.1
+"""So far above the measured share that limit may lie: a short history would else excuse anything."""
 
 LARGEST_LOG = 700.0
 """A greater logarithm would overflow a float."""
@@ -61,8 +65,8 @@ class SequentialTest:
     versions the test decides at any look that they differ.
 
     objective is a share of hits that the new version may have. At a look at which only the new version was
-    tried, its trials are compared with what the old one had before, or with the objective if that is more.
-    None compares nothing then.
+    tried, its trials are compared with the share that the old one may have, by its trials before, or with the
+    objective if that is more. None compares nothing then.
 
     :raises LabError: for an alpha or an objective that does not lie between 0 and 1.
     """
@@ -76,7 +80,7 @@ class SequentialTest:
             raise LabError("an objective between 0 and 1", str(objective), "give 0.01 for one in a hundred")
         self.alpha, self._side, self._objective = alpha, side, objective
         self._old = self._new = Counts(0, 0)
-        self._log, self._compared = 0.0, False
+        self._log = 0.0
 
     @property
     def e_value(self) -> float:
@@ -100,25 +104,25 @@ class SequentialTest:
         """
         block = (new - self._new, old - self._old)
         if self._objective is not None and not block[1].trials:
-            allowed = _allowed(self._old, self._objective, known=self._compared)
-            self._log += _log_alone(self._new, block[0], allowed)
+            self._log += _log_alone(self._new, block[0], _allowed(self._old, self._objective))
         else:
-            self._compared = self._compared or block[0].trials > 0
             self._log += float(_log_factor(self._new, self._old, block[0], block[1], self._side))
         self._old, self._new = old, new
         return self.e_value
 
 
-def _allowed(old: Counts, objective: float, *, known: bool) -> float:
+def _allowed(old: Counts, objective: float) -> float:
     """Return the share that a version may have which is as good as the old one, or keeps the objective.
 
-    known is whether versions were compared at all. If not, an old version that kept the objective excuses no
-    new one that does not.
+    That is the upper confidence limit of the old share by the score method (E. B. Wilson, 1927), but at most
+    MARGIN above what was measured.
     """
-    if not old.trials or (not known and old.hits <= objective * old.trials):
+    if not old.trials:
         return objective
-    share = max(objective, old.hits / old.trials)
-    return share + CHANCE * math.sqrt(share * (1 - share) / old.trials)
+    share, z2 = old.hits / old.trials, Z * Z / old.trials
+    spread = Z * math.sqrt((share * (1 - share) + z2 / 4) / old.trials)
+    limit = (share + z2 / 2 + spread) / (1 + z2)
+    return max(objective, min(limit, share + MARGIN))
 
 
 def _log_alone(new: Counts, block: Counts, allowed: float) -> float:

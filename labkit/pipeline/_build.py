@@ -65,7 +65,7 @@ def _build(engine: Engine, system: System, service: Service, commit: str) -> Bui
     revision = {"org.opencontainers.image.revision": commit}
     result = service_image(engine, system, service.name, Path(service.path), revision)
     image, packages = result.image, engine.packages(result.image.ref)
-    bases = base_images(engine, image, (system.root / service.path / "Dockerfile").read_text())
+    bases = base_images(engine, image, result.dockerfile)
     seconds = time.monotonic() - started
     return Built(
         service.name, image.ref, image.digest, result.source, packages, bases, result.reused, seconds

@@ -1,7 +1,8 @@
 """What a service of the system needs inside its container; free of engine and notebook.
 
 A service makes its ASGI application with `application(routes, …)`, calls others with `client(name)`, and asks
-`toggle(name)` which of two code paths to take. `python3 -m labkit.service MODULE:NAME` runs it.
+`toggle(name)` which of two code paths to take. `python3 -m labkit.service MODULE:NAME` runs it, or any other
+ASGI application, which then has the same answers and end.
 `labkit.service.stub` stands in for an external service.
 """
 

@@ -10,8 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
 
+from labkit.service._adopted import Adopted
 from labkit.service._client import Client, Unavailable
 from labkit.service._identity import Identity
 from labkit.service._middleware import RequestMiddleware
@@ -50,6 +52,37 @@ def application(
     clients are closed when the application ends, after `lifespan`. An error is answered as a JSON object with
     the key "error".
     """
+
+    async def contract(_: Request) -> Response:
+        if openapi is None:
+            raise HTTPException(404, "this service has no OpenAPI file")
+        return FileResponse(openapi, media_type="application/json")
+
+    whole = [Route("/openapi.json", contract), *routes]
+    return _service(whole, checks, clients=tuple(clients), lifespan=lifespan, toggles=toggles)
+
+
+def adopted(app: ASGIApp) -> Starlette:
+    """Return an application of `application` as it is, and any other ASGI application as a service.
+
+    /healthz, /readyz and /version are answered for it, and all else is passed on, websockets too. It is not
+    ready when its start failed, or when it answers /readyz itself with a server error.
+    """
+    if isinstance(app, Starlette) and hasattr(app.state, "draining"):
+        return app
+    other = Adopted(app)
+    return _service([Mount("/", other)], [other.ready], lifespan=other.lifespan)
+
+
+def _service(
+    routes: Sequence[BaseRoute],
+    checks: Sequence[ReadinessCheck],
+    *,
+    clients: Sequence[Client] = (),
+    lifespan: Lifespan | None = None,
+    toggles: Collection[str] = (),
+) -> Starlette:
+    """Return an application that answers the routes, and before them those that every service has."""
     identity = Identity.read()
     registration, watched = Registration.read(identity), Toggles.read(toggles, identity)
     conditions = [*checks, *([registration.registered] if registration else [])]
@@ -64,17 +97,12 @@ def application(
         reasons = [reason for reason in await asyncio.gather(*map(_reason, conditions)) if reason]
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
-    async def contract(_: Request) -> Response:
-        if openapi is None:
-            raise HTTPException(404, "this service has no OpenAPI file")
-        return FileResponse(openapi, media_type="application/json")
-
     common = [Route("/healthz", _alive), Route("/readyz", ready), Route("/version", version)]
     app = Starlette(
-        routes=[*common, Route("/openapi.json", contract), *routes],
-        middleware=[Middleware(RequestMiddleware, identity=identity, toggles=watched)],
+        routes=[*common, *routes],
+        middleware=[Middleware(RequestMiddleware, toggles=watched)],
         exception_handlers={HTTPException: _refused, Unavailable: _unavailable},
-        lifespan=_whole_lifespan(tuple(clients), lifespan, registration, watched),
+        lifespan=_whole_lifespan(clients, lifespan, registration, watched),
     )
     app.state.draining = False
     return app

@@ -1,4 +1,4 @@
-"""What every request gets, before and after its answer: id, baggage, headers of the instance, a log line."""
+"""What every request gets, before and after its answer: id, baggage, toggles, a log line."""
 
 import logging
 import re
@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labkit.service._client import BAGGAGE, CALLER, Unavailable
-from labkit.service._identity import Identity
 from labkit.service._log import REQUEST_ID
 from labkit.service._toggles import BAGGAGE_BYTES, REQUEST_TOGGLES, RequestToggles, Toggles, with_revision
 
@@ -25,8 +24,8 @@ PROBES = frozenset({"/healthz", "/readyz"})
 class RequestMiddleware:
     """ASGI middleware; a request keeps its own id when that is safe to log, else it gets a new one."""
 
-    def __init__(self, app: ASGIApp, identity: Identity, toggles: Toggles | None = None) -> None:
-        self._app, self._identity, self._toggles = app, identity, toggles
+    def __init__(self, app: ASGIApp, toggles: Toggles | None = None) -> None:
+        self._app, self._toggles = app, toggles
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; an exception becomes a logged answer 500."""
@@ -36,21 +35,21 @@ class RequestMiddleware:
         tokens = self._enter(Headers(scope=scope))
         status, started = 0, time.perf_counter()
 
-        async def send_with_headers(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._add_headers(message)
+                MutableHeaders(scope=message)["x-request-id"] = REQUEST_ID.get()
             await send(message)
 
         try:
-            await self._answer(scope, receive, send_with_headers)
+            await self._answer(scope, receive, send_with_id)
         except Exception:
             LOG.exception("the request raised an exception in this service")
             if status:
                 raise  # the answer has begun, so that no other can be sent
             await JSONResponse({"error": "this service failed; its log has the request id"}, 500)(
-                scope, receive, send_with_headers
+                scope, receive, send_with_id
             )
         finally:
             if scope["path"] not in PROBES:
@@ -84,12 +83,6 @@ class RequestMiddleware:
         REQUEST_TOGGLES.set(RequestToggles(self._toggles.names, snapshot))
         if snapshot:
             BAGGAGE.set(with_revision(BAGGAGE.get(), snapshot.revision))
-
-    def _add_headers(self, message: Message) -> None:
-        headers = MutableHeaders(scope=message)
-        headers["x-request-id"] = REQUEST_ID.get()
-        headers["x-labkit-version"] = self._identity.version
-        headers["x-labkit-instance"] = self._identity.instance
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:

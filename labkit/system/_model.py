@@ -36,8 +36,8 @@ class Limits:
 class Service:
     """One service: its folder relative to the system's, its port, whom it calls, its number of instances.
 
-    instances maps a stage to that number. health answers while the process lives, ready while it serves.
-    limits are those of each instance.
+    instances maps a stage to that number. ready is the path that answers with 200 while it serves. limits are
+    those of each instance.
     """
 
     name: str
@@ -45,7 +45,6 @@ class Service:
     port: int
     calls: tuple[str, ...]
     instances: Mapping[str, int]
-    health: str = "/healthz"
     ready: str = "/readyz"
     limits: Limits = Limits()
 
@@ -116,6 +115,11 @@ class Parameter:
         """Return the name of the environment variable that carries the value."""
         return self.name.upper().replace("-", "_")
 
+    @property
+    def expected(self) -> str:
+        """What an error says about its values."""
+        return f"a value of type {self.type}{', which is not empty' if self.type == 'str' else ''}"
+
     def text(self, value: object) -> str | None:
         """Return a value as the environment variable's text, None when it is not of the parameter's type.
 
@@ -140,7 +144,7 @@ class Toggle:
 
 
 def _from_text(kind: str, text: str) -> str | None:
-    patterns = {"int": r"-?\d+", "float": r"-?\d+(\.\d+)?", "bool": "true|false", "str": "(?s:.+)"}
+    patterns = {"int": r"-?\d+", "float": r"-?\d+(\.\d+)?", "bool": "true|false", "str": r"[^\0]+"}
     if kind in patterns:
         return text if re.fullmatch(patterns[kind], text) else None
     parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", text)

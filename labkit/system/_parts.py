@@ -20,16 +20,36 @@ from labkit.system._model import (
     Service,
     Toggle,
 )
-from labkit.system._table import TomlTable
+from labkit.system._table import NUL, TomlTable
 
 EXAMPLES = {"int": "10", "float": "0.5", "str": '"EUR"', "bool": "true", "duration": '"250ms"'}
 A_RECORDING = 'a file inside the system\'s folder, such as "recordings/rates.json"'
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 URL_PATH = re.compile(r"/([A-Za-z0-9/._~()*+,;:=&?@-]|%[0-9A-Fa-f]{2})*")
 """A path that stays one word wherever it is written, in HAProxy's configuration too."""
 
 MEMORY = re.compile(r"([1-9]\d*)([mg])")
 UNITS = {"m": 1 << 20, "g": 1 << 30}
-LEAST_MEMORY = 16 << 20
+LEAST_MEMORY, MOST_MEMORY = 16 << 20, 1 << 40
+MOST_PIDS = 1 << 22
+"""Linux numbers no more processes than these."""
+
+MOST_CPUS = 1024
+POSTGRES_OWN = ("postgres", "template0", "template1")
+OTHER_DATABASE = "declare any other database as [containers.NAME]"
+VARIABLE = "declare a parameter in [config]: each service gets all of them"
+INSTEAD = {
+    "command": "write it as CMD in the service's Dockerfile",
+    "dockerfile": "name the file Dockerfile",
+    "env": VARIABLE,
+    "environment": VARIABLE,
+    "health": "take health out: only the path ready is asked",
+    "image": "write path = the folder with a Dockerfile that says FROM and the image",
+    "ready_s": "take ready_s out: each instance has 30 s to get ready",
+    "variables": VARIABLE,
+}
+"""What to do in place of keys that authors write for a service."""
+
 ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
 
 
@@ -42,11 +62,10 @@ def service(name: str, table: TomlTable) -> Service:
         port=table.port("port"),
         calls=table.texts("calls", ()),
         instances=_instances(table.table("instances")),
-        health=_url_path(table, "health", "/healthz"),
         ready=_url_path(table, "ready", "/readyz"),
         limits=_limits(table),
     )
-    table.refuse_unknown()
+    table.refuse_unknown(INSTEAD)
     return read
 
 
@@ -77,41 +96,49 @@ def _check_path(table: TomlTable, key: str, path: str) -> None:
 def _limits(table: TomlTable) -> Limits:
     return Limits(
         memory_bytes=_memory(table),
-        pids=_more_than_zero(table, "pids", int, "a whole number of processes, such as 100"),
-        cpus=_more_than_zero(table, "cpus", (int, float), "a number of processors, such as 0.5"),
+        pids=_within(table, "pids", int, "a whole number of processes, such as 100", MOST_PIDS),
+        cpus=_within(table, "cpus", (int, float), "a number of processors, such as 0.5", MOST_CPUS),
     )
 
 
 def _memory(table: TomlTable) -> int | None:
-    expected = 'memory in m or g, at least 16m, such as "256m"'
+    expected = 'memory in m or g, 16m to 1024g, such as "256m"'
     value = table.text("memory", expected, None)
     if value is None:
         return None
     amount = MEMORY.fullmatch(value)
     size = int(amount[1]) * UNITS[amount[2]] if amount else 0
-    if size < LEAST_MEMORY:
+    if not LEAST_MEMORY <= size <= MOST_MEMORY:
         table.refuse("memory", expected, value, 'write memory = "256m"')
     return size
 
 
-def _more_than_zero(table: TomlTable, key: str, kind: type | tuple[type, ...], expected: str) -> Any:  # noqa: ANN401 - of that kind, or None
+def _within(table: TomlTable, key: str, kind: type | tuple[type, ...], expected: str, most: int) -> Any:  # noqa: ANN401 - of that kind, or None
     value = table.get(key, kind, expected, None)
-    if value is not None and not value > 0:
-        table.refuse(key, f"{expected}, more than 0", value, f"correct {key}, or take it out")
+    if value is not None and not 0 < value <= most:
+        table.refuse(key, f"{expected}, more than 0 and at most {most}", value, f"correct {key}")
     return value
 
 
-def database(table: TomlTable) -> Database | None:
+def database(top: TomlTable) -> Database | None:
     """Read [database]; None when the system has none."""
+    written = top.value("database")
+    several = written.values() if isinstance(written, dict) else written
+    if isinstance(several, list) or any(isinstance(value, dict) for value in several or ()):
+        expected = "one database, of PostgreSQL, in [database] itself"
+        top.refuse("database", expected, written, OTHER_DATABASE)
+    table = top.table("database")
     if not table.written:
         return None
     migrations = table.folder("migrations")
     read = Database(
         service=table.text("service"),
-        name=table.text("name"),
+        name=table.name("name"),
         migrations=migrations or table.refuse("migrations", "a folder", None, "add migrations"),
     )
-    table.refuse_unknown()
+    if read.name in POSTGRES_OWN:
+        table.refuse("name", "a name that PostgreSQL does not use itself", read.name, "choose another name")
+    table.refuse_unknown({"engine": f"take engine out: it is PostgreSQL; {OTHER_DATABASE}"})
     return read
 
 
@@ -144,6 +171,9 @@ def _variables(table: TomlTable) -> dict[str, str]:
     for name, value in values.items():
         if not isinstance(value, str):
             table.refuse(name, "a text, as environment variables are", value, f'write "{value}"')
+        if NUL in value or not VARIABLE_NAME.fullmatch(name):
+            expected = "a variable's name of letters, digits and _, and a text without NUL"
+            table.refuse(name, expected, value, f"correct {name!r} or its text")
     return values
 
 
@@ -191,7 +221,7 @@ def parameter(name: str, table: TomlTable) -> Parameter:
     read = Parameter(name, kind, table.get("default", anything, kind, None), given)
     for key, value in {"default": read.default, **given}.items():
         if value is not None and read.text(value) is None:
-            table.refuse(key, f"a value of type {kind}", value, f"write one such as {EXAMPLES[kind]}")
+            table.refuse(key, read.expected, value, f"write one such as {EXAMPLES[kind]}")
     table.refuse_unknown()
     return read
 

@@ -15,6 +15,9 @@ from labkit.system._table import TomlTable
 CONTROL_PORT = 9999
 """The port at which the load balancer itself is asked."""
 
+PROGRAMS_OWN = {"HOME", "HOSTNAME", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "PYTHONHOME", "PYTHONPATH"}
+"""Variables without which, or by which, programs in a container do not start."""
+
 RESERVED = ("balancer", "capture", "coordinator", "database", "harness", "module", "stub")
 """Names of elements that labkit itself puts into an environment."""
 
@@ -48,7 +51,7 @@ class System:
             name=top.name("name"),
             root=file.parent,
             services=services,
-            database=parts.database(top.table("database")),
+            database=parts.database(top),
             containers={name: parts.container(name, table) for name, table in top.tables("containers")},
             external=external,
             config={name: parts.parameter(name, table) for name, table in top.tables("config")},
@@ -103,7 +106,12 @@ def _read(file: Path) -> dict[str, Any]:
     except FileNotFoundError as fault:
         next_step = "give the folder that holds system.toml, or copy one: the course's labs/shop/system.toml"
         raise LabError("a system.toml", f"there is no {file}", next_step) from fault
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+    except OSError as fault:
+        next_step = f"let this user read it: ls -l {file}"
+        raise LabError(
+            f"a system.toml that can be read: {file}", fault.strerror or str(fault), next_step
+        ) from fault
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise LabError(f"{file} is TOML in UTF-8", str(fault), f"correct that line of {file.name}") from fault
 
 
@@ -124,7 +132,7 @@ def _value(parameter: Parameter, stage: str, override: object) -> str:
     text = parameter.text(value)
     if text is None:
         next_step = f"give a value such as {parts.EXAMPLES[parameter.type]}"
-        raise LabError(f"{place}: a value of type {parameter.type}", repr(value), next_step)
+        raise LabError(f"{place}: {parameter.expected}", repr(value), next_step)
     return text
 
 
@@ -165,14 +173,14 @@ def _check_ports(top: TomlTable, system: System) -> None:
 
 def _check_names(top: TomlTable, system: System) -> None:
     """Refuse a service, external service or container whose name in the network is taken."""
-    taken = set(RESERVED)
+    taken = set(RESERVED)  # with "-" for "_", because both make the same variable
     places = {"services": system.services, "external": system.external, "containers": system.containers}
     for place, names in places.items():
         for name in names:
-            if name in taken:
+            if (plain := name.replace("_", "-")) in taken:
                 expected = "a name that no service and no other element of an environment has"
                 top.refuse(f"{place}.{name}", expected, name, f"rename {name}")
-        taken |= {*names}
+            taken.add(plain)
 
 
 def _check_folders(top: TomlTable, system: System) -> None:
@@ -211,11 +219,13 @@ def _check_values(top: TomlTable, system: System) -> None:
 
 
 def _check_variables(top: TomlTable, system: System) -> None:
-    """Refuse a parameter that would replace an address: a test could then reach the real payments."""
+    """Refuse a parameter whose variable is taken: a test could reach the real payments by an address."""
     called = [*system.services, *system.external, "database", "coordinator"]
     taken = {f"{name.upper().replace('-', '_')}_URL" for name in called}
     taken |= {f"{name.upper().replace('-', '_')}_ADDRESS" for name in system.containers}
+    taken |= PROGRAMS_OWN
     for name, parameter in system.config.items():
         if parameter.variable in taken or parameter.variable.startswith("LABKIT_"):
-            expected = "a name whose variable is free, because each environment sets the addresses itself"
+            expected = "a name whose variable no address, program or other parameter has"
             top.refuse(f"config.{name}", expected, parameter.variable, f"rename {name}")
+        taken.add(parameter.variable)

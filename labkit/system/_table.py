@@ -18,6 +18,9 @@ A_NAME = (
 LARGEST_PORT = 65535
 A_FOLDER = 'a folder inside the system\'s own, such as "cart"'
 A_TEXT = 'a text that is not empty, such as "cart"'
+NUL = "\0"
+"""The one character that no path, command or variable can have."""
+
 REQUIRED = object()
 """Stands for "no default": the key has to be written."""
 
@@ -60,7 +63,7 @@ class TomlTable:
     def text(self, key: str, expected: str = A_TEXT, default: object = REQUIRED) -> Any:  # noqa: ANN401 - the default may be anything
         """Return a text that is not empty, or the default."""
         value = self.get(key, str, expected, default)
-        if value == "":
+        if value == "" or (isinstance(value, str) and NUL in value):
             self.refuse(key, expected, value, f"write {expected}")
         return value
 
@@ -175,15 +178,18 @@ class TomlTable:
         self._asked.extend(self._values)
         return dict(self._values)
 
-    def refuse_unknown(self) -> None:
+    def refuse_unknown(self, instead: Mapping[str, str] | None = None) -> None:
         """Refuse a key that nobody read, and name the key that may have been meant.
+
+        instead has the next step for keys that authors write for what the file cannot say; None has none.
 
         :raises LabError: when there is such a key.
         """
         for key in self._values:
             if key not in self._asked:
                 known = f"one of the keys {', '.join(sorted(self._asked))}"
-                self.refuse(key, known, key, nearest(key, self._asked) or f"take {key} out")
+                step = (instead or {}).get(key) or nearest(key, self._asked)
+                self.refuse(key, known, key, step or f"take {key} out")
 
 
 def _is_name(text: str) -> bool:
