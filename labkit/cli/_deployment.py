@@ -238,7 +238,7 @@ def _deploy(fleet: "Fleet", deploy: Callable[..., "Deployment"], as_json: bool) 
 
 
 def _print_step(step: "Step") -> None:
-    line = f"{step.at_s:6.1f} s  {step.instance or step.image:<12} {step.state}"
+    line = f"{step.at_s:6.1f} s  {step.instance or step.image:<12} {step.words}"
     say(line, to=progress)
 
 

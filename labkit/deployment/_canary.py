@@ -103,7 +103,7 @@ class _Canary:
         """Send the chosen clients to one canary, step by step, and in the end everybody."""
         canaries = replacement.standby(self.image, 1)
         for part in self.to.shares:
-            self.fleet.environment.balancer.route(canaries[0], self.to.keys, part, salt=canaries[0].container)
+            replacement.send(canaries[0], self.to.keys, part)
             try:
                 yield from self._watch(replacement, canaries)
             except Withdrawn:  # at once: more clients would meet it until it is removed

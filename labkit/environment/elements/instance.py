@@ -39,7 +39,7 @@ class Instance(Element):
         super().__init__(namespace, name, image, variables=plan.variables_of(planned, name, version))
         self.service, self.version, self.balancer = service, version, balancer
         self.balancer_state = ""
-        self.limits = planned.limits.over(SERVER)
+        self.limits, self.grace_s = planned.limits.over(SERVER), planned.grace_s
         self._port, self._ready = planned.port, planned.ready
         self._outside = plan.outside(namespace.workspace) if plan.calls_real(planned) else ""
 
