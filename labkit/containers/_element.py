@@ -184,10 +184,17 @@ class Element(DockerContainer):
     def start(self) -> Self:
         """Start it, wait as its wait strategy says, and return it; a failure leaves nothing behind.
 
+        One that was killed is started again, with the files that it has.
+
         :raises ImageMissing: when the engine does not have its image; none is pulled.
         :raises NameTaken: when the namespace has a container of this name.
         :raises NotReady: when it ends, or is not ready in time.
         """
+        if self.info is not None:
+            self.reload()
+        if self.engine_state == "exited":
+            self._do("start", self._start_again)
+            return self
         self._configure()  # testcontainers' hook: a container class sets its variables there
         with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} starts", self.image):
             self._container = self._create()
@@ -285,7 +292,7 @@ class Element(DockerContainer):
         self._do("resume", lambda: self._api.unpause(self.container))
 
     def kill(self) -> None:
-        """End its processes at once, as kill -9 does; the stopped container stays, and its log with it."""
+        """End its processes at once, as kill -9 does; the container and its log stay until start()."""
         self._do("kill", lambda: self._api.kill(self.container))
 
     def disconnect(self) -> None:
@@ -300,6 +307,16 @@ class Element(DockerContainer):
     def _reconnect(self) -> None:
         names = [self.name, *self._aliases]
         self._api.connect_container_to_network(self.container, self.namespace.network, aliases=names)
+        self._come_back()
+
+    def _start_again(self) -> None:
+        self._api.start(self.container)
+        self._come_back()
+        if self._wait_strategy is not None:
+            self._wait_strategy.wait_until_ready(self)
+
+    def _come_back(self) -> None:
+        """Be found where it is now: its address and its ports may have changed."""
         self.reload()
 
     def remove(self) -> None:

@@ -10,6 +10,9 @@ import requests.exceptions
 from docker import APIClient
 from docker.errors import APIError
 
+KILLED_S = 10.0
+"""How long the engine may take to see that a killed container has ended, in seconds."""
+
 BY_SIGNAL = 128
 """A process that a signal ended has this exit code, with the signal's number added."""
 
@@ -31,12 +34,21 @@ def finish(api: APIClient, container: str, within_s: float) -> str:
         return f"was paused, which no {name} reaches: killed at once"
     if not _send(api, container, name):
         return before
-    try:
-        code = int(api.wait(container, timeout=within_s)["StatusCode"])
-    except requests.exceptions.RequestException:  # the answer did not come in time
+    code = _exit_code(api, container, within_s)
+    if code is None:
         _send(api, container, "SIGKILL")
-        return f"did not end on {name}, killed after {within_s:g} s"
+        code = _exit_code(api, container, KILLED_S)
+        if code in {None, BY_SIGNAL + signal.SIGKILL}:  # else it had ended, and the engine was late to notice
+            return f"did not end on {name}, killed after {within_s:g} s"
     return "" if code in {0, BY_SIGNAL + _number(name)} else f"ended on {name} with exit code {code}"
+
+
+def _exit_code(api: APIClient, container: str, within_s: float) -> int | None:
+    """Return a container's exit code once it has ended; None when it has not within within_s seconds."""
+    try:
+        return int(api.wait(container, timeout=within_s)["StatusCode"])
+    except requests.exceptions.RequestException:  # the answer did not come in time
+        return None
 
 
 def _send(api: APIClient, container: str, name: str) -> bool:
