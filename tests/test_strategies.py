@@ -8,7 +8,7 @@ from threading import Thread
 
 import httpx
 import pytest
-from carts import CART, TOTALS, N, is_whole, version
+from carts import CART, GRACE_S, TOTALS, N, is_whole, version
 
 from labkit import Environment, LabError, Workspace
 from labkit.deployment import (
@@ -44,7 +44,6 @@ from labkit.deployment import (
 )
 from labkit.engine import Engine
 from labkit.load import Arrival, Load, Request, RunningLoad, apply
-from labkit.system import GRACE_S
 from labkit.widgets import rollout
 from labkit.widgets._rollout import draw
 
@@ -318,7 +317,7 @@ def test_an_instance_that_leaves_is_asked_to_end_and_its_step_says_how_it_did(
     done = blue_green(fleet, new, drain_s=1, on_event=events.append)
     remarks = {step.instance: step.remark for step in done.steps if step.remark}
     assert remarks == {
-        stopped.name: f"did not end on SIGTERM, killed after {GRACE_S:g} s",
+        stopped.name: f"did not end on SIGTERM, killed after {GRACE_S} s",
         paused.name: "was paused, which no SIGTERM reaches: killed at once",
         ended.name: "had ended before, with exit code 137",
     }

@@ -269,7 +269,8 @@ class Environment:
 
         version None is that of the image: its version label, else its tag.
 
-        :raises NotReady: when it is not ready within deadline_s seconds; it has been removed by then.
+        :raises NotReady: when it is not ready within deadline_s seconds. It has been killed and removed by
+            then: it has served nobody.
         """
         version = version or image_versions(self._engine, {service: image})[service]
         start = partial(self._elements.add_instance, service, image, version, deadline_s)
@@ -409,6 +410,8 @@ class Environment:
 
     def clean_up(self, *, save: Path | None = None) -> None:
         """Remove everything of this environment and record that; a second call does nothing.
+
+        Its containers are killed, not asked to end: nobody is served any more.
 
         save is a folder into which the logs and the calls of the stubs are written first, as JSON; None saves
         nothing.
