@@ -92,10 +92,10 @@ class Replacement:
         """Return the names of those of the forgotten instances that are to get no requests."""
         if not self.before:
             return standby(self.fleet)
-        last = {step.instance: step.state for step in self.steps}
         serving = {*(instance.name for instance in self.before), *self.made}
-        away = {name for name, state in last.items() if state is StepState.STANDBY}
-        return {instance.name for instance in forgotten} - (serving - away)
+        away = {step.instance for step in self.steps if step.state is StepState.STANDBY}
+        back = {step.instance for step in self.steps if step.state is StepState.IN_BALANCER}
+        return {instance.name for instance in forgotten} - (serving - (away - back))
 
     def remove_idle(self) -> None:
         """Remove the instances that get no requests."""
@@ -144,6 +144,7 @@ class Replacement:
 
     def restore(self) -> None:
         """Restore the fleet that clean_up_leftovers found; those of its instances that still run are kept."""
+        self._sent = None
         self.reconcile()
         states = self.fleet.states
         if standby := [instance for instance in self.before if states.get(instance.name) == "DRAIN"]:

@@ -73,10 +73,16 @@ class Instance(Element):
         """
         balancer = self.balancer()
         balancer.register(self, backend)
+
+        def is_healthy(_: Element) -> bool:
+            if self.name not in balancer.servers(self.service + backend):  # the balancer was restarted
+                balancer.register(self, backend)
+            return balancer.is_healthy(self, backend)
+
         try:
             Answers(
                 f"answers GET {self._ready} with 200",
-                lambda _: balancer.is_healthy(self, backend),
+                is_healthy,
                 within_s,
                 lambda _: balancer.last_check(self, backend),
             ).wait_until_ready(self)
