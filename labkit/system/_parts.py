@@ -9,6 +9,7 @@ from typing import Any
 from labkit.errors import LabError
 from labkit.system._answers import Recording, answers
 from labkit.system._model import (
+    GRACE_S,
     MODES,
     STAGES,
     TYPES,
@@ -50,6 +51,7 @@ INSTEAD = {
 }
 """What to do in place of keys that authors write for a service."""
 
+LONGEST_GRACE_S = 600
 ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
 
 
@@ -64,9 +66,18 @@ def service(name: str, table: TomlTable) -> Service:
         instances=_instances(table.table("instances")),
         ready=_url_path(table, "ready", "/readyz"),
         limits=_limits(table),
+        grace_s=_grace_s(table),
     )
     table.refuse_unknown(INSTEAD)
     return read
+
+
+def _grace_s(table: TomlTable) -> float:
+    expected = f"a number of seconds over 0, {LONGEST_GRACE_S} at most, such as 5"
+    value = table.get("grace_s", (int, float), expected, GRACE_S)
+    if not 0 < value <= LONGEST_GRACE_S:
+        table.refuse("grace_s", expected, value, "correct grace_s, or take it out")
+    return float(value)
 
 
 def _instances(table: TomlTable) -> dict[str, int]:
