@@ -112,8 +112,8 @@ def test_each_stage_has_the_elements_it_needs(system: System) -> None:
 
 def test_services_find_each_other_by_name_and_only_the_owner_gets_the_database(system: System) -> None:
     """The variables name every service; DATABASE_URL goes to the database's owner alone."""
-    plan = Plan.make(system, "integration", None, {}, "")
-    cart = plan.variables_of(plan.service("cart"), "cart-1", "1")
+    plan, secret = Plan.make(system, "integration", None, {}, ""), {"database": "word"}.__getitem__
+    cart = plan.variables_of(plan.service("cart"), "cart-1", "1", secret)
     assert cart["CATALOG_URL"] == "http://catalog:8003"
     assert cart["PAYMENTS_URL"] == "http://payments:8101"
     assert (cart["DISCOUNT_PERCENT"], cart["LABKIT_STAGE"], cart["LABKIT_PORT"]) == (
@@ -122,8 +122,8 @@ def test_services_find_each_other_by_name_and_only_the_owner_gets_the_database(s
         "8002",
     )
     assert "DATABASE_URL" not in cart
-    catalog = plan.variables_of(plan.service("catalog"), "catalog-1", "1")
-    assert catalog["DATABASE_URL"] == "postgresql://postgres@database:5432/catalog"
+    catalog = plan.variables_of(plan.service("catalog"), "catalog-1", "1", secret)
+    assert catalog["DATABASE_URL"] == "postgresql://postgres:word@database:5432/catalog"
 
 
 def test_the_balancer_listens_on_every_service_port_and_repeats_nothing(system: System) -> None:
