@@ -180,7 +180,7 @@ class Coordinator:
         """Yield the keys after each change, until the store is silent or cancels the watch."""
         create = {"create_request": {**_under(prefix), "start_revision": str(now.revision + 1)}}
         content, entries = json.dumps(create), dict(now.entries)
-        where = (self.host, self.port, "POST", "/v3/watch", content, self._headers())
+        where = (self.host, self.port, "POST", "/v3/watch", content, _headers(self._token))
         try:
             with _http.stream(*where, timeout_s=silence_s) as response:
                 for line in response:
@@ -207,24 +207,21 @@ class Coordinator:
         :raises NoAnswer: when nothing answers in time.
         :raises LabError: when etcd refuses the request.
         """
-        if self._password and not self._token and method != "GET":
-            self._authenticate()
+        if not self._password or method == "GET":
+            return self._send(method, path, body)
         try:
-            return self._send(method, path, body)
+            return self._send(method, path, body, self._token or self._authenticate())
         except _TokenUnknown:  # its five minutes are over, or etcd has started anew
-            self._authenticate()
-            return self._send(method, path, body)
+            return self._send(method, path, body, self._authenticate())
 
-    def _authenticate(self) -> None:
+    def _authenticate(self) -> str:
         given = {"name": ROOT, "password": self._password}
         self._token = str(self._send("POST", "/v3/auth/authenticate", given)["token"])
+        return self._token
 
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": self._token} if self._token else {}
-
-    def _send(self, method: str, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+    def _send(self, method: str, path: str, body: Mapping[str, object], token: str = "") -> dict[str, Any]:
         content = json.dumps(body) if method == "POST" else None
-        where = (self.host, self.port, method, path, content, self._headers())
+        where = (self.host, self.port, method, path, content, _headers(token))
         try:
             response = _http.request(*where, timeout_s=self._answer_s)
             fields: dict[str, Any] = response.json()
@@ -265,6 +262,10 @@ class InstanceRegistry:
         prefix = _instance_key(service, "")
         values = self._coordinator.values(prefix)
         return {key.removeprefix(prefix): json.loads(value) for key, value in values.items()}
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": token} if token else {}
 
 
 def _instance_key(service: str, instance: str) -> str:

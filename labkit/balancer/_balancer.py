@@ -145,6 +145,8 @@ class Balancer(Element):
 
     @cached_property
     def _control(self) -> Control:
+        if not self.secret:
+            raise self.no_answer("it has no key pair, because another version of labkit made it")
         return Control(self.secret)
 
     def servers(self, service: str) -> dict[str, ServerStatus]:
