@@ -8,7 +8,7 @@ from typing import Self
 
 from labkit.containers import Answers, Element, Namespace
 from labkit.coordination import PORT, Coordinator
-from labkit.engine import SERVER, SERVERS
+from labkit.engine import NO_USER, SERVER, SERVERS
 
 __all__ = ["COMMAND", "Etcd"]
 
@@ -36,7 +36,7 @@ class Etcd(Element):
     make_secret = staticmethod(token_urlsafe)
 
     def __init__(self, namespace: Namespace, name: str = "coordinator") -> None:
-        super().__init__(namespace, name, SERVERS, command=COMMAND, ports=[PORT], user="nobody")
+        super().__init__(namespace, name, SERVERS, command=COMMAND, ports=[PORT], user=NO_USER)
         self.waiting_for(Answers("has a leader", lambda _: self.client().answers()))
 
     def start(self) -> Self:

@@ -24,7 +24,7 @@ from labkit.balancer import Listener
 from labkit.balancer._configuration import configuration
 from labkit.balancer._control import Control, make_key_pair
 from labkit.coordination import INSTANCES, Coordinator, InstanceRegistry
-from labkit.engine import Engine, Label, Owner
+from labkit.engine import NO_USER, Engine, Label, Owner
 from labkit.engine._locate import locate
 from labkit.environment import Environment, _status
 from labkit.environment._plan import Plan
@@ -215,7 +215,7 @@ def test_every_container_has_limits_and_only_the_rights_that_it_needs(
         assert limits["CapDrop"] == ["ALL"]
         assert not {"NET_RAW", "MKNOD", "SYS_CHROOT", "SETFCAP"} & set(limits["CapAdd"] or [])
     users = {role: fields["Config"]["User"] for role, fields in settings.items()}
-    assert (users["service"], users["stub"], users["database"]) == ("nobody", "nobody", "postgres")
+    assert (users["service"], users["stub"], users["database"]) == ("65532", NO_USER, "postgres")
     assert not settings["database"]["HostConfig"]["CapAdd"]
 
 
@@ -627,6 +627,7 @@ def test_no_secret_shows_in_labels_processes_logs_facts_or_displays(
     shown += [path.read_bytes() for path in (workspace.root / ".labkit").rglob("*") if path.is_file()]
     with staging.database.connect() as connection:
         shown += [connection, connection.info.dsn, staging.database, staging.database.url]
+    shown += [staging.element("database").execute("cat /proc/1/environ").output]
     shown += [f"{staging.database.url}", staging, vars(staging)["_namespace"]]
     assert [secret for secret in secrets if secret in f"{shown}"] == []
 

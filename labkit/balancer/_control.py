@@ -43,7 +43,8 @@ class Control:
     """Asks the runtime API of the balancer whose key pair it was given. Threads may share it."""
 
     def __init__(self, key_pair: str) -> None:
-        self._tls = ssl.create_default_context(cadata=key_pair[key_pair.index(BEGIN) :])
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls.load_verify_locations(cadata=key_pair[key_pair.index(BEGIN) :])
         with tempfile.NamedTemporaryFile("w") as file:  # for this user alone; the library reads only files
             file.write(key_pair)
             file.flush()

@@ -34,6 +34,7 @@ SET_PASSWORD_AND_RUN = f"""\
 printf '%s\\n' 'local all all trust' 'host all all all scram-sha-256' > "$PGDATA/pg_hba.conf"
 echo "ALTER ROLE postgres PASSWORD '${SECRET}'" |
   postgres --single -c log_checkpoints=off postgres > /dev/null
+unset {SECRET}
 exec postgres
 """
 """Without a connection, so that nobody gets in before the password is set. Its own tools use no network."""

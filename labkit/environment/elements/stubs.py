@@ -13,7 +13,7 @@ from typing import Any
 
 from labkit._http import Response, request
 from labkit.containers import Answers, Element, Namespace
-from labkit.engine import PYTHON, SERVER
+from labkit.engine import NO_USER, PYTHON, SERVER
 from labkit.environment._plan import Plan
 from labkit.environment.elements._registry import planned
 from labkit.errors import LabError, NoAnswer
@@ -59,7 +59,7 @@ class Stubs(Element):
             command=["python3", "-c", SCRIPT],
             variables={"LABKIT_STUBS": json.dumps(answers), "LABKIT_STAGE": plan.stage},
             ports=[stub.port for stub in plan.stubs],
-            user="nobody",
+            user=NO_USER,
             aliases=[stub.name for stub in plan.stubs],
         )
         self._external = {stub.name: stub.port for stub in plan.stubs}
