@@ -4,7 +4,7 @@ It is not httpx, because services carry it too, and a request to a stub must not
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -30,26 +30,40 @@ class Response:
 
 
 def request(
-    host: str, port: int, method: str, path: str, content: str | None = None, *, timeout_s: float
+    host: str,
+    port: int,
+    method: str,
+    path: str,
+    content: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    timeout_s: float,
 ) -> Response:
     """Send one request on a connection of its own and return the answer, whatever its status.
 
-    timeout_s limits the connect and each read, in seconds.
+    headers None sends none but the necessary ones. timeout_s limits the connect and each read, in seconds.
 
     :raises OSError: when nobody answers in time; ConnectionError when the answer is no HTTP.
     """
-    with stream(host, port, method, path, content, timeout_s=timeout_s) as response:
+    with stream(host, port, method, path, content, headers, timeout_s=timeout_s) as response:
         return Response(response.status, response.read())
 
 
 @contextmanager
 def stream(
-    host: str, port: int, method: str, path: str, content: str | None = None, *, timeout_s: float
+    host: str,
+    port: int,
+    method: str,
+    path: str,
+    content: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    timeout_s: float,
 ) -> Iterator[HTTPResponse]:
     """Send one request and give its answer to be read bit by bit; see request for the errors."""
     connection = HTTPConnection(host, port, timeout=timeout_s)
     try:
-        connection.request(method, path, content)
+        connection.request(method, path, content, dict(headers or {}))
         yield connection.getresponse()
     except HTTPException as problem:
         raise ConnectionError(str(problem) or "no answer") from problem

@@ -1,14 +1,15 @@
 """etcd as the coordinator: a small client of its JSON gateway, for environments and for their services.
 
 Source: etcd 3.4, "gRPC gateway": keys and values travel as Base64 in JSON over POST /v3/…; "etcd API", Lease,
-Watch, Transaction.
+Watch, Transaction; "Role-based access control": the user root, and tokens in the header Authorization.
 """
 
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 from labkit import _http
 from labkit.errors import LabError, NoAnswer
@@ -17,6 +18,15 @@ __all__ = ["INSTANCES", "PORT", "Coordinator", "Entry", "InstanceRegistry", "Lis
 
 PORT = 2379
 ANSWER_S = 5.0
+ROOT = "root"
+"""The only user of a coordinator that asks for a password; etcd's own name for who may do everything."""
+
+UNAUTHENTICATED = 16
+"""gRPC's code for a token that etcd does not know (any more): it keeps them in memory, for five minutes."""
+
+EMPTY_STORE = 1
+"""The revision of a store to which nobody has written yet."""
+
 INSTANCES = "/labkit/instances/"
 """The prefix of the keys of registered instances: {INSTANCES}SERVICE/INSTANCE."""
 
@@ -37,20 +47,50 @@ class Listing:
     entries: Mapping[str, Entry]
 
 
+class _TokenUnknown(LabError):
+    """etcd does not know the token of a request."""
+
+
 class Coordinator:
     """The coordinator at host:port: keys and values that all services may read, some with a lease.
 
-    answer_s is how many seconds it may be silent before it counts as gone. Each method raises NoAnswer when
-    the coordinator is not reached or silent for too long, and LabError when etcd refuses the request.
+    answer_s is how many seconds it may be silent before it counts as gone. password is that of the user root,
+    "" for a coordinator that asks for none. Each method raises NoAnswer when the coordinator is not reached
+    or silent for too long, and LabError when etcd refuses the request.
     """
 
-    def __init__(self, host: str, port: int = PORT, answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self, host: str, port: int = PORT, answer_s: float = ANSWER_S, *, password: str = ""
+    ) -> None:
         self.host, self.port, self._answer_s = host, port, answer_s
+        self._password, self._token = password, ""
+
+    @classmethod
+    def at(cls, url: str, answer_s: float = ANSWER_S) -> Self | None:
+        """Return the coordinator at a URL, $COORDINATOR_URL of a service; None when the URL names no host."""
+        address = urlsplit(url)
+        if not address.hostname:
+            return None
+        password = unquote(address.password or "")
+        return cls(address.hostname, address.port or PORT, answer_s, password=password)
 
     @property
     def url(self) -> str:
-        """Return where the coordinator is reached from outside the environment."""
+        """Return where the coordinator is reached from outside the environment, without the password."""
         return f"http://{self.host}:{self.port}"
+
+    def require_password(self) -> None:
+        """Let nobody in without the password from now on, in a store that nobody has used yet.
+
+        :raises LabError: when somebody has been faster, and might have left a way in.
+        """
+        self._send("POST", "/v3/auth/user/add", {"name": ROOT, "password": self._password})
+        self._send("POST", "/v3/auth/user/grant", {"user": ROOT, "role": ROOT})
+        enabled = self._send("POST", "/v3/auth/enable", {})
+        users = self._ask("POST", "/v3/auth/user/list")["users"]
+        if users != [ROOT] or int(enabled["header"]["revision"]) != EMPTY_STORE:
+            expected = "a new coordinator, which nobody has used before its password was set"
+            raise LabError(expected, f"keys, or other users than {ROOT}", "create the environment again")
 
     def answers(self) -> bool:
         """Return whether the coordinator has a leader and takes writes.
@@ -140,10 +180,9 @@ class Coordinator:
         """Yield the keys after each change, until the store is silent or cancels the watch."""
         create = {"create_request": {**_under(prefix), "start_revision": str(now.revision + 1)}}
         content, entries = json.dumps(create), dict(now.entries)
+        where = (self.host, self.port, "POST", "/v3/watch", content, _headers(self._token))
         try:
-            with _http.stream(
-                self.host, self.port, "POST", "/v3/watch", content, timeout_s=silence_s
-            ) as response:
+            with _http.stream(*where, timeout_s=silence_s) as response:
                 for line in response:
                     # A line without a result is an error, after which etcd says nothing more.
                     result = json.loads(line).get("result", {"canceled": True})
@@ -163,19 +202,34 @@ class Coordinator:
         return Listing(int(fields["header"]["revision"]), entries)
 
     def _ask(self, method: str, path: str, **body: object) -> dict[str, Any]:
-        """Send one request and return the fields of its answer.
+        """Send one request and return the fields of its answer; get a new token when etcd wants one.
 
         :raises NoAnswer: when nothing answers in time.
         :raises LabError: when etcd refuses the request.
         """
-        content = json.dumps(body) if body else None
+        if not self._password or method == "GET":
+            return self._send(method, path, body)
         try:
-            response = _http.request(self.host, self.port, method, path, content, timeout_s=self._answer_s)
+            return self._send(method, path, body, self._token or self._authenticate())
+        except _TokenUnknown:  # its five minutes are over, or etcd has started anew
+            return self._send(method, path, body, self._authenticate())
+
+    def _authenticate(self) -> str:
+        given = {"name": ROOT, "password": self._password}
+        self._token = str(self._send("POST", "/v3/auth/authenticate", given)["token"])
+        return self._token
+
+    def _send(self, method: str, path: str, body: Mapping[str, object], token: str = "") -> dict[str, Any]:
+        content = json.dumps(body) if method == "POST" else None
+        where = (self.host, self.port, method, path, content, _headers(token))
+        try:
+            response = _http.request(*where, timeout_s=self._answer_s)
             fields: dict[str, Any] = response.json()
         except OSError as problem:
             raise self._no_answer(problem) from problem
         if "error" in fields:
-            raise LabError(
+            refused = _TokenUnknown if fields.get("code") == UNAUTHENTICATED else LabError
+            raise refused(
                 f"etcd answers {method} {path}", str(fields["error"]), "look at the coordinator's log"
             )
         return fields
@@ -208,6 +262,10 @@ class InstanceRegistry:
         prefix = _instance_key(service, "")
         values = self._coordinator.values(prefix)
         return {key.removeprefix(prefix): json.loads(value) for key, value in values.items()}
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": token} if token else {}
 
 
 def _instance_key(service: str, instance: str) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from coordinators import running_etcd
+from coordinators import running_etcd, soon
 
 from labkit.coordination import INSTANCES, Coordinator, InstanceRegistry, Listing
 from labkit.errors import LabError, NoAnswer
 
 VERBS: dict[str, Callable[[Coordinator], object]] = {
+    "require_password": lambda coordinator: coordinator.require_password(),
     "answers": lambda coordinator: coordinator.answers(),
     "put": lambda coordinator: coordinator.put("/key", "value"),
     "get": lambda coordinator: coordinator.get("/key"),
@@ -130,9 +131,12 @@ def test_a_refusal_of_etcd_is_an_error_that_is_no_lack_of_an_answer() -> None:
 
 @pytest.fixture(scope="module")
 def coordinator() -> Iterator[Coordinator]:
-    """Give a real etcd."""
+    """Give a real etcd that asks for a password."""
     with running_etcd() as container:
-        yield Coordinator("127.0.0.1", container.host_port, 2.0)
+        made = Coordinator("127.0.0.1", container.host_port, 2.0, password="a word")  # noqa: S106 - of a test
+        made.require_password()
+        made.container = container  # type: ignore[attr-defined]  # for the test that restarts it
+        yield made
 
 
 @pytest.mark.engine
@@ -180,3 +184,61 @@ def test_a_watch_gives_each_change_and_the_same_keys_after_a_silence(coordinator
     threading.Timer(0.1, coordinator.delete, ("/w/key",)).start()
     assert next(watch).entries == {}
     assert next(watch).entries == {}
+
+
+@pytest.mark.engine
+def test_nobody_gets_in_without_the_password(coordinator: Coordinator) -> None:
+    """No password and a wrong one are refused, whatever is asked; the URL that errors name has none."""
+    strangers = [Coordinator(coordinator.host, coordinator.port, 2.0, password=word) for word in ("", "b")]
+    for stranger in strangers:
+        for verb in ("put", "get", "swap", "delete", "require_password"):
+            with pytest.raises(LabError) as refusal:
+                VERBS[verb](stranger)
+            assert not isinstance(refusal.value, NoAnswer)
+            assert "a word" not in str(refusal.value)
+    listed = strangers[0].listing_at
+    with pytest.raises(LabError, match="user name is empty"):
+        listed("/")
+    assert coordinator.url == f"http://127.0.0.1:{coordinator.port}"
+
+
+@pytest.mark.engine
+def test_a_client_is_let_in_again_after_a_restart(coordinator: Coordinator) -> None:
+    """The store forgets its tokens when it ends; clients, watches and leases go on with the password."""
+    lease = coordinator.grant(60)
+    coordinator.put("/r/key", "value", lease)
+    watch = coordinator.watch("/r/", 0.3)
+    assert set(next(watch).entries) == {"/r/key"}
+    coordinator.container.restart(timeout=0)  # type: ignore[attr-defined]  # as the fixture has it
+    assert soon(coordinator.answers)
+    assert coordinator.get("/r/key") == "value"
+    assert coordinator.renew(lease)
+    assert set(next(coordinator.watch("/r/", 0.3)).entries) == {"/r/key"}
+    coordinator.revoke(lease)
+    assert coordinator.values("/r/") == {}
+
+
+@pytest.mark.engine
+def test_a_store_that_somebody_has_used_is_not_taken_for_a_new_one() -> None:
+    """Whoever was faster than the password might have left a way in, so the start fails."""
+    with running_etcd() as container:
+        late = Coordinator("127.0.0.1", container.host_port, 2.0, password="a word")  # noqa: S106 - of a test
+        Coordinator("127.0.0.1", container.host_port, 2.0).put("/key", "left")
+        with pytest.raises(LabError, match="nobody has used"):
+            late.require_password()
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("http://root:a%20word@coordinator:2380", ("coordinator", 2380, "a word")),
+        ("http://coordinator", ("coordinator", 2379, "")),
+        ("", None),
+    ],
+)
+def test_a_service_reads_host_port_and_password_from_its_variable(
+    url: str, seen: tuple[str, int, str] | None
+) -> None:
+    """$COORDINATOR_URL has all that a client needs; without a host there is no coordinator."""
+    found = Coordinator.at(url)
+    assert (found and (found.host, found.port, found._password)) == seen

@@ -1,27 +1,37 @@
 """The life of an environment on the real engine: create, use, clean up."""
 
 import json
+import re
+import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
+import psycopg
 import pytest
+from psycopg import sql
 
+from labkit._http import request
 from labkit.artifacts import Kind
 from labkit.balancer import Listener
 from labkit.balancer._configuration import configuration
-from labkit.coordination import InstanceRegistry
-from labkit.engine import Engine, Label, Owner
+from labkit.balancer._control import Control, make_key_pair
+from labkit.coordination import INSTANCES, Coordinator, InstanceRegistry
+from labkit.engine import NO_USER, Engine, Label, Owner
 from labkit.engine._locate import locate
 from labkit.environment import Environment, _status
 from labkit.environment._plan import Plan
 from labkit.environment._status import Labelled
 from labkit.errors import LabError
 from labkit.system import System
+from labkit.testdata import subset
 from labkit.workspace import Workspace, course
 
 engine_test = pytest.mark.engine
@@ -53,6 +63,13 @@ def engine() -> Iterator[Engine]:
 def environment(workspace: Workspace) -> Iterator[Environment]:
     """Give one integration environment to all tests that leave it as it was."""
     with Environment.create(workspace.system, "integration", workspace=workspace, because="a commit") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def staging(workspace: Workspace) -> Iterator[Environment]:
+    """Give one staging environment to all tests that leave two carts in it."""
+    with Environment.create(workspace.system, "staging", workspace=workspace) as made:
         yield made
 
 
@@ -112,8 +129,8 @@ def test_each_stage_has_the_elements_it_needs(system: System) -> None:
 
 def test_services_find_each_other_by_name_and_only_the_owner_gets_the_database(system: System) -> None:
     """The variables name every service; DATABASE_URL goes to the database's owner alone."""
-    plan = Plan.make(system, "integration", None, {}, "")
-    cart = plan.variables_of(plan.service("cart"), "cart-1", "1")
+    plan, secret = Plan.make(system, "integration", None, {}, ""), {"database": "word"}.__getitem__
+    cart = plan.variables_of(plan.service("cart"), "cart-1", "1", secret)
     assert cart["CATALOG_URL"] == "http://catalog:8003"
     assert cart["PAYMENTS_URL"] == "http://payments:8101"
     assert (cart["DISCOUNT_PERCENT"], cart["LABKIT_STAGE"], cart["LABKIT_PORT"]) == (
@@ -122,8 +139,8 @@ def test_services_find_each_other_by_name_and_only_the_owner_gets_the_database(s
         "8002",
     )
     assert "DATABASE_URL" not in cart
-    catalog = plan.variables_of(plan.service("catalog"), "catalog-1", "1")
-    assert catalog["DATABASE_URL"] == "postgresql://postgres@database:5432/catalog"
+    catalog = plan.variables_of(plan.service("catalog"), "catalog-1", "1", secret)
+    assert catalog["DATABASE_URL"] == "postgresql://postgres:word@database:5432/catalog"
 
 
 def test_the_balancer_listens_on_every_service_port_and_repeats_nothing(system: System) -> None:
@@ -134,7 +151,7 @@ def test_the_balancer_listens_on_every_service_port_and_repeats_nothing(system: 
     assert "listen cart\n    bind :8002\n" in text
     assert "uri /readyz" in text
     assert "retries 0" in text
-    assert "    server " not in text
+    assert re.findall(r"^    server (\S+)", text, re.MULTILINE) == ["runtime-api"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +215,7 @@ def test_every_container_has_limits_and_only_the_rights_that_it_needs(
         assert limits["CapDrop"] == ["ALL"]
         assert not {"NET_RAW", "MKNOD", "SYS_CHROOT", "SETFCAP"} & set(limits["CapAdd"] or [])
     users = {role: fields["Config"]["User"] for role, fields in settings.items()}
-    assert (users["service"], users["stub"], users["database"]) == ("nobody", "nobody", "postgres")
+    assert (users["service"], users["stub"], users["database"]) == ("65532", NO_USER, "postgres")
     assert not settings["database"]["HostConfig"]["CapAdd"]
 
 
@@ -486,22 +503,153 @@ def test_a_module_under_development_runs_its_tests_alone(workspace: Workspace) -
 
 
 @engine_test
-def test_staging_registers_its_instances_at_the_coordinator(workspace: Workspace) -> None:
+def test_staging_registers_its_instances_at_the_coordinator(staging: Environment) -> None:
     """Three carts stand under /labkit/instances with version and address, and keys can be set and removed."""
-    with Environment.create(workspace.system, "staging", workspace=workspace) as made:
-        assert made.coordinator is not None
-        registered = InstanceRegistry(made.coordinator).instances("cart")
-        assert {name: entry["address"] for name, entry in registered.items()} == {
-            instance.name: instance.address for instance in made.instances("cart")
-        }
-        assert len(registered) == 3
-        made.coordinator.put("/a/key", "wert ü")
-        assert made.coordinator.get("/a/key") == "wert ü"
-        assert made.coordinator.values("/a/") == {"/a/key": "wert ü"}
-        assert made.coordinator.delete("/a/key")
-        assert made.coordinator.get("/a/key") is None
-        made.remove_instance(made.instances("cart")[2])
-        assert set(InstanceRegistry(made.coordinator).instances("cart")) == {"cart-1", "cart-2"}
+    assert staging.coordinator is not None
+    registered = InstanceRegistry(staging.coordinator).instances("cart")
+    assert {name: entry["address"] for name, entry in registered.items()} == {
+        instance.name: instance.address for instance in staging.instances("cart")
+    }
+    assert len(registered) == 3
+    staging.coordinator.put("/a/key", "wert ü")
+    assert staging.coordinator.get("/a/key") == "wert ü"
+    assert staging.coordinator.values("/a/") == {"/a/key": "wert ü"}
+    assert staging.coordinator.delete("/a/key")
+    assert staging.coordinator.get("/a/key") is None
+    staging.remove_instance(staging.instances("cart")[2])
+    assert set(InstanceRegistry(staging.coordinator).instances("cart")) == {"cart-1", "cart-2"}
+
+
+# ---- who gets in ----
+
+
+def port_of(environment: Environment, name: str, port: int) -> tuple[str, int]:
+    """Return where everybody on this machine reaches a port of an element."""
+    return environment.element(name).namespace.engine.host, environment.element(name).get_exposed_port(port)
+
+
+@engine_test
+def test_the_database_refuses_whoever_has_no_password(staging: Environment) -> None:
+    """The superuser and other roles come in from the network by their password alone."""
+    assert staging.database
+    host, port = port_of(staging, "database", 5432)
+    with staging.database.connect(autocommit=True) as connection:
+        connection.execute("CREATE ROLE clerk LOGIN PASSWORD 'his own'")
+    for login in ("postgres", "postgres:postgres", "clerk", "clerk:other", "nobody"):
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(f"postgresql://{login}@{host}:{port}/catalog")
+    psycopg.connect(f"postgresql://clerk:his%20own@{host}:{port}/catalog").close()
+
+
+@engine_test
+def test_the_coordinator_refuses_whoever_has_no_password(staging: Environment) -> None:
+    """A key can be neither read nor set."""
+    stranger = Coordinator(*port_of(staging, "coordinator", 2379))
+    for ask in (lambda: stranger.put("/labkit/toggles/now/x", "{}"), lambda: stranger.values("/")):
+        with pytest.raises(LabError, match="user name is empty"):
+            ask()
+
+
+@engine_test
+def test_the_balancers_runtime_api_refuses_whoever_has_no_certificate(staging: Environment) -> None:
+    """Neither plain text, nor TLS without a certificate or with another one, reaches HAProxy."""
+    where, command = port_of(staging, "balancer", 9999), b"set server cart/cart-1 state maint\n"
+    blind = ssl.create_default_context()
+    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(where, 5) as connection, suppress(ConnectionResetError):
+        connection.sendall(command)
+        assert connection.recv(100) == b""
+    with (
+        socket.create_connection(where, 5) as plain,
+        blind.wrap_socket(plain) as connection,
+        pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"),
+    ):
+        connection.sendall(command)
+        connection.recv(100)
+    with pytest.raises(ssl.SSLError):
+        Control(make_key_pair()).ask(*where, command, 5)
+    assert staging.balancer.servers("cart")["cart-1"].status == "UP"
+
+
+@engine_test
+def test_the_stubs_control_refuses_whoever_has_no_secret(staging: Environment) -> None:
+    """Calls are neither read nor forgotten, answers not changed; the external service's own API is open."""
+    url = urlsplit(staging.stub("payments").url)
+    where = (str(url.hostname), url.port or 0)
+    for method, path in [
+        ("GET", "/__calls__"),
+        ("DELETE", "/__calls__"),
+        ("GET", "/__stub__"),
+        ("PATCH", "/__stub__"),
+        ("DELETE", "/__stub__"),
+    ]:
+        assert request(*where, method, path, timeout_s=5).status == 401
+        assert request(*where, method, path, None, {"Authorization": "Bearer no"}, timeout_s=5).status == 401
+    assert request(*where, "GET", "/nothing", timeout_s=5).status == 404
+    assert [call["path"] for call in staging.stub("payments").calls()] == ["/nothing"]
+
+
+@engine_test
+def test_another_process_reads_the_secrets_from_the_containers(
+    staging: Environment, workspace: Workspace
+) -> None:
+    """Who may use the engine uses every element, and starts an instance of the owner of the database."""
+    found = Environment.attach(staging.name, workspace)
+    assert found.database
+    assert found.coordinator
+    assert found.database.fingerprint() == staging.database.fingerprint()  # type: ignore[union-attr]  # it has one
+    assert found.coordinator.values(INSTANCES)
+    assert found.balancer.servers("cart")
+    assert isinstance(found.stub("payments").calls(), list)
+    (catalog,) = Environment.attach(staging.name, workspace).instances("catalog")
+    added = found.add_instance("catalog", catalog.image)
+    try:
+        assert InstanceRegistry(found.coordinator).instances("catalog").keys() == {"catalog-1", added.name}
+    finally:
+        found.remove_instance(added)
+
+
+@engine_test
+def test_no_secret_shows_in_labels_processes_logs_facts_or_displays(
+    engine: Engine, staging: Environment, workspace: Workspace
+) -> None:
+    """Who lists containers or processes, reads logs or facts, or displays a URL, sees none of the secrets."""
+    assert staging.database
+    elements = {name: staging.element(name) for name in ("database", "coordinator", "stub", "balancer")}
+    secrets = [element.secret for element in elements.values()]
+    secrets[-1:] = secrets[-1].splitlines()[1:2]  # a line of the key
+    assert all(len(secret) > 40 for secret in secrets)
+    assert secrets[0] in staging.database.url
+    api, filters = engine.client.api, {"label": [f"{Label.ENVIRONMENT}={staging.name}"]}
+    listed = api.containers(all=True, filters=filters)
+    shown: list[object] = [listed, api.networks(filters=filters), staging.logs(), staging.elements()]
+    shown += [api.top(container["Id"]) for container in listed]
+    shown += [path.read_bytes() for path in (workspace.root / ".labkit").rglob("*") if path.is_file()]
+    with staging.database.connect() as connection:
+        shown += [connection, connection.info.dsn, staging.database, staging.database.url]
+    shown += [staging.element("database").execute("cat /proc/1/environ").output]
+    shown += [f"{staging.database.url}", staging, vars(staging)["_namespace"]]
+    assert [secret for secret in secrets if secret in f"{shown}"] == []
+
+
+@engine_test
+def test_a_password_goes_to_pg_dump_in_a_file(staging: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test database is made from an environment's; the password is in no argument and no variable."""
+    assert staging.database
+    odd, seen, run = r"a:b\c d", list[object](), Engine.run
+    with staging.database.connect(autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE odd SUPERUSER LOGIN PASSWORD {}").format(odd))
+
+    def watched(engine: Engine, image: str, command: list[str], **settings: Any) -> Any:
+        seen.append([command, settings["environment"]])
+        return run(engine, image, command, **settings)
+
+    monkeypatch.setattr(Engine, "run", watched)
+    host, port = port_of(staging, "database", 5432)
+    url = f"postgresql://odd:{quote(odd)}@{host}:{port}/catalog"
+    assert subset(url, staging.database.beside("copy").url, {})["products"] > 0
+    assert seen
+    assert odd not in str(seen)
 
 
 @engine_test

@@ -44,7 +44,7 @@ DOORS = {
     "faker": {"testdata"},
     "polars": {"testdata"},
     "numpy": {"testdata", "experiment"},
-    "cryptography": {"artifacts", "testdata"},
+    "cryptography": {"artifacts", "balancer", "testdata"},
     "securesystemslib": {"artifacts"},
     "sqlalchemy": {"artifacts", "grading"},
     "nbformat": {"grading", "nbval"},

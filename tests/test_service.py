@@ -355,6 +355,19 @@ def test_a_stub_can_be_told_other_answers_until_it_is_reset() -> None:
     assert ask(app, "GET", "/a").json() == 1
 
 
+@pytest.mark.parametrize("header", [{}, {"authorization": "Bearer wörd"}, {"authorization": "Bearer "}])
+def test_a_stub_with_a_secret_is_controlled_by_whoever_has_it(header: dict[str, str]) -> None:
+    """Its calls and answers are for who has the secret; what it stands for answers everybody."""
+    app = stub({"GET /a": {"body": 1}}, "word")
+    headers = {name: value.encode() for name, value in header.items()}
+    for method, path in [("GET", "/__calls__"), ("DELETE", "/__calls__"), ("PATCH", "/__stub__")]:
+        refused = ask(app, method, path, headers=headers)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert ask(app, "GET", "/a").json() == 1
+    known = ask(app, "GET", "/__calls__", headers={"authorization": "Bearer word"})
+    assert [call["path"] for call in known.json()] == ["/a"]
+
+
 def test_the_narrower_key_answers_wherever_it_stands() -> None:
     """A key without braces goes before one with them, a key with the query before one without."""
     app = stub(

@@ -7,15 +7,16 @@ add map, show table.
 import csv
 import io
 import re
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from labkit.balancer import _configuration
 from labkit.balancer._configuration import (
     BASIS_POINTS,
     CANARY_MAP,
+    CONTROL,
     CONTROL_PORT,
     FAIL_MAP,
     SHARE_MAP,
@@ -24,7 +25,8 @@ from labkit.balancer._configuration import (
     VERSION_MAP,
     Listener,
 )
-from labkit.containers import Answers, Deadline, Element, Namespace, NotReady
+from labkit.balancer._control import Control, make_key_pair
+from labkit.containers import SECRET, Answers, Deadline, Element, Namespace, NotReady
 from labkit.engine import SERVER, SERVERS
 from labkit.errors import LabError, NoAnswer
 
@@ -39,6 +41,8 @@ PASSED = "L7OK"
 
 CHECK = "check inter 200ms fastinter 50ms downinter 50ms fall 2 rise 1"
 WRITE_AND_RUN = f"""\
+umask 077
+printf "%s" "${SECRET}" > {_configuration.KEY_PAIR}
 printf "%s" "$CONFIGURATION" > /tmp/haproxy.cfg
 printf "%s" "$SLOW" > {_configuration.SLOW_LUA}
 touch {" ".join(_configuration.MAPS)}
@@ -93,6 +97,7 @@ class Balancer(Element):
     role = "balancer"
     limits = SERVER
     capabilities = ("NET_BIND_SERVICE",)
+    make_secret = staticmethod(make_key_pair)
 
     def __init__(self, namespace: Namespace, listeners: Sequence[Listener], name: str = "balancer") -> None:
         """Describe a balancer for these services; each is also found under its canary's name."""
@@ -131,14 +136,18 @@ class Balancer(Element):
             raise error from problem
 
     def _send(self, *commands: str) -> str:
-        where = (self.namespace.engine.host, self.get_exposed_port(CONTROL_PORT))
-        with socket.create_connection(where, ANSWER_S) as connection:
-            connection.sendall(";".join(commands).encode() + b"\n")
-            answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        host, port = self.namespace.engine.host, self.get_exposed_port(CONTROL_PORT)
+        answer = self._control.ask(host, port, ";".join(commands).encode() + b"\n", ANSWER_S).decode()
         if not answer:  # HAProxy ends every answer with an empty line, so this was the engine's proxy
             message = "the connection was closed without an answer"
             raise ConnectionError(message)
         return answer
+
+    @cached_property
+    def _control(self) -> Control:
+        if not self.secret:
+            raise self.no_answer("it has no key pair, because another version of labkit made it")
+        return Control(self.secret)
 
     def servers(self, service: str) -> dict[str, ServerStatus]:
         """Return the servers of a service, by name."""
@@ -158,6 +167,7 @@ class Balancer(Element):
                 requests=int(row["stot"] or 0),
             )
             servers.setdefault(row["pxname"], {})[status.name] = status
+        servers.pop(CONTROL, None)
         return servers
 
     def traffic(self, service: str) -> Traffic:

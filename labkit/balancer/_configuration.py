@@ -24,6 +24,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 CONTROL_PORT = 9999
+CONTROL = "-control"
+"""The proxy that lets whoever has the key pair to the runtime API; no service can have this name."""
+
+CONTROL_SOCKET = "/tmp/control.sock"  # noqa: S108 - in a container of its own
+KEY_PAIR = "/tmp/control.pem"  # noqa: S108 - in a container of its own
 CHECKED = "-checked"
 """The suffix of each service's second backend, whose servers are health-checked and get no requests."""
 
@@ -54,13 +59,20 @@ class Listener(NamedTuple):
 
 GLOBAL = f"""\
 global
-    stats socket ipv4@*:{CONTROL_PORT} level admin
+    stats socket {CONTROL_SOCKET} mode 600 level admin
     stats timeout 1h
     log stdout format raw daemon
     lua-load {SLOW_LUA}
     hard-stop-after 200ms
     nbthread 2
     maxconn 4000
+listen {CONTROL}
+    mode tcp
+    bind :{CONTROL_PORT} ssl crt {KEY_PAIR} ca-file {KEY_PAIR} verify required ssl-min-ver TLSv1.3
+    timeout connect 1s
+    timeout client 1h
+    timeout server 1h
+    server runtime-api {CONTROL_SOCKET}
 defaults
     mode http
     log global

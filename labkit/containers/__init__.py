@@ -8,11 +8,12 @@ from labkit.containers._element import Container, Element, adopt
 from labkit.containers._errors import ENGINE_ERRORS, NameTaken, NotReady, refusals, ryuk_missing
 from labkit.containers._info import ContainerInfo
 from labkit.containers._logs import read_logs
-from labkit.containers._namespace import Namespace
+from labkit.containers._namespace import SECRET, Namespace
 from labkit.containers._wait import SERVER_S, Answers, Deadline, listens, responds, succeeds
 
 __all__ = [
     "ENGINE_ERRORS",
+    "SECRET",
     "SERVER_S",
     "Answers",
     "Container",

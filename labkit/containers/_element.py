@@ -21,7 +21,7 @@ from labkit.containers._errors import NotReady, refusals
 from labkit.containers._finish import finish
 from labkit.containers._info import ContainerInfo
 from labkit.containers._logs import LAST_LINES, last_lines
-from labkit.containers._namespace import Namespace
+from labkit.containers._namespace import SECRET, Namespace
 from labkit.engine import BEGINS_AS_ROOT, WORK, Completed, Engine, Label, is_source, restricted
 from labkit.errors import LabError, NoAnswer
 from labkit.system import Limits
@@ -76,6 +76,9 @@ class Element(DockerContainer):
     capabilities: Sequence[str] = BEGINS_AS_ROOT
     """The capabilities that are left to it."""
 
+    make_secret: Callable[[], str] | None = None
+    """Makes the secret that its container keeps; None for an element that needs none."""
+
     def __init__(
         self,
         namespace: Namespace,
@@ -119,6 +122,11 @@ class Element(DockerContainer):
             container = {"Id": info.id}
             self._container = self.namespace.engine.client.containers.prepare_model(container)
         return self
+
+    @property
+    def secret(self) -> str:
+        """The secret that its container keeps, "" while there is none; see Namespace.secret."""
+        return self.namespace.secret(self.name)
 
     # ---- as it was listed ----
 
@@ -232,7 +240,10 @@ class Element(DockerContainer):
         return ""
 
     def _create(self) -> Any:  # noqa: ANN401 - a container of the untyped library
-        given = dict(self._kwargs)
+        given, variables = dict(self._kwargs), dict(self.env)
+        if self.make_secret is not None:
+            variables[SECRET] = self.secret or self.make_secret()
+            self.namespace.secrets[self.name] = variables[SECRET]
         labels = {**given.pop("labels", {}), **self._labels(), **self.namespace.labels}
         network: dict[str, object] = {"network_mode": "none"}
         if name := self.namespace.network:
@@ -243,7 +254,7 @@ class Element(DockerContainer):
             self._command,
             **{"hostname": self.name, **restricted(given, self.limits, self.capabilities), **network},
             name=self._name,
-            environment=self.env,
+            environment=variables,
             ports=self.ports,
             volumes=dict(self.volumes),
             tmpfs=self.tmpfs,

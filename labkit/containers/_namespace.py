@@ -1,9 +1,12 @@
 """The names, labels and network that the containers of one environment have in common."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
+
+from docker.errors import NotFound
 
 from labkit.containers._errors import refusals
 from labkit.containers._info import ContainerInfo
@@ -12,6 +15,9 @@ from labkit.engine import Engine, Label
 IDENTITY = (Label.WORKSPACE, Label.ENVIRONMENT)
 LOOPBACK = {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"}
 """The network option by which ports are published on loopback alone."""
+
+SECRET = "LABKIT_SECRET"  # noqa: S105 - the name of a variable
+"""The variable in which a container keeps its own secret, such as the password of its server."""
 
 OnUse = Callable[..., object]
 """Called with what was done with an element: on_use("pause", element="cart-1")."""
@@ -22,7 +28,8 @@ class Namespace:
     """What the containers of one environment share: the engine, the prefix of their names, labels, a network.
 
     network is "" for a container that has none. on_use is called with what is done with an element. stop ends
-    every wait for an element, because another element failed or Ctrl-C was pressed.
+    every wait for an element, because another element failed or Ctrl-C was pressed. secrets are those that
+    this process knows, by the element that keeps each of them.
     """
 
     engine: Engine
@@ -31,6 +38,7 @@ class Namespace:
     network: str
     on_use: OnUse = field(default=lambda *_, **__: None, compare=False)
     stop: Event = field(default_factory=Event, compare=False)
+    secrets: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -57,6 +65,23 @@ class Namespace:
         # The engine's filter finds every container whose name contains the text, so the name is compared too.
         listed = self.containers({"name": f"{self.name}.{name}"})
         return next((container for container in listed if container.name == name), None)
+
+    def secret(self, element: str) -> str:
+        """Return the secret that an element's container keeps; "" when it keeps none, or is gone.
+
+        A process that has not made the secret reads it from the container, once: whoever may use the engine
+        can, and nobody else. It stands in no label, in no argument and in no fact.
+        """
+        if element not in self.secrets and (found := self._read_secret(element)):
+            self.secrets[element] = found
+        return self.secrets.get(element, "")
+
+    def _read_secret(self, element: str) -> str:
+        with refusals(self.engine, f"{element} of {self.name} is found"), suppress(NotFound):
+            container = self.engine.client.api.inspect_container(f"{self.name}.{element}")
+            variables = dict(pair.partition("=")[::2] for pair in container["Config"]["Env"] or [])
+            return str(variables.get(SECRET, ""))
+        return ""
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a network; a local engine publishes ports from it on loopback alone."""

@@ -12,7 +12,7 @@ from labkit.engine._events import Event, Events
 from labkit.engine._images import build_images, images_missing
 from labkit.engine._inspect import Image
 from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS, Label
-from labkit.engine._limits import BEGINS_AS_ROOT, SERVER, WORK, restricted
+from labkit.engine._limits import BEGINS_AS_ROOT, NO_USER, SERVER, WORK, restricted
 from labkit.engine._owned import Owned
 from labkit.engine._owner import Owner
 from labkit.engine._packages import Package
@@ -31,6 +31,7 @@ __all__ = [
     "BASE",
     "BEGINS_AS_ROOT",
     "BUILD",
+    "NO_USER",
     "PYTHON",
     "SERVER",
     "SERVERS",

@@ -27,6 +27,10 @@ OUTPUT = {"type": "json-file", "config": {"max-size": "200m", "max-file": "1"}}
 BEGINS_AS_ROOT = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
 """The capabilities of an image that begins as root, prepares its files and goes on as another user."""
 
+NO_USER = "65532:65532"
+"""A user and group that no machine has by custom, as those of distroless images. A user of the same number on
+the engine's machine may read a process's variables, and `nobody` runs other programs there too."""
+
 BUILD_LIMITS = {"memory": 2048 * MIB, "memswap": 2048 * MIB, "cpushares": 512}
 """What a step of a build may use; the legacy builder takes half a container's share of processor time."""
 

@@ -166,6 +166,8 @@ class Creation:
             if outside := plan.outside(namespace.workspace):
                 namespace.create_network(outside, {})
         elements = [*elements_of(plan, namespace), *self._instances(namespace, plan)]
+        # Before the first start, because services need the passwords of servers that start beside them.
+        namespace.secrets.update({one.name: one.make_secret() for one in elements if one.make_secret})
         elements.sort(key=lambda element: FIRST.get(element.role, len(FIRST)))
         # A thread for each: instances wait in theirs for the balancer, which must not queue behind them.
         with ThreadPoolExecutor(len(elements), thread_name_prefix="labkit-create") as pool:

@@ -346,7 +346,7 @@ class Environment:
                 image,
                 ["sh", "-c", command] if isinstance(command, str) else list(command),
                 files={f"{WORK}/{name}": content for name, content in files.items()},
-                environment={**self._plan.variables(), **variables},
+                environment={**self._plan.variables(self._namespace.secret), **variables},
                 network=self._namespace.network or None,
                 labels={**self._namespace.labels, Label.ROLE: Runner.role},
                 timeout_s=timeout_s,

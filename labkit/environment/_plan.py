@@ -7,12 +7,13 @@ its creation, and without the system's files.
 import json
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Self
 
 from labkit.coordination import PORT as COORDINATOR_PORT
+from labkit.coordination import ROOT
 from labkit.errors import LabError
 from labkit.system import GRACE_S, Container, External, Limits, Service, System
 
@@ -21,6 +22,9 @@ LABEL = "labkit.plan"
 """The label with the plan: on the environment's network, or on its only container when it has no network."""
 
 WITH_COORDINATOR = ("staging", "production")
+
+Secret = Callable[[str], str]
+"""Returns the secret of an element by its name, "" for one that is gone; see Namespace.secret."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +133,11 @@ class Plan:
         known = ", ".join(service.name for service in self.services) or "none, for it has one module alone"
         raise LabError(f"a service of {self.name}: {known}", repr(name), "name one of them")
 
-    def variables(self) -> dict[str, str]:
+    def variables(self, secret: Secret) -> dict[str, str]:
         """Return the environment variables that every element gets: configuration and addresses.
 
         NAME_URL is where a service is. NAME_ADDRESS is where a declared container is, whose protocol labkit
-        does not know.
+        does not know. COORDINATOR_URL has the coordinator's user and password.
         """
         ports = {service.name: service.port for service in self.services}
         ports |= {external.name: external.port for external in self.external}
@@ -143,13 +147,19 @@ class Plan:
             for container in self.containers
             if container.port
         }
-        coordinator = (
-            {"COORDINATOR_URL": f"http://coordinator:{COORDINATOR_PORT}"} if self.coordinator else {}
-        )
+        coordinator = {}
+        if self.coordinator:
+            login = f"{ROOT}:{secret('coordinator')}"
+            coordinator = {"COORDINATOR_URL": f"http://{login}@coordinator:{COORDINATOR_PORT}"}
         return {**urls, **addresses, **coordinator, **self.configuration, "LABKIT_STAGE": self.stage}
 
-    def variables_of(self, service: PlannedService, instance: str, version: str) -> dict[str, str]:
-        """Return the environment variables of one instance of a service."""
+    def variables_of(
+        self, service: PlannedService, instance: str, version: str, secret: Secret
+    ) -> dict[str, str]:
+        """Return the environment variables of one instance of a service.
+
+        DATABASE_URL, with the user and password, is for the owner of the database alone.
+        """
         own = {
             "LABKIT_SERVICE": service.name,
             "LABKIT_INSTANCE": instance,
@@ -157,8 +167,9 @@ class Plan:
             "LABKIT_PORT": str(service.port),
         }
         if service.name == self.owner:
-            own["DATABASE_URL"] = f"postgresql://postgres@database:{DATABASE_PORT}/{self.database}"
-        return self.variables() | own
+            login = f"postgres:{secret('database')}"
+            own["DATABASE_URL"] = f"postgresql://{login}@database:{DATABASE_PORT}/{self.database}"
+        return self.variables(secret) | own
 
     def instances(self) -> Iterator[tuple[str, str]]:
         """Yield each instance that the creation starts: the name of its service, and its own."""

@@ -5,5 +5,15 @@ from labkit.postgres._fingerprint import fingerprint
 from labkit.postgres._migrations import migrate
 from labkit.postgres._server import PORT, Postgres
 from labkit.postgres._strategies import STRATEGIES, SnapshotStrategy
+from labkit.postgres._url import DatabaseUrl
 
-__all__ = ["PORT", "STRATEGIES", "Database", "Postgres", "SnapshotStrategy", "fingerprint", "migrate"]
+__all__ = [
+    "PORT",
+    "STRATEGIES",
+    "Database",
+    "DatabaseUrl",
+    "Postgres",
+    "SnapshotStrategy",
+    "fingerprint",
+    "migrate",
+]

@@ -11,6 +11,7 @@ from labkit.postgres._fingerprint import fingerprint
 from labkit.postgres._migrations import migrate
 from labkit.postgres._server import Postgres
 from labkit.postgres._strategies import STRATEGIES, SnapshotStrategy
+from labkit.postgres._url import DatabaseUrl
 
 PREFIX = "snapshot_"
 
@@ -32,8 +33,11 @@ class Database:
         self.name, self.server = name, server
 
     @property
-    def url(self) -> str:
-        """Where it is reached from outside the environment, as a libpq URL."""
+    def url(self) -> DatabaseUrl:
+        """Where it is reached from outside the environment, as a libpq URL.
+
+        It holds the password, which shows only in `url.reveal()`.
+        """
         return self.server.url(self.name)
 
     def connect(self, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own settings

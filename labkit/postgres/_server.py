@@ -1,15 +1,20 @@
-"""PostgreSQL as an element: connections, its own tools in its container, and the container as an image."""
+"""PostgreSQL as an element: connections, its own tools in its container, and the container as an image.
+
+Source: PostgreSQL 15, "The pg_hba.conf File", "Password Authentication", "Single-User Mode" of postgres.
+"""
 
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from secrets import token_urlsafe
 from typing import Any
 
 import psycopg
 
-from labkit.containers import Answers, Deadline, Element, Namespace, NotReady
+from labkit.containers import SECRET, Answers, Deadline, Element, Namespace, NotReady
 from labkit.engine import SERVERS
 from labkit.errors import LabError
+from labkit.postgres._url import DatabaseUrl
 
 PORT = 5432
 MAINTENANCE = "postgres"
@@ -25,22 +30,38 @@ LOCK_S = 60.0
 """How long a snapshot waits for another one to end, in seconds."""
 
 
+SET_PASSWORD_AND_RUN = f"""\
+printf '%s\\n' 'local all all trust' 'host all all all scram-sha-256' > "$PGDATA/pg_hba.conf"
+echo "ALTER ROLE postgres PASSWORD '${SECRET}'" |
+  postgres --single -c log_checkpoints=off postgres > /dev/null
+unset {SECRET}
+exec postgres
+"""
+"""Without a connection, so that nobody gets in before the password is set. Its own tools use no network."""
+
+
 class Postgres(Element):
-    """A PostgreSQL server. It trusts everybody in its network and never waits for the disk (fsync is off)."""
+    """A PostgreSQL server that never waits for the disk (fsync is off).
+
+    From the network it lets nobody in without a password. That of the superuser postgres is its secret.
+    """
 
     role = "database"
     capabilities = ()
+    make_secret = staticmethod(token_urlsafe)
 
     def __init__(self, namespace: Namespace, name: str = "database") -> None:
-        super().__init__(namespace, name, SERVERS, command=["postgres"], ports=[PORT], user="postgres")
+        run = ["sh", "-c", SET_PASSWORD_AND_RUN]
+        super().__init__(namespace, name, SERVERS, command=run, ports=[PORT], user="postgres")
         self.waiting_for(Answers("answers SQL", lambda _: self._answers()))
 
-    def url(self, database: str = MAINTENANCE) -> str:
+    def url(self, database: str = MAINTENANCE) -> DatabaseUrl:
         """Return where one of its databases is reached from this machine, as a libpq URL.
 
         :raises NoAnswer: when it does not run.
         """
-        return f"postgresql://postgres@{self.namespace.engine.host}:{self.get_exposed_port(PORT)}/{database}"
+        where = f"{self.namespace.engine.host}:{self.get_exposed_port(PORT)}"
+        return DatabaseUrl(f"postgresql://postgres:{self.secret}@{where}/{database}")
 
     def connect(self, database: str = MAINTENANCE, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own
         """Return a new connection to one of its databases; settings are psycopg's.
@@ -57,7 +78,8 @@ class Postgres(Element):
             raise self.no_answer(str(problem).strip()) from problem
 
     def _connect(self, database: str, **settings: Any) -> psycopg.Connection[Any]:  # noqa: ANN401 - psycopg's own
-        where = {"host": self.namespace.engine.host, "port": self.get_exposed_port(PORT), "user": "postgres"}
+        where = {"host": self.namespace.engine.host, "port": self.get_exposed_port(PORT)}
+        where |= {"user": "postgres", "password": self.secret}
         common = {"dbname": database, "connect_timeout": CONNECT_S, "application_name": "labkit"}
         return psycopg.connect(**{**common, **where, **settings})
 
@@ -126,6 +148,7 @@ class Postgres(Element):
     def replace(self, image: str) -> None:
         """Replace its container by one of this image, and return when that one answers."""
         self.reload()
+        self.namespace.secret(self.name)  # known from now on, because the container that keeps it goes
         self.stop()
         before, self.image = self.image, image
         try:

@@ -9,11 +9,10 @@ import os
 import socket
 from collections.abc import Callable
 from typing import Self
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
-from labkit.coordination import PORT, Coordinator, InstanceRegistry
+from labkit.coordination import Coordinator, InstanceRegistry
 from labkit.errors import LabError
 from labkit.service._identity import Identity
 from labkit.service._middleware import LOG
@@ -41,11 +40,8 @@ class Registration:
     @classmethod
     def read(cls, identity: Identity) -> Self | None:
         """Return the registration with the coordinator at $COORDINATOR_URL, None without one."""
-        address = urlsplit(os.environ.get("COORDINATOR_URL", ""))
-        if not address.hostname:
-            return None
-        coordinator = Coordinator(address.hostname, address.port or PORT)
-        return cls(identity, coordinator, os.environ.get("LABKIT_PORT", ""))
+        coordinator = Coordinator.at(os.environ.get("COORDINATOR_URL", ""))
+        return cls(identity, coordinator, os.environ.get("LABKIT_PORT", "")) if coordinator else None
 
     async def registered(self) -> None:
         """Raise until the instance was registered once.

@@ -10,9 +10,8 @@ from collections.abc import Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
-from labkit.coordination import PORT, Coordinator
+from labkit.coordination import Coordinator
 from labkit.errors import LabError
 from labkit.service._client import Unavailable
 from labkit.service._identity import Identity
@@ -40,10 +39,8 @@ class Toggles:
     @classmethod
     def read(cls, names: Collection[str], identity: Identity) -> Self | None:
         """Return the toggles as $COORDINATOR_URL has them; None without it, or when the code knows none."""
-        address = urlsplit(os.environ.get("COORDINATOR_URL", ""))
-        if not names or not address.hostname:
-            return None
-        return cls(names, identity, Coordinator(address.hostname, address.port or PORT, ANSWER_S))
+        coordinator = Coordinator.at(os.environ.get("COORDINATOR_URL", ""), ANSWER_S)
+        return cls(names, identity, coordinator) if names and coordinator else None
 
     async def watch(self) -> None:
         """Begin to watch, in a thread: to load the libraries takes as long as the rest of the start."""

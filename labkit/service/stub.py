@@ -12,18 +12,23 @@ changes before a delay, and also when the answer is cut. So does a real service 
 GET /__calls__ returns the recorded calls, oldest first; DELETE /__calls__ removes them. GET /__stub__ returns
 {"state", "answers"}. PATCH /__stub__ with answers replaces those of the same keys. DELETE /__stub__ restores
 the first answers and the first state, and removes the recorded calls.
+
+With $LABKIT_SECRET set, these two paths answer only to "Authorization: Bearer SECRET" (RFC 6750), others with
+401: everybody on the machine reaches the port.
 """
 
 import asyncio
 import json
 import os
 import re
+import secrets
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -82,8 +87,11 @@ class Cut(JSONResponse):
         await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
-def stub(answers: Answers) -> Starlette:
-    """Return the application; a call without an answer is recorded too, and gets 404 with the known keys."""
+def stub(answers: Answers, secret: str = "") -> Starlette:
+    """Return the application; a call without an answer is recorded too, and gets 404 with the known keys.
+
+    secret is asked of whoever reads the calls or changes the answers; "" asks for none.
+    """
     calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
     behaviour = Behaviour(answers)
 
@@ -96,12 +104,14 @@ def stub(answers: Answers) -> Starlette:
         return (Cut if planned.get("cut") else JSONResponse)(planned.get("body"), status)
 
     async def recorded(request: Request) -> Response:
+        _refuse_stranger(request, secret)
         if request.method == "DELETE":
             calls.clear()
             return Response(status_code=204)
         return JSONResponse(list(calls))
 
     async def control(request: Request) -> Response:
+        _refuse_stranger(request, secret)
         if request.method == "PATCH":
             behaviour.answers |= await json_object(request)
         elif request.method == "DELETE":
@@ -116,6 +126,12 @@ def stub(answers: Answers) -> Starlette:
             Route("/{path:path}", answer, methods=METHODS),
         ]
     )
+
+
+def _refuse_stranger(request: Request, secret: str) -> None:
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if secret and not secrets.compare_digest(given.encode(), secret.encode()):
+        raise HTTPException(401, "the secret of the stubs is expected", {"WWW-Authenticate": "Bearer"})
 
 
 def _pattern(key: str) -> re.Pattern[str]:
@@ -142,6 +158,6 @@ def _call(request: Request, body: bytes, status: int) -> dict[str, Any]:
 def __getattr__(name: str) -> Starlette:
     """Make `app` when the server asks for it, so that importing the module needs no $STUB."""
     if name == "app":
-        return stub(json.loads(os.environ.get("STUB", "{}")))
+        return stub(json.loads(os.environ.get("STUB", "{}")), os.environ.get("LABKIT_SECRET", ""))
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

@@ -1,10 +1,15 @@
 """PostgreSQL's own tools from labkit's image, so that they have the version of its server."""
 
+import re
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
 from labkit.engine import SERVERS, Engine
 from labkit.errors import LabError
 
 # A subscription would connect the copy to the server that production's data comes from.
 DUMP = """\
+chmod 600 "$PGPASSFILE"
 dump() {
   pg_dump --dbname="$URL" --snapshot="$SNAPSHOT" --schema-only --no-owner --no-privileges --no-publications \\
     --no-subscriptions --section="$1-data" --file="/tmp/$1.sql"
@@ -13,6 +18,7 @@ dump pre &
 dump post && wait $!
 """
 LONGEST_S = 300.0
+PASSWORDS = "/tmp/pgpass"  # noqa: S108 - in a container of its own
 
 
 def dump_schema(url: str, snapshot: str) -> tuple[str, str]:
@@ -22,11 +28,19 @@ def dump_schema(url: str, snapshot: str) -> tuple[str, str]:
 
     :raises LabError: when pg_dump cannot read the schema.
     """
+    parts = conninfo_to_dict(url)
+    # In a file, because an argument stands in the list of processes, and a variable in the engine's records.
+    password = re.sub(r"([\\:])", r"\\\1", str(parts.pop("password", "")))
     paths = ("/tmp/pre.sql", "/tmp/post.sql")  # noqa: S108 - in a container of its own
     done = Engine.find().run(
         SERVERS,
         ["sh", "-c", DUMP],
-        environment={"URL": url, "SNAPSHOT": snapshot},
+        files={PASSWORDS: f"*:*:*:*:{password}\n".encode()},
+        environment={
+            "URL": make_conninfo("", **parts),
+            "SNAPSHOT": snapshot,
+            "PGPASSFILE": PASSWORDS,
+        },
         network="host",
         collect=paths,
         timeout_s=LONGEST_S,

@@ -1,6 +1,7 @@
 """One running copy of a service."""
 
 from collections.abc import Callable
+from functools import partial
 
 from labkit.balancer import CHECKED, Balancer
 from labkit.containers import Answers, Element, Namespace
@@ -36,7 +37,8 @@ class Instance(Element):
     ) -> None:
         """Describe an instance; balancer returns the load balancer, and may wait until that has started."""
         planned = plan.service(service)
-        super().__init__(namespace, name, image, variables=plan.variables_of(planned, name, version))
+        super().__init__(namespace, name, image)
+        self._variables = partial(plan.variables_of, planned, name, version, namespace.secret)
         self.service, self.version, self.balancer = service, version, balancer
         self.balancer_state = ""
         self.limits, self.grace_s = planned.limits.over(SERVER), planned.grace_s
@@ -56,6 +58,9 @@ class Instance(Element):
         """
         runs = self.info is not None and self.info.state == "running"
         return self.balancer_state or "running" if runs else self.engine_state
+
+    def _configure(self) -> None:
+        self.with_envs(**self._variables())  # only now, because who lists instances needs no password
 
     def _before_start(self) -> None:
         if self._outside:  # it calls an external service that is real here

@@ -28,7 +28,9 @@ class Runner(Element):
     role = "harness"
 
     def __init__(self, namespace: Namespace, plan: Plan) -> None:
-        super().__init__(namespace, "harness", BUILD, command=STAY, variables=plan.variables())
+        super().__init__(
+            namespace, "harness", BUILD, command=STAY, variables=plan.variables(namespace.secret)
+        )
 
     def ensure(self) -> Self:
         """Start it unless it runs, install pytest where that is missing, and return it."""
@@ -54,7 +56,7 @@ class Module(Element):
     def __init__(self, namespace: Namespace, plan: Plan) -> None:
         self.service = str(plan.module)
         variables = {
-            **plan.variables(),
+            **plan.variables(namespace.secret),
             "LABKIT_SERVICE": self.service,
             "LABKIT_INSTANCE": f"{self.service}-module",
             "PATH": PATH,

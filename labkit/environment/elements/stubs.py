@@ -8,11 +8,12 @@ that no further process has to load them.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from secrets import token_urlsafe
 from typing import Any
 
 from labkit._http import Response, request
 from labkit.containers import Answers, Element, Namespace
-from labkit.engine import PYTHON, SERVER
+from labkit.engine import NO_USER, PYTHON, SERVER
 from labkit.environment._plan import Plan
 from labkit.environment.elements._registry import planned
 from labkit.errors import LabError, NoAnswer
@@ -39,11 +40,15 @@ for _ in stubs:
 
 
 class Stubs(Element):
-    """The container of all stubs; the external services' names lead to it."""
+    """The container of all stubs; the external services' names lead to it.
+
+    Whoever controls them, or reads the recorded calls, needs its secret.
+    """
 
     role = "stub"
     limits = SERVER
     capabilities = ()
+    make_secret = staticmethod(token_urlsafe)
 
     def __init__(self, namespace: Namespace, plan: Plan) -> None:
         answers = {stub.name: (stub.port, dict(stub.answers)) for stub in plan.stubs}
@@ -54,7 +59,7 @@ class Stubs(Element):
             command=["python3", "-c", SCRIPT],
             variables={"LABKIT_STUBS": json.dumps(answers), "LABKIT_STAGE": plan.stage},
             ports=[stub.port for stub in plan.stubs],
-            user="nobody",
+            user=NO_USER,
             aliases=[stub.name for stub in plan.stubs],
         )
         self._external = {stub.name: stub.port for stub in plan.stubs}
@@ -152,4 +157,5 @@ class Stub:
 
     def _ask(self, method: str, path: str, content: str | None = None) -> Response:
         host, port = self._container.namespace.engine.host, self._container.get_exposed_port(self._port)
-        return request(host, port, method, path, content, timeout_s=ANSWER_S)
+        headers = {"Authorization": f"Bearer {self._container.secret}"}
+        return request(host, port, method, path, content, headers, timeout_s=ANSWER_S)
