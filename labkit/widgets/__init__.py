@@ -22,8 +22,9 @@ from labkit.widgets._audit_progress import AuditProgress
 from labkit.widgets._board import PipelineBoard
 from labkit.widgets._deployment_board import DeploymentBoard
 from labkit.widgets._environment import EnvironmentView
-from labkit.widgets._forms import choice_form, number_form, rephrase_errors, show, text_form
+from labkit.widgets._forms import choice_form, show, text_form
 from labkit.widgets._graph import service_graph
+from labkit.widgets._kernel import refuse_cells, rephrase_errors
 from labkit.widgets._picture import Picture
 from labkit.widgets._request import request
 from labkit.widgets._rollout import rollout
@@ -43,7 +44,7 @@ __all__ = [
     "collapsible",
     "link",
     "note",
-    "number_form",
+    "refuse_cells",
     "rephrase_errors",
     "request",
     "rollout",
