@@ -13,6 +13,7 @@ import pytest
 from wrong_answers import answers
 
 from labkit.grading import release_notebook
+from labkit.workspace import labs
 
 LABS = Path(__file__).parents[1] / "labs"
 NOTEBOOKS = sorted(LABS.glob("[0-9]*/*.ipynb"))
@@ -44,16 +45,18 @@ def python(source: str) -> str:
     return "\n".join(re.sub(r"^(\s*)(!|\w+ = !).*", r"\1pass", line) for line in source.splitlines())
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[3:])
 class TestShape:
     """What every lab looks like."""
 
     def test_metadata(self, path: Path) -> None:
-        """A lab has its slug for an identity, the rows it teaches, and its minutes, 20 to 35 in all."""
+        """A lab has its slug for an identity, rows, labs that it builds on, and 20 to 35 minutes."""
         lab = read(path).metadata.labkit
-        assert lab.id == path.stem
+        assert f"{path.stem[:2]}-{lab.id}" == path.stem
         assert all(re.fullmatch(r"[OEDISPQ]\d+", row) for row in lab.rows)
         assert set(lab.minutes) == {"read", "run", "exercise"}
+        order = [one.slug for one in labs(LABS.parent)]
+        assert set(lab.needs) <= set(order[: order.index(lab.id)]), "a lab builds on labs before it"
         assert 20 <= sum(lab.minutes.values()) <= 35
 
     def test_steps_come_in_order(self, path: Path) -> None:
@@ -120,7 +123,7 @@ class TestShape:
 
     def test_the_discussion_question_has_a_rubric(self, path: Path) -> None:
         """The rubric beside the lab has yes/no rows, at least one of them mandatory, and a model answer."""
-        rubric = tomllib.loads((path.parent / "rubric.toml").read_text())[path.stem]
+        rubric = tomllib.loads((path.parent / "rubric.toml").read_text())[path.stem[3:]]
         source = "\n".join(cell.source for cell in read(path).cells if tag(cell) == "reflect")
         for name, question in rubric.items():
             assert f'"{name}"' in source

@@ -245,6 +245,31 @@ def test_each_hint_opens_inside_the_one_before(lab: lesson.Lab, shown: list[Any]
     )
 
 
+def test_the_index_tells_how_far_the_learner_is(
+    lab: lesson.Lab, shown: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lab is done with a passed check and an answered question; the first that is not comes next."""
+    folder = lab.workspace.root / "labs" / "1-part"
+    folder.mkdir(parents=True)
+    for name in ("01-one", "02-two"):
+        cells = [nbformat.v4.new_markdown_cell(f"# Lab {name[3:]}")]
+        minutes = {"read": 5, "run": 6, "exercise": 9}
+        metadata = {"labkit": {"id": name[3:], "rows": ["O1"], "minutes": minutes}}
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / f"{name}.ipynb")
+    (folder / "03-broken.ipynb").write_text("{")
+    monkeypatch.setenv("LABKIT_UNATTENDED", "1")
+    one = lesson.Lab("one", lab.workspace, None)
+    with one.check("answer"):
+        assert 1 + 1 == 2, "add"
+    one.reflect("why", "Why?")
+    shown.clear()
+    lesson.index()
+    rows = [(str(row[0]), row[1], row[3]) for row in shown[0].rows]
+    assert rows == [("Lab one", 20, "✓ done"), ("Lab two", 20, "")]
+    assert 'href="1-part/01-one.ipynb"' in shown[0]._repr_html_()
+    assert repr(shown[1]) == "next: Lab two"
+
+
 def executed(cells: list[str], path: Path | None = None, **variables: str) -> list[Any]:
     """Run cells in a kernel of their own, errors included; return the outputs of each."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])

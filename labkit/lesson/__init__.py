@@ -14,7 +14,19 @@ nothing: notebooks write `lesson.open(…)` and never import the name itself.
 from labkit.lesson._ask import Response, ask, raised
 from labkit.lesson._check import CheckFailed
 from labkit.lesson._guess import Guess, up_to
+from labkit.lesson._index import index
 from labkit.lesson._lab import Lab, open  # noqa: A004 - see the module's docstring
 from labkit.lesson._missing import missing_name
 
-__all__ = ["CheckFailed", "Guess", "Lab", "Response", "ask", "missing_name", "open", "raised", "up_to"]
+__all__ = [
+    "CheckFailed",
+    "Guess",
+    "Lab",
+    "Response",
+    "ask",
+    "index",
+    "missing_name",
+    "open",
+    "raised",
+    "up_to",
+]

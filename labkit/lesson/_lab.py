@@ -1,11 +1,9 @@
 """One lab while a learner works through it."""
 
 import ast
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from labkit import widgets
@@ -18,7 +16,7 @@ from labkit.lesson._check import CheckBlock, Row
 from labkit.lesson._guess import Guess, refusal, shuffled
 from labkit.lesson._missing import missing_name
 from labkit.lesson._rubric import model_answer
-from labkit.workspace import Workspace
+from labkit.workspace import Workspace, labs
 
 UNATTENDED = "LABKIT_UNATTENDED"
 """Set to 1 where no learner is there (CI): predictions and reflections take their defaults."""
@@ -172,7 +170,8 @@ def open(slug: str) -> Lab:  # noqa: A001 - see the docstring of labkit.lesson
     """
     workspace = Workspace.open()
     widgets.rephrase_errors((*ENGINE_ERRORS, NameError), _rephrased)
-    lab = Lab(slug, workspace, _minutes(workspace.root, slug))
+    minutes = next((lab.minutes for lab in labs(workspace.root) if lab.slug == slug), None)
+    lab = Lab(slug, workspace, minutes)
     widgets.refuse_cells(lab.refusal)
     duration = f", about {lab.minutes} minutes" if lab.minutes else ""
     widgets.show(widgets.note(f"{slug}{duration}; your workspace is {workspace.root}"))
@@ -181,11 +180,3 @@ def open(slug: str) -> Lab:  # noqa: A001 - see the docstring of labkit.lesson
 
 def _rephrased(error: Exception) -> LabError | None:
     return missing_name(error) if isinstance(error, NameError) else ryuk_missing(error)
-
-
-def _minutes(root: Path, slug: str) -> int | None:
-    """Return how long a lab takes in all; None when there is no notebook, or it does not say."""
-    for path in root.glob(f"labs/*/{slug}.ipynb"):
-        metadata = json.loads(path.read_bytes()).get("metadata", {}).get("labkit", {})
-        return sum(metadata.get("minutes", {}).values()) or None
-    return None

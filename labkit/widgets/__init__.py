@@ -30,7 +30,7 @@ from labkit.widgets._request import request
 from labkit.widgets._rollout import rollout
 from labkit.widgets._run import run, run_button
 from labkit.widgets._survey import survey
-from labkit.widgets._table import Table, collapsible, link, note
+from labkit.widgets._table import Table, collapsible, link, note, page
 
 __all__ = [
     "AuditProgress",
@@ -44,6 +44,7 @@ __all__ = [
     "collapsible",
     "link",
     "note",
+    "page",
     "refuse_cells",
     "rephrase_errors",
     "request",
