@@ -17,12 +17,15 @@ from learner import Learner, jupyter
 from playwright.sync_api import Locator, Page, expect
 
 from labkit import Environment, Workspace, widgets
-from labkit.deployment import Fleet
+from labkit.deployment import Fleet, image_of
 from labkit.load import Histogram, Load, Measurement, RunningLoad, Tally, apply
 from labkit.load._measurement import Key, Recent
 from labkit.toggles import ToggleStore
 from labkit.widgets._deployment_drawing import draw, tables
 from labkit.widgets._deployment_state import BoardState, InstanceReading
+from labkit.widgets._toggle_board import TogglesState
+from labkit.widgets._toggle_board import draw as toggle_picture
+from labkit.widgets._toggle_board import tables as toggle_tables
 
 pytest_plugins = ["fleets"]
 PATIENCE_S = 60.0
@@ -220,6 +223,42 @@ def test_a_stopped_store_is_shown_and_can_be_started_again(
         board.controls.buttons["Stop etcd"].click()
         assert soon(lambda: "does not answer" not in repr(board))
         board.close()
+
+
+@pytest.mark.engine
+def test_toggles_are_switched_and_removed_by_buttons(workspace: Workspace, images: dict[str, str]) -> None:
+    """A switch reaches every instance or none; the board says how many are ready, and why a button rests."""
+    toggled = {"cart": image_of(workspace, "cart", "toggled")}
+    services = {name: image_of(workspace, name) for name in workspace.system.services} | toggled
+    with Environment.create(workspace.system, "staging", images=services, workspace=workspace) as staging:
+        board = widgets.ToggleBoard(Fleet(staging, "cart"))
+        assert board.buttons["Switch off"].tooltip == "it is off"
+        assert board.buttons["Remove"].tooltip == "nobody has set it"
+        board.buttons["Switch on"].click()
+        assert soon(lambda: board.state == {"basket_discount": "on"})
+        assert soon(lambda: not board.buttons["Remove"].disabled)
+        frozen = staging.instances("cart")[0]
+        frozen.pause()
+        board.buttons["Switch off"].click()
+        assert soon(lambda: board.ready == "2/3 ready")
+        frozen.resume()
+        assert soon(lambda: board.state == {"basket_discount": "off"})
+        board.buttons["Remove"].click()
+        assert soon(lambda: board.buttons["Remove"].disabled)
+        assert 'you: store.remove("basket_discount")' in repr(board)
+        board.close()
+
+
+def test_the_toggle_board_says_in_words_and_signs_what_it_says_in_colours() -> None:
+    """Its picture is sound XML; the table tells the same."""
+    ready = {"fast": {"cart-1": True, "cart-2": False}}
+    state = TogglesState("cart", {"fast": "on"}, ready, Tally(90, 1), ("you: switch",))
+    svg, texts = toggle_picture(state, "fast"), "\n".join(map(repr, toggle_tables(state)))
+    words = " ".join(element.text or "" for element in ET.fromstring(svg).iter())  # noqa: S314 - our own
+    for expected in ("✓ fast: on 1/2 ready", "✓ cart-1", "○ cart-2", "90 answers, 1 of them failed"):
+        assert expected in words
+    for expected in ("fast    on  1/2 ready", "cart-2    fast    no", "you: switch"):
+        assert expected in texts
 
 
 @pytest.mark.engine

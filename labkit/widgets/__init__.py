@@ -8,6 +8,7 @@ What lives is a class, an ipywidgets widget with traits to observe and to link. 
 | `PipelineBoard` | a run of the pipeline: its stages and gates |
 | `EnvironmentView` | the elements of an environment |
 | `DeploymentBoard` | a fleet, with the controls that deploy to it |
+| `ToggleBoard` | the toggles of a fleet, with the controls that switch them |
 | `AuditProgress` | an audit of a test database, until there is its report |
 
 What is finished is a function that returns a `Picture`, plain display data: `audit`, `survey`, `request`,
@@ -31,6 +32,7 @@ from labkit.widgets._rollout import rollout
 from labkit.widgets._run import run, run_button
 from labkit.widgets._survey import survey
 from labkit.widgets._table import Table, collapsible, link, note, page
+from labkit.widgets._toggle_board import ToggleBoard
 
 __all__ = [
     "AuditProgress",
@@ -39,6 +41,7 @@ __all__ = [
     "Picture",
     "PipelineBoard",
     "Table",
+    "ToggleBoard",
     "audit",
     "choice_form",
     "collapsible",
