@@ -226,10 +226,10 @@ def test_a_stopped_store_is_shown_and_can_be_started_again(
 
 
 @pytest.mark.engine
-def test_toggles_are_switched_and_removed_by_buttons(workspace: Workspace, images: dict[str, str]) -> None:
+def test_toggles_are_switched_and_removed_by_buttons(workspace: Workspace) -> None:
     """A switch reaches every instance or none; the board says how many are ready, and why a button rests."""
     toggled = {"cart": image_of(workspace, "cart", "toggled")}
-    services = {name: image_of(workspace, name) for name in workspace.system.services} | toggled
+    services = {name: image_of(workspace, name, "v1") for name in workspace.system.services} | toggled
     with Environment.create(workspace.system, "staging", images=services, workspace=workspace) as staging:
         board = widgets.ToggleBoard(Fleet(staging, "cart"))
         assert board.buttons["Switch off"].tooltip == "it is off"
