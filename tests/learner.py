@@ -85,10 +85,10 @@ class Learner:
         assert self._begins(link)
 
     def _begins(self, heading: str) -> bool:
-        """Select the first cell of the notebook with this heading; return whether its kernel came up."""
+        """Select the first cell of the notebook with this heading; return whether it and its kernel came up."""
         title = self._page.get_by_role("heading", name=heading, exact=True).last
-        expect(title).to_be_visible(timeout=60_000)
         try:
+            expect(title).to_be_visible(timeout=30_000)
             expect(self._page.get_by_text("| Idle")).to_be_visible(timeout=30_000)
         except AssertionError:
             return False
