@@ -85,7 +85,7 @@ class Learner:
         assert self._begins(link)
 
     def _begins(self, heading: str) -> bool:
-        """Select the first cell of the notebook with this heading; return whether it and its kernel came up."""
+        """Select the first cell of the notebook with this heading; return whether both came up."""
         title = self._page.get_by_role("heading", name=heading, exact=True).last
         try:
             expect(title).to_be_visible(timeout=30_000)
