@@ -22,7 +22,7 @@ SOLUTION = """cart.write_text(cart.read_text().replace("MOST_OF_ONE = 12", "MOST
 !git -C {workspace.shop} commit --quiet --all --message "Sell at most 24 of one product"
 pipeline.run(workspace).state
 """
-CELLS = 38
+CELLS = 37
 
 
 def answer(question: str) -> str | None:
