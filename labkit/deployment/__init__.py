@@ -22,6 +22,7 @@ from labkit.deployment._watch import (
     WatchLimits,
     WatchOutcome,
     WatchResult,
+    overdue,
     watch,
     within_limits,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "lifetimes",
     "newest_first",
     "oldest_first",
+    "overdue",
     "roll_back",
     "roll_forward",
     "rolling",

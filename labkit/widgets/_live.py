@@ -32,9 +32,9 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
     """A picture, its tables and its code as tabs, of something that changes.
 
     A thread reads it until it is over, or `close` is called; observers run in that thread. In a `with`
-    statement it is shown while the block runs, and closed afterwards. What is read can be observed (`observe`)
-    and linked (`dlink`), but not set. `value` is `state` under the name that ipywidgets' `interactive` and
-    `interactive_output` ask for.
+    statement it is shown while the block runs, and closed afterwards. What is read can be observed
+    (`observe`) and linked (`dlink`), but not set. `value` is `state` under the name that ipywidgets'
+    `interactive` and `interactive_output` ask for.
     """
 
     PAUSE_S = 0.5
