@@ -124,6 +124,16 @@ def test_what_tells_too_much_is_folded(tmp_path: Path) -> None:
     ]
 
 
+def test_what_wrong_options_stand_for_is_left_out(tmp_path: Path) -> None:
+    """The misconceptions in a prediction's metadata are for instructors: they would give the answer away."""
+    cell = nbformat.v4.new_code_cell("guess = lab.predict('n', 'How many?', ['1', '2'])", id="one")
+    cell.metadata["labkit"] = {"misconceptions": {"n": {"2": "One is counted twice."}}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    copy = release_notebook(tmp_path / "a.ipynb").decode()
+    assert "misconceptions" not in copy
+    assert "counted twice" not in copy
+
+
 def test_a_course_is_released_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     """Every lab of a folder gets its copy below the destination; one that is wrong stops them all."""
     folder = tmp_path / "course" / "labs" / "1-first"
