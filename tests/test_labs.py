@@ -49,14 +49,15 @@ def python(source: str) -> str:
 
 def asked(path: Path) -> dict[str, dict[str, list[str]]]:
     """Return the options of a lab's predictions, by the cell that asks and the prediction's name."""
-    options: dict[str, dict[str, list[str]]] = {}
-    predict = SimpleNamespace(predict=lambda name, _, shown, **__: options[cell.id].update({name: [*shown]}))
-    names = {"lab": predict, "database": Database}
+    options: dict[str, list[str]] = {}
+    lab = SimpleNamespace(predict=lambda name, _, shown, **__: options.update({name: [*shown]}))
+    names, cells = {"lab": lab, "database": Database}, {}
     for cell in read(path).cells:
         if tag(cell) == "predict":
-            options[cell.id] = {}
+            options.clear()
             exec(cell.source, names)  # noqa: S102 - a lab's own cell, which only asks
-    return options
+            cells[cell.id] = dict(options)
+    return cells
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[3:])

@@ -9,7 +9,7 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.grading import learner_notebooks, release, release_notebook
-from labkit.grading._thread import GLOSSARY, INDEX, link_words
+from labkit.grading._thread import GLOSSARY, INDEX, glossary, link_words
 
 SOLVED = """\
 def price(cents):
@@ -98,6 +98,14 @@ def test_every_link_of_the_thread_leads_to_a_copy_or_a_word() -> None:
         assert "[All labs](../index.ipynb)" in texts(copies[name])
     assert "**Next:**" in texts(copies[labs[0]])
     assert "This was the last lab." in texts(copies[labs[-1]])
+
+
+def test_the_glossary_has_only_words_that_a_lab_uses() -> None:
+    """A word that was taken out of the labs leaves the glossary too."""
+    course = Path(__file__).parents[1]
+    cells = (nbformat.read(path, as_version=4).cells for path in course.glob("labs/[0-9]*/*.ipynb"))
+    used = "\n".join(cell.source for lab in cells for cell in lab).lower()
+    assert [word for word in glossary(course) if word.lower() not in used] == []
 
 
 def test_a_word_is_linked_once_and_never_inside_code_links_or_headings() -> None:
