@@ -20,8 +20,9 @@ CELL_S = 240
 YOURS = "# yours to write"
 ERRORS = "[data-mime-type='application/vnd.jupyter.stderr']"
 FOLDED = ".jp-InputPlaceholder"
+WIDGET = "[data-mime-type='application/vnd.jupyter.widget-view+json']"
 SHOWN = ".widget-vbox button, table, details"
-"""What a folded cell shows: a form, the rows of a check, or hints."""
+"""What a folded cell with a widget shows: a form, the rows of a check, or hints."""
 SCREENSHOTS = os.environ.get("LABKIT_SCREENSHOTS")
 """A folder for pictures of the way through a lab; without it none are taken."""
 
@@ -155,8 +156,10 @@ class Learner:
 
 
 def asks(cell: Locator) -> bool:
-    """Return whether a cell asks for an answer; wait for what a folded cell shows, which takes a moment."""
+    """Return whether a cell asks for an answer; wait for a folded cell's widgets, which take a moment."""
     if not cell.locator(FOLDED).count():
         return False
-    expect(cell.locator(SHOWN).first).to_be_visible()
+    expect(cell.page.get_by_text("| Idle")).to_be_visible()  # all outputs have come
+    if cell.locator(WIDGET).count():
+        expect(cell.locator(SHOWN).first).to_be_visible()
     return cell.get_by_role("button", name="Record", exact=True).count() > 0

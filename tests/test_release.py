@@ -9,7 +9,7 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.grading import learner_notebooks, release, release_notebook
-from labkit.grading._thread import GLOSSARY, INDEX, link_words
+from labkit.grading._thread import GLOSSARY, INDEX, glossary, link_words
 
 SOLVED = """\
 def price(cents):
@@ -100,6 +100,14 @@ def test_every_link_of_the_thread_leads_to_a_copy_or_a_word() -> None:
     assert "This was the last lab." in texts(copies[labs[-1]])
 
 
+def test_the_glossary_has_only_words_that_a_lab_uses() -> None:
+    """A word that was taken out of the labs leaves the glossary too."""
+    course = Path(__file__).parents[1]
+    cells = (nbformat.read(path, as_version=4).cells for path in course.glob("labs/[0-9]*/*.ipynb"))
+    used = "\n".join(cell.source for lab in cells for cell in lab).lower()
+    assert [word for word in glossary(course) if word.lower() not in used] == []
+
+
 def test_a_word_is_linked_once_and_never_inside_code_links_or_headings() -> None:
     """The first place in running text counts, also in the plural; a longer word is not taken for its part."""
     text = "# A stub\n\n`stub` [stub](a.md) Stubs and stubborn, a stub, a unit test."
@@ -122,6 +130,16 @@ def test_what_tells_too_much_is_folded(tmp_path: Path) -> None:
         False,
         True,
     ]
+
+
+def test_what_wrong_options_stand_for_is_left_out(tmp_path: Path) -> None:
+    """The misconceptions in a prediction's metadata are for instructors: they would give the answer away."""
+    cell = nbformat.v4.new_code_cell("guess = lab.predict('n', 'How many?', ['1', '2'])", id="one")
+    cell.metadata["labkit"] = {"misconceptions": {"n": {"2": "One is counted twice."}}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    copy = release_notebook(tmp_path / "a.ipynb").decode()
+    assert "misconceptions" not in copy
+    assert "counted twice" not in copy
 
 
 def test_a_course_is_released_as_a_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -83,8 +83,9 @@ def release(source: Path, destination: Path) -> list[Path]:
 def release_notebook(path: Path) -> bytes:
     """Return the learner copy of one solved notebook; a learner copy stays as it is.
 
-    A solution becomes one line to fill, and hidden checks become a line that says how many there are. Outputs
-    and execution counts are removed; cell ids stay. What would tell too much or stands in the way is folded.
+    A solution becomes one line to fill, and hidden checks become a line that says how many there are.
+    Outputs, execution counts and what a cell's metadata tells instructors, such as the misconceptions behind
+    wrong options, are removed; cell ids stay. What would tell too much or stands in the way is folded.
 
     :raises LabError: when the file is no notebook or a marker has no partner.
     """
@@ -97,6 +98,7 @@ def _learner_copy(path: Path) -> nbformat.NotebookNode:
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError) as fault:
         raise LabError("a Jupyter notebook", f"{path}: {fault}", "save it again from JupyterLab") from fault
     for cell in notebook.cells:
+        cell.metadata.pop("labkit", None)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             cell.source = _learner_source(cell.source, path)
