@@ -159,7 +159,8 @@ def asks(cell: Locator) -> bool:
     """Return whether a cell asks for an answer; wait for a folded cell's widgets, which take a moment."""
     if not cell.locator(FOLDED).count():
         return False
-    expect(cell.page.get_by_text("| Idle")).to_be_visible()  # all outputs have come
+    # A folded cell has no prompt that tells when it has run.
+    expect(cell.page.get_by_text("| Idle")).to_be_visible(timeout=CELL_S * 1000)
     if cell.locator(WIDGET).count():
         expect(cell.locator(SHOWN).first).to_be_visible()
     return cell.get_by_role("button", name="Record", exact=True).count() > 0

@@ -205,13 +205,13 @@ def test_options_are_shuffled_for_each_learner_but_a_scale_keeps_its_order(
 ) -> None:
     """The order of an answer tells nothing, is the same when asked again, and numbers rise."""
     words = [f"because of {letter}" for letter in "abcdefgh"]
-    for options in (words, words, ["none", "1 in 100", "1 in 10"]):
+    for options in (words, words, ["less", "as much", "up to 3 times"]):
         lab.predict("why" if options == words else "share", "Why?", options)
     first, again, scale = (form_parts(form)[0].options for form in shown)
     assert sorted(first) == words
     assert list(first) != words
     assert again == first
-    assert list(scale) == ["none", "1 in 100", "1 in 10"]
+    assert list(scale) == ["less", "as much", "up to 3 times"]
 
 
 def test_a_measured_number_is_the_option_of_the_first_limit_that_holds_it() -> None:

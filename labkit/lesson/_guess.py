@@ -72,11 +72,8 @@ def refusal(cell: ast.Module, guesses: Iterable[Guess]) -> LabError | None:
 
 
 def shuffled(options: Sequence[str], seed: str) -> list[str]:
-    """Return the options in an order that the seed draws; a scale of numbers keeps its own.
-
-    Options are such a scale when all but one at most have a digit, as in "none", "1 in 100", "1 in 10".
-    """
-    if sum(re.search(r"\d", option) is None for option in options) <= 1:
+    """Return the options in an order that the seed draws; options with a number keep theirs, like a scale."""
+    if any(re.search(r"\d", option) for option in options):
         return list(options)
     return random.Random(seed).sample(options, len(options))  # noqa: S311 - an order, no secret
 

@@ -39,7 +39,7 @@ class Lab:
     ) -> Guess:
         """Ask for a prediction; until it is recorded, no cell runs but those that ask or help.
 
-        Each learner has the options in another order, but for a scale of numbers. A recorded prediction is
+        Each learner has the options in another order, unless they have numbers. A recorded prediction is
         shown again and cannot be changed. Unattended, the default is recorded; None is the first option, so
         that a notebook need not give its answer away.
         """
