@@ -10,6 +10,8 @@ TOTALS: dict[Arrival, float] = {Request("POST", "/totals", {"cart": CART}): 1}
 NAME = f"labkit/test-{os.getpid()}-cart"
 """The images of this run of the tests: another at the same time has its own."""
 N = 3
+GRACE_S = 3
+"""The grace time of these carts: short, because a test waits for it."""
 SLOWER = r"\nimport time\nsoon = total_cents\ndef total_cents(*args): time.sleep(0.4); return soon(*args)\n"
 BAD = {
     "ends": 'FROM labkit/python:1\nCMD ["false"]',

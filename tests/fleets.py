@@ -1,9 +1,10 @@
 """Fixtures: a fleet of carts behind a real load balancer, for tests of deployments."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from carts import BAD, NAME, N, is_whole
+from carts import BAD, GRACE_S, NAME, N, is_whole
 from images import remove_images
 
 from labkit import Environment, Workspace
@@ -40,7 +41,10 @@ def images(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="module")
 def environment(workspace: Workspace, images: dict[str, str]) -> Iterator[Environment]:
     """Create an environment with three instances of the cart's first version."""
-    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+    system = workspace.system
+    services = {**system.services, "cart": replace(system.services["cart"], grace_s=GRACE_S)}
+    quick = replace(system, services=services)
+    with Environment.create(quick, "integration", workspace=workspace) as made:
         for _ in range(N - 1):
             made.balancer.add(made.add_instance("cart", images["v1"]))
         yield made

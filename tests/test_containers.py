@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -114,6 +115,83 @@ def test_a_container_of_ones_own_keeps_its_own_limits(environment: Environment) 
         assert limits["PidsLimit"] > 0
     finally:
         environment.element("small").remove()
+
+
+PYTHON_ON_TERM = (
+    "import signal, sys, time; signal.signal(signal.{0}, lambda *_: {1}); print('up', flush=True)\n"
+)
+ENDINGS: dict[str, tuple[str | list[str], str]] = {
+    "well": (PYTHON_ON_TERM.format("SIGTERM", "sys.exit()"), ""),
+    "by the signal": (PYTHON_ON_TERM.format("SIGTERM", "sys.exit(143)"), ""),
+    "with an error": (PYTHON_ON_TERM.format("SIGTERM", "sys.exit(3)"), "ended on SIGTERM with exit code 3"),
+    "never": (PYTHON_ON_TERM.format("SIGTERM", "None"), "did not end on SIGTERM, killed after 1.5 s"),
+    "by its own signal": (PYTHON_ON_TERM.format("SIGUSR1", "sys.exit()"), ""),
+    "in spite of it": (
+        PYTHON_ON_TERM.format("SIGUSR2", "sys.exit()"),
+        "did not end on SIGUSR1, killed after 1.5 s",
+    ),
+    "in a shell": (["sh", "-c", "echo up; sleep 600; true"], "did not end on SIGTERM, killed after 1.5 s"),
+    "before": (["sh", "-c", "echo up; exit 4"], "had ended before, with exit code 4"),
+    "again and again": (["sh", "-c", "echo up; exit 4"], "had ended before, with exit code 4"),
+    "frozen": (
+        PYTHON_ON_TERM.format("SIGTERM", "sys.exit()"),
+        "was paused, which no SIGTERM reaches: killed at once",
+    ),
+}
+SETTINGS: dict[str, dict[str, object]] = {
+    "by its own signal": {"stop_signal": "USR1"},
+    "in spite of it": {"stop_signal": "10"},  # SIGUSR1
+    "again and again": {"restart_policy": {"Name": "always"}},
+    "never": {"restart_policy": {"Name": "always"}},
+}
+
+
+def waits_for_its_next_start(element: Element) -> bool:
+    """Return whether a container was started so often that the engine waits a while before the next time."""
+    found = Engine.find().client.api.inspect_container(element.container)
+    return bool(found["State"]["Restarting"] and found["RestartCount"] > 3)
+
+
+def test_a_container_is_asked_to_end_before_it_is_killed(environment: Environment) -> None:
+    """What is worth a word is how it ended, unless it ended as it was asked to; it does not start again."""
+
+    def end(how: str) -> str:
+        command, _ = ENDINGS[how]
+        words = (
+            command if isinstance(command, list) else ["python3", "-c", f"{command}while True: time.sleep(9)"]
+        )
+        added = DockerContainer(PYTHON).with_command(words).with_kwargs(**SETTINGS.get(how, {}))
+        environment.add(added.waiting_for(LogMessageWaitStrategy("up")), how.replace(" ", "-"))
+        element = environment.element(how.replace(" ", "-"))
+        if how == "frozen":
+            element.pause()
+        try:
+            while how == "before" and element.state != "exited":
+                element.reload()
+            while how == "again and again" and not waits_for_its_next_start(element):
+                time.sleep(0.05)
+            return element.finish(1.5 if "1.5 s" in ENDINGS[how][1] else 20)
+        finally:
+            element.reload()
+            assert element.state in {"exited", "restarting"}
+            element.remove()
+            assert element.finish(1.5) == ""
+
+    with ThreadPoolExecutor(len(ENDINGS)) as pool:
+        assert dict(zip(ENDINGS, pool.map(end, ENDINGS), strict=True)) == {
+            how: said for how, (_, said) in ENDINGS.items()
+        }
+
+
+def test_a_killed_element_is_started_again(environment: Environment) -> None:
+    """Its files are still there, its port may be another, and its wait strategy is waited for."""
+    environment.add(server().waiting_for(HttpWaitStrategy(8000)), "pages")
+    pages = environment.element("pages")
+    pages.put("/kept", {"note": b"x"})
+    pages.kill()
+    assert pages.start() is pages
+    assert (pages.state, pages.read("/kept/note")) == ("running", b"x")
+    pages.remove()
 
 
 def test_a_containers_labels_do_not_change_what_the_environment_is(environment: Environment) -> None:

@@ -8,7 +8,7 @@ from threading import Thread
 
 import httpx
 import pytest
-from carts import CART, TOTALS, N, is_whole, version
+from carts import CART, GRACE_S, TOTALS, N, is_whole, version
 
 from labkit import Environment, LabError, Workspace
 from labkit.deployment import (
@@ -32,6 +32,7 @@ from labkit.deployment import (
     instance_seconds,
     lifetimes,
     newest_first,
+    reconcile,
     roll_back,
     roll_forward,
     rolling,
@@ -48,6 +49,9 @@ from labkit.widgets._rollout import draw
 
 pytest_plugins = ["fleets"]
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
+
+OTHERS = 2
+"""So many instances has the environment beside the carts: a catalog and a storefront."""
 
 
 @contextmanager
@@ -228,11 +232,125 @@ def test_a_balancer_that_is_restarted_in_mid_upgrade_gets_its_instances_back(
 def test_a_balancer_that_is_restarted_between_deployments_is_told_of_the_fleet(
     fleet: Fleet, old: str, new: str
 ) -> None:
-    """Nobody is served until the next deployment begins, which attaches the instances again."""
-    Engine.find().client.containers.get(f"{fleet.environment.name}.balancer").restart(timeout=1)
+    """Nobody is served until the next deployment, which attaches the instances of all services again."""
     assert old
-    rolling(fleet, new)
+    before = {status.name: status.version for status in fleet.environment.elements()}
+    restart_balancer(fleet)
+    done = rolling(fleet, new)
     assert is_whole(fleet, {version(new): N})
+    again = [step for step in done.steps if step.state == StepState.ATTACHED_AGAIN]
+    assert len(again) == N + OTHERS
+    assert all("lost" in step.remark for step in again)
+    assert {lifetime.instance for lifetime in lifetimes(done)}.isdisjoint({"catalog-1", "storefront-1"})
+    assert {one.balanced for one in fleet.environment.elements() if one.service} == {"UP"}
+    for service in ("catalog", "storefront"):
+        answer = httpx.get(f"{fleet.environment.urls[service]}/version")
+        assert answer.headers["x-labkit-version"] == before[f"{service}-1"]
+
+
+def restart_balancer(fleet: Fleet) -> None:
+    """Kill the balancer and start it again: it has forgotten all servers."""
+    balancer = fleet.environment.element("balancer")
+    balancer.kill()
+    balancer.start()
+    assert fleet.environment.balancer.all_servers() == {}
+
+
+def test_a_restarted_balancer_gets_back_what_served_and_what_was_on_standby(
+    fleet: Fleet, old: str, new: str
+) -> None:
+    """By the record, for all services; who has ended is named, what somebody deploys is left alone."""
+    blue_green(fleet, new, keep=True)
+    scale(fleet, N + 1)
+    states = fleet.states
+    assert reconcile(fleet.environment) == {}
+    dead = next(name for name, state in states.items() if state == "UP")
+    restart_balancer(fleet)
+    with fleet.claim():
+        others = reconcile(fleet.environment)
+    assert set(others) == {"catalog-1", "storefront-1"}
+    fleet.environment.element(dead).kill()
+    attached = reconcile(fleet.environment)
+    assert attached.pop(dead) == "not attached: it is exited"
+    assert {name: "UP" if "serves" in words else "DRAIN" for name, words in attached.items()} == {
+        name: state for name, state in states.items() if name != dead
+    }
+    assert {name: fleet.states[name] for name in attached} == {name: states[name] for name in attached}
+    rolling(fleet, old)
+    scale(fleet, N)
+
+
+def test_the_clients_of_a_canary_find_it_again_after_a_restart_of_the_balancer(
+    fleet: Fleet, old: str, new: str
+) -> None:
+    """The deployment at work knows its own route, and which instance waits for its clients."""
+    control, met = Control(), list[str]()
+
+    def health() -> str:
+        if not met:
+            restart_balancer(fleet)
+            met.append("")
+        elif "UP" in fleet.states.values():
+            met.extend(ask(fleet, {"X-Group": "pharmacists"}) for _ in range(N))
+            met.append(ask(fleet, {"X-Group": "doctors"}))
+            control.abort()
+        return ""
+
+    done = canary(fleet, new, health, to=group("pharmacists"), control=control)
+    assert (done.reason, met[1:]) == ("aborted", [version(new)] * N + [version(old)])
+    assert is_whole(fleet, {version(old): N})
+
+
+def test_an_instance_that_leaves_is_asked_to_end_and_its_step_says_how_it_did(
+    fleet: Fleet, old: str, new: str
+) -> None:
+    """Stopped, it is killed after its grace time; paused, at once; the others end by themselves, unseen.
+
+    All of them leave at the same time. The record and every picture say it too.
+    """
+    assert old
+    stopped, paused, ended = fleet.instances
+    Engine.find().client.api.kill(stopped.container, "SIGSTOP")
+    paused.pause()
+    ended.kill()
+    events: list[Step] = []
+    done = blue_green(fleet, new, drain_s=1, on_event=events.append)
+    remarks = {step.instance: step.remark for step in done.steps if step.remark}
+    assert remarks == {
+        stopped.name: f"did not end on SIGTERM, killed after {GRACE_S} s",
+        paused.name: "was paused, which no SIGTERM reaches: killed at once",
+        ended.name: "had ended before, with exit code 137",
+    }
+    removed = {step.instance: step.at_s for step in done.steps if step.state == StepState.REMOVED}
+    assert max(removed, key=removed.__getitem__) == stopped.name
+    assert is_whole(fleet, {version(new): N})
+    facts = fleet.workspace.artifacts.history(environment=fleet.environment.name)
+    assert {
+        step["instance"]: step["remark"] for step in facts[-1].predicate["steps"] if step["remark"]
+    } == remarks
+    uses = [fact.predicate for fact in facts if fact.predicate.get("remark")]
+    assert {use["element"]: use["remark"] for use in uses[-N:]} == remarks
+    shown = rollout(done)
+    assert all(
+        remark in repr(shown) and remark in draw("", done, lifetimes(done), None)
+        for remark in remarks.values()
+    )
+    assert sum(remarks.get(step.instance, "none") in step.words for step in events) == N
+
+
+def test_no_session_is_lost_when_its_instance_leaves(fleet: Fleet, new: str) -> None:
+    """A session that stuck to an instance goes to another one while that one answers what it has."""
+    sessions = {
+        Request("POST", "/totals", {"cart": CART}, headers={"X-Session": f"session-{number}"}): 1.0
+        for number in range(20)
+    }
+    with apply(Load(sessions, 200, None), fleet.environment.urls["cart"]) as load:
+        more(load, 100)
+        rolling(fleet, new)
+        more(load)
+        result = load.stop()
+    assert (result.failed, dict(result.errors)) == (0, {})
+    assert set(result.by_version) > {version(new)}
 
 
 def test_a_fleet_is_scaled_without_a_failed_request(fleet: Fleet, old: str) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from labkit.environment._plan import Plan
 from labkit.errors import LabError
-from labkit.system import STAGES, Limits, Recording, System
+from labkit.system import GRACE_S, STAGES, Limits, Recording, System
 
 SHOP = Path(__file__).parents[1] / "labs" / "shop"
 
@@ -102,6 +103,15 @@ def test_a_folder_that_is_a_link_out_of_the_tree_is_refused(tmp_path: Path) -> N
         System.load(folder)
 
 
+def test_the_grace_time_of_a_service_is_read(tmp_path: Path) -> None:
+    """It may be written for a service, in seconds, and reaches the plan and its label."""
+    system = System.load(write(tmp_path, GOOD.replace("port = 8002", "port = 8002\ngrace_s = 2.5")))
+    plan = Plan.make(system, "integration", None, {}, "a test")
+    read = Plan.from_labels(plan.to_labels())
+    assert read == plan
+    assert {service.name: service.grace_s for service in plan.services} == {"front": GRACE_S, "back": 2.5}
+
+
 def test_the_limits_of_a_service_are_read(tmp_path: Path) -> None:
     """Memory, processes and processors may be written for a service; what is not written is labkit's own."""
     text = GOOD.replace("port = 8002", 'port = 8002\nmemory = "256m"\ncpus = 0.5')
@@ -177,6 +187,10 @@ def test_a_configuration_that_cannot_work_is_refused(
         ("port = 8002", "port = 8002\npids = 0", ["services.back.pids", "more than 0"]),
         ("port = 8002", "port = 8002\npids = 1.5", ["services.back.pids", "a whole number"]),
         ("port = 8002", "port = 8002\ncpus = -1", ["services.back.cpus", "more than 0"]),
+        *[
+            ("port = 8002", f"port = 8002\ngrace_s = {value}", ["services.back.grace_s", "seconds over 0"])
+            for value in ("0", "-1", "inf", "nan", "601", "true", '"5"')
+        ],
         ("port = 8002", 'port = 8002\npath = "../back"', ["services.back.path", "../back"]),
         ("port = 8002", 'port = 8002\npath = "away"', ["services.back.path", "make the folder away"]),
         ('calls = ["back", "bank"]', 'calls = ["back", "bnak"]', ["services.front.calls", "bnak", "bank"]),

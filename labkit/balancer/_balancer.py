@@ -311,10 +311,12 @@ class Balancer(Element):
     def drain(self, server: Server, deadline_s: float = DRAIN_S) -> None:
         """Give a server no new requests, and wait until it has answered those that it has.
 
+        A session that stuck to it goes to another server at once: HAProxy's own "drain" would keep it there.
+
         :raises NotReady: when it has not within deadline_s seconds; it still gets no new requests.
         """
         self.unroute(server)
-        self.command(f"set server {server.service}/{server.name} state drain")
+        self.command(f"set server {server.service}/{server.name} state maint")
         left = 0
 
         def idle() -> bool:
@@ -327,6 +329,11 @@ class Balancer(Element):
             expected = f"{server.name} has answered its requests within {deadline_s:g} s"
             next_step = "give the drain more seconds, or remove the instance and lose these requests"
             raise NotReady(expected, f"{left} are open", next_step)
+
+    def cut_off(self, server: Server) -> None:
+        """Give a server no requests at all; requests that it still has are cut off. It stays known."""
+        place = f"{server.service}/{server.name}"
+        self.command(f"set server {place} state maint", f"shutdown sessions server {place}")
 
     def forget(self, server: Server, backend: str = "") -> None:
         """Forget a server; requests that it still has are cut off. One that is not registered is no error.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labkit.cli._deployment_reconcile import reconcile
 from labkit.cli._deployment_status import status
 from labkit.cli._select import environment_of, in_environment, services, versions
 from labkit.cli._show import as_json, in_workspace, print_json, progress, say, step_printer
@@ -33,6 +34,7 @@ def deployment() -> None:
 
 
 deployment.add_command(status)
+deployment.add_command(reconcile)
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,7 @@ def _deploy(fleet: "Fleet", deploy: Callable[..., "Deployment"], as_json: bool) 
 
 
 def _print_step(step: "Step") -> None:
-    line = f"{step.at_s:6.1f} s  {step.instance or step.image:<12} {step.state}"
+    line = f"{step.at_s:6.1f} s  {step.instance or step.image:<12} {step.words}"
     say(line, to=progress)
 
 

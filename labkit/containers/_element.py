@@ -5,11 +5,11 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import requests.exceptions
 from docker import APIClient
 from docker.errors import APIError, NotFound, NullResource
 from docker.types import EndpointConfig
@@ -18,6 +18,7 @@ from testcontainers.core.container import DockerContainer
 
 from labkit._tar import Files, pack
 from labkit.containers._errors import NotReady, refusals
+from labkit.containers._finish import finish
 from labkit.containers._info import ContainerInfo
 from labkit.containers._logs import LAST_LINES, last_lines
 from labkit.containers._namespace import Namespace
@@ -144,6 +145,13 @@ class Element(DockerContainer):
         """Its IP address in the namespace's network, "" while it has none."""
         return self.info.addresses.get(self.namespace.network, "") if self.info else ""
 
+    @property
+    def started_at(self) -> datetime:
+        """When its container was started last."""
+        with refusals(self.namespace.engine, f"{self.name} has been started"):
+            state = self._api.inspect_container(self.container)["State"]
+        return datetime.fromisoformat(state["StartedAt"])
+
     def reload(self) -> None:
         """List its container again: a restart changes its ports and perhaps its address."""
         self.attach(self.namespace.container(self.name))
@@ -176,10 +184,17 @@ class Element(DockerContainer):
     def start(self) -> Self:
         """Start it, wait as its wait strategy says, and return it; a failure leaves nothing behind.
 
+        One that was killed is started again, with the files that it has.
+
         :raises ImageMissing: when the engine does not have its image; none is pulled.
         :raises NameTaken: when the namespace has a container of this name.
         :raises NotReady: when it ends, or is not ready in time.
         """
+        if self.info is not None:
+            self.reload()
+        if self.engine_state == "exited":
+            self._do("start", self._start_again)
+            return self
         self._configure()  # testcontainers' hook: a container class sets its variables there
         with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} starts", self.image):
             self._container = self._create()
@@ -248,12 +263,16 @@ class Element(DockerContainer):
             with refusals(self.namespace.engine, f"{self.name} is removed"), suppress(NotFound):
                 self._api.remove_container(self.get_container_id(), v=delete_volume, force=force)
 
-    def finish(self, signal: str, within_s: float) -> None:
-        """Send a signal to its first process; wait at most within_s seconds until the container has ended."""
-        # Suppressed, because it may have ended by itself or need longer: the caller finds out which.
-        with suppress(APIError, requests.exceptions.RequestException):
-            self._api.kill(self.container, signal)
-            self._api.wait(self.container, timeout=within_s)
+    def finish(self, within_s: float) -> str:
+        """Ask it to end by its stop signal, which is SIGTERM unless the image says otherwise.
+
+        It is killed when it has not ended within within_s seconds, and at once when it is paused, where no
+        other signal arrives. Return what is worth a word about its end; "" when it ended as it was asked to,
+        or its container is gone. The stopped container stays.
+        """
+        with refusals(self.namespace.engine, f"{self.name} ends"), suppress(NotFound, NullResource):
+            return finish(self._api, self.container, within_s)
+        return ""
 
     def get_container_host_ip(self) -> str:
         """Return the host at which published ports are reached."""
@@ -273,7 +292,7 @@ class Element(DockerContainer):
         self._do("resume", lambda: self._api.unpause(self.container))
 
     def kill(self) -> None:
-        """End its processes at once, as kill -9 does; the stopped container stays, and its log with it."""
+        """End its processes at once, as kill -9 does; the container and its log stay until start()."""
         self._do("kill", lambda: self._api.kill(self.container))
 
     def disconnect(self) -> None:
@@ -288,6 +307,16 @@ class Element(DockerContainer):
     def _reconnect(self) -> None:
         names = [self.name, *self._aliases]
         self._api.connect_container_to_network(self.container, self.namespace.network, aliases=names)
+        self._come_back()
+
+    def _start_again(self) -> None:
+        self._api.start(self.container)
+        self._come_back()
+        if self._wait_strategy is not None:
+            self._wait_strategy.wait_until_ready(self)
+
+    def _come_back(self) -> None:
+        """Be found where it is now: its address and its ports may have changed."""
         self.reload()
 
     def remove(self) -> None:

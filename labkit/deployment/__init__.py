@@ -9,6 +9,7 @@ from labkit.deployment._groups import Group, discovery, everybody, group, share,
 from labkit.deployment._image import image_of
 from labkit.deployment._lifetimes import InstanceLifetime, instance_seconds, lifetimes
 from labkit.deployment._order import ReplacementOrder, idle_first, newest_first, oldest_first
+from labkit.deployment._reconcile import reconcile
 from labkit.deployment._record import latest, status
 from labkit.deployment._registry import STRATEGIES, Strategy, strategy
 from labkit.deployment._replacement import Replacement
@@ -62,6 +63,7 @@ __all__ = [
     "newest_first",
     "oldest_first",
     "overdue",
+    "reconcile",
     "roll_back",
     "roll_forward",
     "rolling",

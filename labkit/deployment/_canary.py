@@ -103,7 +103,7 @@ class _Canary:
         """Send the chosen clients to one canary, step by step, and in the end everybody."""
         canaries = replacement.standby(self.image, 1)
         for part in self.to.shares:
-            self.fleet.environment.balancer.route(canaries[0], self.to.keys, part, salt=canaries[0].container)
+            replacement.send(canaries[0], self.to.keys, part)
             try:
                 yield from self._watch(replacement, canaries)
             except Withdrawn:  # at once: more clients would meet it until it is removed
@@ -123,7 +123,7 @@ class _Canary:
         :raises Withdrawn: as _examine does, or when too few requests have reached the canaries in the end.
         """
         for _ in watching(self.watch_s, self.control, self.health):
-            self._examine(chosen)
+            self._examine(replacement, chosen)
             yield
         servers = self.fleet.environment.balancer.servers(self.fleet.service)
         names = {*replacement.made, *(canary.name for canary in chosen)}
@@ -134,7 +134,7 @@ class _Canary:
             )
             raise Withdrawn(message)
 
-    def _examine(self, chosen: Sequence[Instance]) -> None:
+    def _examine(self, replacement: Replacement, chosen: Sequence[Instance]) -> None:
         """Examine the canaries of chosen clients.
 
         To the balancer they stay drained, so the deployment run, which wants them UP, cannot examine them.
@@ -143,6 +143,7 @@ class _Canary:
         """
         if not chosen:
             return
+        replacement.reconcile()
         states = self.fleet.states
         down = [
             f"{canary.name} is {states.get(canary.name, 'gone')}"

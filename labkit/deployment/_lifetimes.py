@@ -11,7 +11,8 @@ class InstanceLifetime:
     """The time of one instance during a deployment, in seconds since the deployment began.
 
     The instance exists from begins_s to ends_s, and takes requests from serves_s to leaves_s. The latter two
-    are None for an instance that never took requests.
+    are None for an instance that never took requests. remark is what is worth a word, such as that it had to
+    be killed; mostly "".
     """
 
     instance: str
@@ -20,6 +21,7 @@ class InstanceLifetime:
     ends_s: float
     serves_s: float | None
     leaves_s: float | None
+    remark: str = ""
 
     @property
     def seconds(self) -> float:
@@ -36,7 +38,7 @@ def lifetimes(deployment: Deployment) -> list[InstanceLifetime]:
         if step.state is StepState.STARTING:
             # A starting instance has no name yet, so the next one that gets ready is taken for it.
             begun.append(step.at_s)
-        elif step.instance:
+        elif step.instance and step.state is not StepState.ATTACHED_AGAIN:
             if step.state is StepState.READY:
                 starts[step.instance] = begun.pop(0)
             by_name.setdefault(step.instance, []).append(step)
@@ -57,13 +59,16 @@ def _lifetime(name: str, steps: Iterable[Step], start: float | None, seconds: fl
     """Return one instance's lifetime; start None is an instance that existed before the deployment."""
     at: dict[StepState, float] = {}
     image = ""
+    remarks = []
     for step in steps:
         at.setdefault(step.state, step.at_s)
         image = step.image
+        remarks += [step.remark] if step.remark else []
     old = start is None
     # An old instance has served from the beginning, unless it was on standby and was switched to.
     serves = 0.0 if old and StepState.IN_BALANCER not in at else at.get(StepState.IN_BALANCER)
     last_states = (StepState.DRAINING, StepState.STANDBY)
     leaves = min((at[state] for state in last_states if state in at), default=seconds)
     ends = at.get(StepState.REMOVED, seconds)
-    return InstanceLifetime(name, image, start or 0.0, ends, serves, leaves if serves is not None else None)
+    leaves_s = leaves if serves is not None else None
+    return InstanceLifetime(name, image, start or 0.0, ends, serves, leaves_s, "; ".join(remarks))

@@ -1,12 +1,12 @@
 """Writes deployments down as facts, so that a deployment whose process was killed is known as unfinished."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from labkit.artifacts import Fact, Kind, Reference, Subject
 from labkit.deployment._fleet import UP, Fleet
-from labkit.deployment._steps import Deployment, Status
+from labkit.deployment._steps import Deployment, Status, Step
 from labkit.deployment._watch import OBJECTIVE
 from labkit.engine import Engine, Owner
 from labkit.environment import Instance
@@ -17,6 +17,10 @@ ROLL_BACK = "roll back"
 
 _BEGAN = "began"
 _PROGRESSING = "progressing"
+ON_PURPOSE = {"DRAIN", "MAINT"}
+NO_REQUESTS = {"waiting", *ON_PURPOSE}
+"""The balancer's words for an instance that gets no requests on purpose, or not yet."""
+
 _IN_PROGRESS = {_BEGAN, _PROGRESSING, "paused", "resumed"}
 
 
@@ -37,9 +41,13 @@ def progressed(fleet: Fleet, image: str, starting: str | None) -> None:
     _record_use(fleet, image, _PROGRESSING, "", starting=starting)
 
 
-def ended(fleet: Fleet, image: str, state: str, reason: str) -> None:
-    """Record that a deployment ended early, pauses or resumes, and which instances there are now."""
-    _record_use(fleet, image, state, reason)
+def ended(fleet: Fleet, image: str, state: str, reason: str, steps: Iterable[Step] = ()) -> None:
+    """Record that a deployment ended early, pauses or resumes, and which instances there are now.
+
+    steps are what it did until it ended.
+    """
+    taken: dict[str, Any] = {"steps": [step.to_json() for step in steps]} if steps else {}
+    _record_use(fleet, image, state, reason, **taken)
 
 
 def unfinished(fleet: Fleet) -> int | None:
@@ -90,6 +98,21 @@ def latest(fleet: Fleet) -> Fact | None:
     return next(reversed(_facts(fleet)), None)
 
 
+def standby(fleet: Fleet) -> set[str]:
+    """Return the names of the instances that get no requests, as far as is on record.
+
+    What an unfinished deployment has started since the last record is among them.
+    """
+    facts = _facts(fleet)
+    known = [fact for fact in facts if fact.predicate.get("standby") is not None]
+    if not known:
+        return set()
+    names, fields = set(known[-1].predicate["standby"]), known[-1].predicate
+    if known[-1] is not facts[-1] or fields.get("deployment") in _IN_PROGRESS:
+        names |= set(fleet.states) - set(fields["instances"])
+    return names
+
+
 def status(fleet: Fleet) -> Status:
     """Return the status of a fleet by artifact database and balancer, whichever process deploys to it.
 
@@ -101,8 +124,8 @@ def status(fleet: Fleet) -> Status:
     last = facts[-1].predicate.get("deployment", "") if facts else ""
     if last in _IN_PROGRESS and Owner.parse(facts[-1].predicate["deployer"]).alive():
         return Status.PAUSED if last == "paused" else Status.PROGRESSING
-    # Instances on standby are drained on purpose, so they say nothing about the fleet's health.
-    states = [instance.state for instance in fleet.instances if instance.state != "DRAIN"]
+    # Instances that get no requests on purpose say nothing about the fleet's health.
+    states = [instance.state for instance in fleet.instances if instance.state not in ON_PURPOSE]
     if last in {*_IN_PROGRESS, "interrupted"} or set(states) != {UP}:
         return Status.DEGRADED
     traffic = fleet.environment.balancer.traffic(fleet.service)
@@ -139,8 +162,19 @@ def upgraded(fleet: Fleet, deployment: Deployment) -> None:
         ],
         **{name: value for name, value in deployment.to_json().items() if name != "service"},
         instances=list(fleet.states),
+        standby=_standby(fleet.instances),
         running=_running(fleet.instances),
     )
+
+
+def _standby(instances: Sequence[Instance]) -> list[str] | None:
+    """Return the names of the instances that get no requests.
+
+    None when nobody gets any: then the balancer was restarted or does not answer, and its word says nothing.
+    """
+    if not any(instance.state == UP for instance in instances):
+        return None
+    return [instance.name for instance in instances if instance.balancer_state in NO_REQUESTS]
 
 
 def _running(instances: Sequence[Instance], *starting: str) -> list[str]:
@@ -170,6 +204,7 @@ def _record_use(
         reason=reason,
         to_image=image,
         instances=[instance.name for instance in instances],
+        standby=_standby(instances),
         versions=Counter(instance.version for instance in instances),
         running=_running(instances, *([starting] if starting else [])),
         **more,

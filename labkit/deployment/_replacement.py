@@ -1,10 +1,12 @@
 """What strategies are made of: start and attach, switch, drain and remove, and restore after a failure."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from labkit.deployment._fleet import UP, Fleet
+from labkit.deployment._reconcile import attach, reconcile
+from labkit.deployment._record import NO_REQUESTS, standby
 from labkit.deployment._steps import Step, StepState
 from labkit.environment import Instance, NotReady
 
@@ -27,6 +29,7 @@ class Replacement:
         self.before: list[Instance] = []
         self.made: list[str] = []
         self.steps: list[Step] = []
+        self._sent: tuple[Instance, tuple[str, ...], float] | None = None
 
     @property
     def seconds(self) -> float:
@@ -48,36 +51,51 @@ class Replacement:
         )
         surplus = up[: len(up) - count_before] if count_before and len(up) > count_before else []
         kept = _on_standby(instances, image) if reuse else []
+        idle = [*_idle(instances), *(_ended(instances) if count_before else [])]
         # When nothing serves, idle instances are all that is left of the fleet: nothing is removed then.
-        leftovers = (
-            [*surplus, *(instance for instance in _idle(instances) if instance not in kept)] if up else []
-        )
+        leftovers = [*surplus, *(instance for instance in idle if instance not in kept)] if up else []
         self.drain_and_remove(leftovers)
         self.before = [instance for instance in instances if instance not in [*kept, *leftovers]]
 
     def reconcile(self) -> None:
-        """Attach the instances again to a balancer that was restarted: it has forgotten all of them.
+        """Attach the instances of all services again to a balancer that was restarted.
 
-        Instances that got requests before get them again. At the beginning of a deployment nobody knows which
-        did; then those of the most frequent image do.
+        Those of the fleet that got requests before get them again, and so do the clients that were sent to
+        one of them. At the beginning of a deployment the artifact database says which did.
         """
-        environment, ends = self.fleet.environment, time.monotonic() + RECONCILE_S
+        forgotten = [instance for instance in self._forgotten() if instance.address]
+        if not forgotten:
+            return
+        own = [instance for instance in forgotten if instance.service == self.fleet.service]
+        attached = {
+            **attach(self.fleet, own, self._without_requests(own)),
+            **reconcile(self.fleet.environment),
+        }
+        for instance in forgotten:
+            if instance.name in attached:
+                state, remark = StepState.ATTACHED_AGAIN, attached[instance.name]
+                self._step(instance.name, instance.image, state, remark)
+        self._send()
+
+    def _forgotten(self) -> list[Instance]:
+        """Return what the balancer has forgotten, of all services; wait while it is being restarted."""
+        ends = time.monotonic() + RECONCILE_S
         while True:
             try:
-                if environment.balancer.servers(self.fleet.service):
-                    return
-                break
+                return self.fleet.environment.forgotten()
             except OSError:
                 if time.monotonic() > ends:
                     raise
                 time.sleep(0.1)
-        forgotten = [instance for instance in self.fleet.instances if instance.state == "waiting"]
-        images = [instance.image for instance in forgotten]
-        known = {*(instance.name for instance in self.before), *self.made}
-        for instance in forgotten:
-            environment.balancer.health_check(instance)
-            if instance.name in known or (not known and instance.image == max(images, key=images.count)):
-                environment.balancer.enable(instance)
+
+    def _without_requests(self, forgotten: Sequence[Instance]) -> set[str]:
+        """Return the names of those of the forgotten instances that are to get no requests."""
+        if not self.before:
+            return standby(self.fleet)
+        last = {step.instance: step.state for step in self.steps}
+        serving = {*(instance.name for instance in self.before), *self.made}
+        away = {name for name, state in last.items() if state is StepState.STANDBY}
+        return {instance.name for instance in forgotten} - (serving - away)
 
     def remove_idle(self) -> None:
         """Remove the instances that get no requests."""
@@ -103,12 +121,26 @@ class Replacement:
 
     def switch(self, to: Sequence[Instance], away: Sequence[Instance]) -> None:
         """Give all requests to standby instances and put others on standby, at one moment."""
+        self._sent = None
         self.fleet.environment.balancer.switch(to, away)
         self.made += [instance.name for instance in to]
         for instance in to:
             self._step(instance.name, instance.image, StepState.IN_BALANCER)
         for instance in away:
             self._step(instance.name, instance.image, StepState.STANDBY)
+
+    def send(self, instance: Instance, keys: Iterable[str], share: float) -> None:
+        """Send the clients with these keys, and a share (0 to 1) of the others, to a standby instance.
+
+        They come to it until it is switched to, or drained.
+        """
+        self._sent = (instance, tuple(keys), share)
+        self._send()
+
+    def _send(self) -> None:
+        if self._sent:
+            instance, keys, share = self._sent
+            self.fleet.environment.balancer.route(instance, keys, share, salt=instance.container)
 
     def restore(self) -> None:
         """Restore the fleet that clean_up_leftovers found; those of its instances that still run are kept."""
@@ -162,8 +194,8 @@ class Replacement:
         try:
             environment.balancer.health_check(instance)
         except Exception:
-            self._step(instance.name, image, StepState.FAILED)
-            environment.remove_instance(instance)
+            remark = environment.remove_instance(instance)
+            self._step(instance.name, image, StepState.FAILED, remark)
             raise
         return instance
 
@@ -171,6 +203,8 @@ class Replacement:
         """Drain and remove instances, all at the same time."""
         names = {instance.name for instance in instances}
         self.made = [name for name in self.made if name not in names]
+        if self._sent and self._sent[0].name in names:
+            self._sent = None
         with ThreadPoolExecutor(max(1, len(instances))) as threads:
             list(threads.map(self._drain_and_remove_one, instances))
 
@@ -181,11 +215,11 @@ class Replacement:
             environment.balancer.drain(instance, self._drain_s)
         except NotReady:  # the deadline is over: requests that are still open are lost, and the step says so
             self._step(instance.name, instance.image, StepState.CUT_OFF)
-        environment.remove_instance(instance)
-        self._step(instance.name, instance.image, StepState.REMOVED)
+        remark = environment.remove_instance(instance)
+        self._step(instance.name, instance.image, StepState.REMOVED, remark)
 
-    def _step(self, name: str, image: str, state: StepState) -> None:
-        step = Step(self.seconds, name, image, state)
+    def _step(self, name: str, image: str, state: StepState, remark: str = "") -> None:
+        step = Step(self.seconds, name, image, state, remark)
         if state in {StepState.STARTING, StepState.REMOVED}:
             self.record(image if state is StepState.STARTING else None)
         self.steps.append(step)
@@ -198,5 +232,14 @@ def _on_standby(instances: Sequence[Instance], image: str) -> list[Instance]:
 
 
 def _idle(instances: Sequence[Instance]) -> list[Instance]:
-    """Return the instances that run and get no requests."""
-    return [instance for instance in instances if instance.state in {"waiting", "DRAIN", "MAINT"}]
+    """Return the instances that get no requests: they run, or have ended since they were cut off."""
+    return [
+        instance
+        for instance in instances
+        if instance.state in NO_REQUESTS or instance.balancer_state == "MAINT"
+    ]
+
+
+def _ended(instances: Sequence[Instance]) -> list[Instance]:
+    """Return the instances that have ended and are unknown to the balancer: somebody was removing them."""
+    return [one for one in instances if one.state == "exited" and one.balancer_state == "waiting"]

@@ -16,19 +16,28 @@ class StepState(StrEnum):
     FAILED = "failed"
     CUT_OFF = "requests cut off"
     STANDBY = "standby"
+    ATTACHED_AGAIN = "attached again"
+    """The balancer was restarted and had forgotten it."""
 
 
 @dataclass(frozen=True)
 class Step:
     """One instance reached a state, at_s seconds after the deployment began.
 
-    instance is "" while it has no name yet: when it is starting, or never gets ready.
+    instance is "" while it has no name yet: when it is starting, or never gets ready. remark is what is worth
+    a word, such as "did not end on SIGTERM, killed after 10 s"; mostly "".
     """
 
     at_s: float
     instance: str
     image: str
     state: StepState
+    remark: str = ""
+
+    @property
+    def words(self) -> str:
+        """The state, with the remark if there is one."""
+        return f"{self.state}: {self.remark}" if self.remark else str(self.state)
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as plain data."""
@@ -37,6 +46,7 @@ class Step:
             "instance": self.instance,
             "image": self.image,
             "state": str(self.state),
+            "remark": self.remark,
         }
 
 

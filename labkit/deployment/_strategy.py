@@ -81,7 +81,7 @@ class DeploymentRun:
             self.control.wait(stop, partial(ended, self.fleet, self.image, reason=""))
             if stop.is_set():
                 replacement.remove_idle()
-                ended(self.fleet, self.image, "interrupted", "")
+                ended(self.fleet, self.image, "interrupted", "", replacement.steps)
                 return self._deployment(replacement, outdated, Result.INTERRUPTED)
         self._examine(replacement)
         deployment = self._deployment(replacement, outdated)
@@ -146,10 +146,11 @@ def _restore(replacement: Replacement, image: str, state: str, failure: Exceptio
     try:
         replacement.restore()
     except Exception as second:
-        ended(fleet, image, "interrupted", f"{failure}; restoring failed: {second}")
+        reason = f"{failure}; restoring failed: {second}"
+        ended(fleet, image, "interrupted", reason, replacement.steps)
         raise LabError(
             expected=f"{fleet.service} as it was before the deployment {state}",
             seen=f"{fleet!r}, because: {failure}\nand restoring it failed: {second}",
             next_step="fix the cause and deploy again; the instances that serve now go on serving",
         ) from second
-    ended(fleet, image, state, str(failure))
+    ended(fleet, image, state, str(failure), replacement.steps)

@@ -80,6 +80,26 @@ class Elements:
                 instance.balancer_state = known.status if known else WAITING
         return sorted(instances, key=lambda instance: _number(instance.name))
 
+    def forgotten(self) -> list[Instance]:
+        """Return the instances that the balancer knew before it was started the last time, and knows no more.
+
+        One that is newer than that start is not among them: the balancer was never told of it.
+        """
+        known = {name for servers in self.balancer.all_servers().values() for name in servers}
+        services = {service.name for service in self.plan.services}
+        unknown = [
+            container
+            for container in self._namespace.containers()
+            if container.role == Instance.role
+            and container.service in services
+            and container.name not in known
+        ]
+        since = self.balancer.started_at if unknown else None
+        found = [self._attached(one) for one in unknown if since and one.created_at < since]
+        for instance in found:
+            instance.balancer_state = WAITING
+        return sorted(found, key=lambda instance: (instance.service, _number(instance.name)))
+
     def add_instance(
         self, service: str, image: str, version: str, deadline_s: float, stop: Event
     ) -> Instance:
@@ -96,12 +116,19 @@ class Elements:
         instance.namespace, instance.balancer_state = self._namespace, WAITING
         return instance
 
-    def remove_instance(self, instance: Instance) -> None:
-        """Remove an instance from the balancer, the coordinator and the engine."""
+    def remove_instance(self, instance: Instance) -> str:
+        """Let an instance end, and remove it from the balancer, the coordinator and the engine.
+
+        The balancer knows it until it has ended, so that everybody sees that it gets no requests on purpose.
+        Return what is worth a word about its end, "" when it ended as it was asked to.
+        """
+        self.balancer.cut_off(instance)
+        remark = instance.finish(instance.grace_s)
         self.balancer.forget(instance)
         if self.plan.coordinator and (etcd := self.one(Etcd)).engine_state == "running":
             InstanceRegistry(etcd.client()).unregister(instance.service, instance.name)
         instance.stop()
+        return remark
 
     def _start_instance(self, namespace: Namespace, service: str, image: str, version: str) -> Instance:
         """Start an instance under the next free number; another process may take the number first."""

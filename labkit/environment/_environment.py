@@ -253,6 +253,15 @@ class Environment:
         """Return the instances of a service by number, as they are now."""
         return self._elements.instances(service)
 
+    def forgotten(self) -> builtins.list[Instance]:
+        """Return the instances that a balancer which was restarted knows no more, of all services.
+
+        `deployment.reconcile` gives them back to it.
+
+        :raises NoAnswer: when the balancer does not answer.
+        """
+        return self._elements.forgotten()
+
     def add_instance(
         self, service: str, image: str, *, version: str | None = None, deadline_s: float = READY_S
     ) -> Instance:
@@ -260,15 +269,24 @@ class Environment:
 
         version None is that of the image: its version label, else its tag.
 
-        :raises NotReady: when it is not ready within deadline_s seconds; it has been removed by then.
+        :raises NotReady: when it is not ready within deadline_s seconds. It has been killed and removed by
+            then: it has served nobody.
         """
         version = version or image_versions(self._engine, {service: image})[service]
         start = partial(self._elements.add_instance, service, image, version, deadline_s)
         return uninterruptible(start, self.remove_instance)
 
-    def remove_instance(self, instance: Instance) -> None:
-        """Remove an instance, from the balancer too; drain it first so that no request is lost."""
-        uninterruptible(lambda _: self._elements.remove_instance(instance))
+    def remove_instance(self, instance: Instance) -> str:
+        """Remove an instance, from the balancer too; drain it first so that no request is lost.
+
+        It is asked to end by SIGTERM, or the STOPSIGNAL of its image. It is killed when it has not ended
+        within its service's grace_s seconds (system.toml). Return what is worth a word about its end, such as
+        "did not end on SIGTERM, killed after 10 s", which is recorded too; "" when it ended as it was asked.
+        """
+        remark = uninterruptible(lambda _: self._elements.remove_instance(instance))
+        if remark:
+            self._namespace.on_use("remove", element=instance.name, remark=remark)
+        return remark
 
     @property
     def stubs(self) -> builtins.list[str]:
@@ -392,6 +410,8 @@ class Environment:
 
     def clean_up(self, *, save: Path | None = None) -> None:
         """Remove everything of this environment and record that; a second call does nothing.
+
+        Its containers are killed, not asked to end: nobody is served any more.
 
         save is a folder into which the logs and the calls of the stubs are written first, as JSON; None saves
         nothing.

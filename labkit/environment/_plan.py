@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from labkit.coordination import PORT as COORDINATOR_PORT
 from labkit.errors import LabError
-from labkit.system import Container, External, Limits, Service, System
+from labkit.system import GRACE_S, Container, External, Limits, Service, System
 
 DATABASE_PORT = 5432  # PostgreSQL's own; not from labkit.postgres, because a plan needs no engine
 LABEL = "labkit.plan"
@@ -25,7 +25,10 @@ WITH_COORDINATOR = ("staging", "production")
 
 @dataclass(frozen=True)
 class PlannedService:
-    """A service of the environment; instances is how many copies the creation starts, limits are of each."""
+    """A service of the environment; instances is how many copies the creation starts.
+
+    limits and grace_s are those of each.
+    """
 
     name: str
     port: int
@@ -33,6 +36,7 @@ class PlannedService:
     instances: int
     calls: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
+    grace_s: float = GRACE_S
 
 
 @dataclass(frozen=True)
@@ -262,6 +266,7 @@ def _service(service: Service, stage: str) -> PlannedService:
         instances=service.instances[stage],
         calls=service.calls,
         limits=service.limits,
+        grace_s=service.grace_s,
     )
 
 

@@ -31,6 +31,7 @@ def production(context: RunContext, stage: Stage, gates: Gates) -> None:
     if environment is None:
         environment = context.create(stage, owner=Owner.workspace(context.workspace.id))
     _refuse_other_system(context, environment)
+    deployment.reconcile(environment)  # with a balancer that was restarted meanwhile
     try:
         with _customers(context, stage, environment) as load:
             _migrate(context, stage, environment)
@@ -141,7 +142,7 @@ def _upgrade(
 
     def notify(step: Step) -> None:
         context.recorder.notify(
-            stage.name, "running", f"{service}: {step.instance or 'a new instance'} {step.state}"
+            stage.name, "running", f"{service}: {step.instance or 'a new instance'} {step.words}"
         )
 
     strategy = context.pipeline.strategies[stage.strategy]

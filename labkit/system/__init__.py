@@ -4,11 +4,22 @@ A course author elsewhere writes a `system.toml` for their own services and reus
 """
 
 from labkit.system._answers import Recording, stub_answers
-from labkit.system._model import STAGES, Container, Database, External, Limits, Parameter, Service, Toggle
+from labkit.system._model import (
+    GRACE_S,
+    STAGES,
+    Container,
+    Database,
+    External,
+    Limits,
+    Parameter,
+    Service,
+    Toggle,
+)
 from labkit.system._system import System
 from labkit.system._table import TomlTable, nearest
 
 __all__ = [
+    "GRACE_S",
     "STAGES",
     "Container",
     "Database",

@@ -13,6 +13,8 @@ STAGES = ("development", "integration", "staging", "production")
 TYPES = ("int", "float", "str", "bool", "duration")
 MODES = ("read-only", "read-write")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+GRACE_S = 10.0
+"""How long an instance may take to end when it is asked to, in seconds; system.toml may say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Service:
     """One service: its folder relative to the system's, its port, whom it calls, its number of instances.
 
     instances maps a stage to that number. health answers while the process lives, ready while it serves.
-    limits are those of each instance.
+    limits are those of each instance. grace_s is how many seconds lie between SIGTERM and SIGKILL.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Service:
     health: str = "/healthz"
     ready: str = "/readyz"
     limits: Limits = Limits()
+    grace_s: float = GRACE_S
 
 
 @dataclass(frozen=True)

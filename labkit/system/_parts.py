@@ -9,6 +9,7 @@ from typing import Any
 from labkit.errors import LabError
 from labkit.system._answers import Recording, answers
 from labkit.system._model import (
+    GRACE_S,
     MODES,
     STAGES,
     TYPES,
@@ -30,6 +31,7 @@ URL_PATH = re.compile(r"/([A-Za-z0-9/._~()*+,;:=&?@-]|%[0-9A-Fa-f]{2})*")
 MEMORY = re.compile(r"([1-9]\d*)([mg])")
 UNITS = {"m": 1 << 20, "g": 1 << 30}
 LEAST_MEMORY = 16 << 20
+LONGEST_GRACE_S = 600
 ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
 
 
@@ -45,9 +47,18 @@ def service(name: str, table: TomlTable) -> Service:
         health=_url_path(table, "health", "/healthz"),
         ready=_url_path(table, "ready", "/readyz"),
         limits=_limits(table),
+        grace_s=_grace_s(table),
     )
     table.refuse_unknown()
     return read
+
+
+def _grace_s(table: TomlTable) -> float:
+    expected = f"a number of seconds over 0, {LONGEST_GRACE_S} at most, such as 5"
+    value = table.get("grace_s", (int, float), expected, GRACE_S)
+    if not 0 < value <= LONGEST_GRACE_S:
+        table.refuse("grace_s", expected, value, "correct grace_s, or take it out")
+    return float(value)
 
 
 def _instances(table: TomlTable) -> dict[str, int]:

@@ -194,7 +194,7 @@ class Controls:
 
     def _on_event(self, step: Step) -> None:
         name = step.instance or f"an instance of {step.image.rpartition(':')[2]}"
-        self.events.append(f"{step.at_s:.1f} s {name} {step.state}")
+        self.events.append(f"{step.at_s:.1f} s {name} {step.words}")
         if step.state == StepState.IN_BALANCER:
             self._begin(self._apply_faults)  # an error of it must not end the deployment
 

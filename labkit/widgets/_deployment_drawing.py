@@ -13,7 +13,7 @@ INK, BAD = "#1f2328", "#b3261e"
 COLOURS = ("#d9e8ff", "#d3f1dc", "#ffefc2", "#f3e3f7")
 IN_TABLE, IN_PICTURE = 20, 8
 MIXED = "≠"
-SIGNS = {"UP": "✓", "DRAIN": "…", "waiting": "‖", "DOWN": "✗", "paused": "✗"}
+SIGNS = {"UP": "✓", "DRAIN": "…", "MAINT": "…", "waiting": "‖", "DOWN": "✗", "paused": "✗"}
 
 
 def tables(state: BoardState) -> list[Table]:
@@ -73,7 +73,7 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
         x, y = 10 + place % ACROSS * (CELL + 8), top + place // ACROSS * (HEIGHT + 8)
         down = instance.state in {"DOWN", "paused", "exited"}
         fill = FILLS["failed"][1] if down else _colour(state, instance.version)
-        faded = ' opacity="0.6"' if instance.state in {"DRAIN", "waiting"} else ""
+        faded = ' opacity="0.6"' if instance.state in {"DRAIN", "MAINT", "waiting"} else ""
         below = instance.faults or f"{instance.sessions or 0} requests now"
         shapes += [
             f"<g{faded}>" + box(x, y, CELL, HEIGHT, fill, selected=instance.name == state.selected),

@@ -13,7 +13,7 @@ from labkit.widgets._table import Table
 NAMES, SCALE, ROW, TOP, BARS = 110, 560, 22, 40, 120
 LINE, LONGEST = 18, 85
 OLD, NEW, IDLE, BAD = ("#d9e8ff", "#d3f1dc", "#ececec", "#b3261e")
-COLUMNS = ("instance", "version", "there from s", "takes requests from s", "to s", "gone at s")
+COLUMNS = ("instance", "version", "there from s", "takes requests from s", "to s", "gone at s", "remark")
 
 
 def rollout(deployment: Deployment, measurement: Measurement | None = None) -> Picture:
@@ -39,12 +39,13 @@ def table(title: str, instances: Sequence[InstanceLifetime], measurement: Measur
             lifetime.instance,
             _version(lifetime.image),
             *map(seconds, (lifetime.begins_s, lifetime.serves_s, lifetime.leaves_s, lifetime.ends_s)),
+            lifetime.remark,
         )
         for lifetime in instances
     ]
     if measurement:
         rows.append(
-            ("clients", f"{measurement.requests} answers, {measurement.failed} failed", "", "", "", "")
+            ("clients", f"{measurement.requests} answers, {measurement.failed} failed", "", "", "", "", "")
         )
     return Table(COLUMNS, rows, title)
 
@@ -60,10 +61,11 @@ def draw(
     The bar of an instance is coloured by version while it takes requests, else grey.
     """
     seconds = max(deployment.seconds, 0.1)
-    reason = wrap(deployment.reason, LONGEST)
+    remarks = (f"{lifetime.instance} {lifetime.remark}" for lifetime in instances if lifetime.remark)
+    lines = [line for words in (deployment.reason, *remarks) for line in wrap(words, LONGEST)]
     shapes = [text(10, 22, title, bold=True)]
-    shapes += [text(10, 40 + number * LINE, words) for number, words in enumerate(reason)]
-    top = TOP + len(reason) * LINE
+    shapes += [text(10, 40 + number * LINE, words) for number, words in enumerate(lines)]
+    top = TOP + len(lines) * LINE
     for row, lifetime in enumerate(instances):
         y = top + row * ROW
         fill = NEW if lifetime.image == deployment.to_image else OLD

@@ -1,4 +1,4 @@
-"""Deployments of ten carts under load on POST /totals: failed requests, time, and twenty bad canaries."""
+"""Deployments of ten carts under load on POST /totals: failed requests, time, slow ends, and bad canaries."""
 
 import json
 import statistics
@@ -22,12 +22,19 @@ from labkit.deployment import (
     rolling,
     scale,
 )
+from labkit.engine import Engine, Label, build_service_image
 from labkit.load import Arrival, Load, Request, RunningLoad, apply
 
 N, RUNS, RATE, CANARIES, FAILING = 10, 5, 300, 20, 0.1
 CART = {"lines": [{"sku": "aspirin", "name": "Aspirin", "quantity": 2, "price_cents": 300}]}
 MIX: dict[Arrival, float] = {Request("POST", "/totals", {"cart": CART}): 1}
 SETTLED_S, RAMP = 2, 1.25
+END_S = 3
+SLOW_END = f"""
+import os, signal, threading
+signal.signal(signal.SIGTERM, lambda *_: threading.Timer({END_S}, os._exit, [0]).start())
+"""
+"""Code of a service that goes on answering for END_S seconds after SIGTERM, and then ends."""
 
 
 def tell(figure: str, **values: object) -> None:
@@ -140,6 +147,37 @@ def canaries(fleet: Fleet, image: str) -> None:
     )
 
 
+def slow_ends(fleet: Fleet, images: list[str], folder: Path) -> None:
+    """Replace instances that go on for a while after SIGTERM, both ways; count failed requests."""
+    folder.mkdir()
+    (folder / "late.py").write_text(SLOW_END)
+    recipe = "COPY late.py /tmp/\nUSER root\nRUN cat /tmp/late.py >> /app/service.py\nUSER nobody"
+    (folder / "Dockerfile").write_text(f"FROM {images[0]}\n{recipe}\n")
+    labels: dict[str, str] = {Label.VERSION: "late"}
+    late = build_service_image(Engine.find(), folder, "labkit/bench-cart:late", labels).ref
+    for name, strategy in (("rolling", rolling), ("blue/green", blue_green)):
+        blue_green(fleet, late)
+        done, requests, failed = under_load(fleet, RATE, partial(strategy, fleet, images[1]))
+        at_s = {(step.instance, step.state): step.at_s for step in done.steps}
+        took = [
+            left - at_s[instance, StepState.DRAINING]
+            for (instance, state), left in at_s.items()
+            if state is StepState.REMOVED
+        ]
+        tell(
+            "failed requests in upgrades with services that end slowly on SIGTERM",
+            strategy=name,
+            end_s=END_S,
+            requests=requests,
+            failed=failed,
+            killed=sum(bool(step.remark) for step in done.steps),
+            drain_and_end_median_s=round(statistics.median(took), 2),
+            seconds=round(done.seconds, 1),
+        )
+    blue_green(fleet, images[0])
+    Engine.find().client.images.remove(late, force=True)
+
+
 def main() -> None:
     """Print one JSON line a figure."""
     with tempfile.TemporaryDirectory() as folder:
@@ -154,6 +192,7 @@ def main() -> None:
             strategies(fleet, images, 0.8 * limit, "80 % of what it serves")
             pace(fleet, next(image for image in images if image != fleet.instances[0].image))
             switch_back(fleet, images)
+            slow_ends(fleet, images, Path(folder) / "late")
             canaries(fleet, next(image for image in images if image != fleet.instances[0].image))
 
 

@@ -90,6 +90,7 @@ class RecordingProxy(Element):
             variables={"CONFIGURATION": CONFIGURATION % words},
             ports=[entry.port],
         )
+        self.with_kwargs(stop_signal="SIGQUIT")  # to nginx: answer the open requests, then end
         self._port = entry.port
         self.waiting_for(Answers("opens", lambda _: self._is_open(), READY_S))
 
@@ -155,7 +156,7 @@ class Capture:
     def stop(self) -> list[Captured]:
         """Stop the proxy once its open requests are answered; return all requests. Again, return the same."""
         if self._captured is None:
-            self._proxy.finish("QUIT", GRACE_S)  # to nginx: answer the open requests, then end
+            self._proxy.finish(GRACE_S)
             self._captured = self.requests()
             self._proxy.stop()
             self._proxy.namespace.on_use("capture", requests=len(self._captured))

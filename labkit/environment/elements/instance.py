@@ -39,7 +39,7 @@ class Instance(Element):
         super().__init__(namespace, name, image, variables=plan.variables_of(planned, name, version))
         self.service, self.version, self.balancer = service, version, balancer
         self.balancer_state = ""
-        self.limits = planned.limits.over(SERVER)
+        self.limits, self.grace_s = planned.limits.over(SERVER), planned.grace_s
         self._port, self._ready = planned.port, planned.ready
         self._outside = plan.outside(namespace.workspace) if plan.calls_real(planned) else ""
 
@@ -107,8 +107,8 @@ class Instance(Element):
             raise LabError("a share from 0 to 1", str(share), "fail(0.1) for a tenth, fail(0) ends that")
         self._do("fail", lambda: self.balancer().fail(self, share), share=share)
 
-    def _reconnect(self) -> None:
-        """Put it into the network again, and tell the balancer the new address if it is registered there."""
-        super()._reconnect()
+    def _come_back(self) -> None:
+        """Be found at its new address by the balancer too, if it is registered there."""
+        super()._come_back()
         if self.name in self.balancer().servers(self.service):
             self.balancer().move(self)
