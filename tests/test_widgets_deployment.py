@@ -17,7 +17,7 @@ from learner import Learner, jupyter
 from playwright.sync_api import Locator, Page, expect
 
 from labkit import Environment, Workspace, widgets
-from labkit.deployment import Fleet, image_of
+from labkit.deployment import Deployment, Fleet, Step, StepState, image_of
 from labkit.load import Histogram, Load, Measurement, RunningLoad, Tally, apply
 from labkit.load._measurement import Key, Recent
 from labkit.toggles import ToggleStore
@@ -114,6 +114,23 @@ def test_nothing_measured_is_shown_as_nothing() -> None:
     svg = draw(BoardState("carts", "degraded", [InstanceReading("cart-1", "v1", "paused")]))
     assert "paused" in svg
     assert "evidence" not in svg
+
+
+def test_a_rollout_and_its_answers_stand_on_one_axis() -> None:
+    """A second of the load is drawn where it was in the deployment; the answers by second are a table too."""
+    steps = (
+        Step(2.0, "cart-2", "cart:v2", StepState.IN_BALANCER),
+        Step(4.0, "cart-1", "cart:v1", StepState.REMOVED),
+    )
+    done = Deployment("cart", "cart:v1", "cart:v2", 4.0, steps, began=1000.0)
+    answers = {Key(1, "v1", "GET /"): Tally(9, 0), Key(4, "v2", "GET /"): Tally(8, 1)}
+    shown = widgets.rollout(done, Measurement(seconds=5.0, began=999.0, tallies=answers))
+    assert "0 to 1  v1       9" in repr(shown)
+    assert "3 to 4  v2       8        1" in repr(shown)
+    boxes = [dict(box.attrib) for box in ET.fromstring(shown.svg).iter() if box.tag.endswith("rect")]  # noqa: S314 - our own
+    serves, answered = (next(box for box in boxes if box["fill"] == fill) for fill in ("#d3f1dc", "#b3261e"))
+    per_second = float(answered["width"]) + 2
+    assert float(answered["x"]) - 1 == pytest.approx(float(serves["x"]) + per_second, abs=0.01)
 
 
 @contextmanager
