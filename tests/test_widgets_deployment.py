@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import traitlets
+from axe_playwright_python.sync_playwright import Axe
 from browser import TOKEN, browser
 from carts import TOTALS, N, is_whole, version
 from learner import Learner, jupyter
@@ -292,6 +293,34 @@ def test_a_refusal_is_shown_below_the_controls(fleet: Fleet, images: dict[str, s
     board.controls.buttons["Deploy"].click()
     assert soon(lambda: "surge" in board.controls.message.value)
     board.close()
+
+
+THEMES = {"light": ("#ffffff", "#212121"), "dark": ("#111111", "#ffffff")}
+"""Theme of JupyterLab → what is behind a picture, and the colour of its words."""
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing_wrong_with_pictures_and_tables_in_either_theme(state: BoardState) -> None:
+    """WCAG 2.2, levels A and AA: boards, a roll-out, and their tables."""
+    ready = {"fast": {"cart-1": True, "cart-2": False}}
+    toggles = TogglesState("cart", {"fast": "on"}, ready, Tally(90, 1), ("you: switch",))
+    steps = (Step(2.0, "cart-2", "cart:v2", StepState.IN_BALANCER),)
+    done = Deployment("cart", "cart:v1", "cart:v2", 4.0, steps, began=0.0)
+    pictures = [
+        widgets.Picture(draw(state), tables(state), "code"),
+        widgets.Picture(toggle_picture(toggles, "fast"), toggle_tables(toggles), "code"),
+        widgets.rollout(done, Measurement(began=0.0, tallies={Key(1, "v1", "GET /"): Tally(9, 2)})),
+    ]
+    parts = "".join(picture._repr_html_().replace("<details>", "<details open>") for picture in pictures)
+    with browser() as chromium:
+        page = chromium.new_page()
+        for behind, words in THEMES.values():
+            style = f"body{{background:{behind};color:{words};--jp-ui-font-color1:{words}}}"
+            page.set_content(
+                f"<html lang='en'><title>t</title><style>{style}</style><main>{parts}</main></html>"
+            )
+            report = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
+            assert report.violations_count == 0, report.generate_report()
 
 
 NOTEBOOK = """
