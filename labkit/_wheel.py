@@ -28,6 +28,9 @@ class Course(BuildHookInterface[Any]):
             from labkit.grading import learner_notebooks  # noqa: PLC0415 - the checkout was not on the path before
         finally:
             sys.path.remove(str(checkout))
+        for rubric in checkout.glob("labs/[0-9]*/rubric.toml"):
+            (course / rubric.relative_to(checkout)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(rubric, course / rubric.relative_to(checkout))
         for name, content in learner_notebooks().items():
             path = course / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,10 @@ from labkit import Environment, Workspace
 CELL_S = 240
 YOURS = "# yours to write"
 ERRORS = "[data-mime-type='application/vnd.jupyter.stderr']"
+FOLDED = ".jp-InputPlaceholder"
+WIDGET = "[data-mime-type='application/vnd.jupyter.widget-view+json']"
+SHOWN = ".widget-vbox button, table, details"
+"""What a folded cell with a widget shows: a form, the rows of a check, or hints."""
 SCREENSHOTS = os.environ.get("LABKIT_SCREENSHOTS")
 """A folder for pictures of the way through a lab; without it none are taken."""
 
@@ -72,17 +76,27 @@ class Learner:
         """
         for _ in range(5):
             self._page.goto(address)
-            title = self._page.get_by_role("heading", name=heading, exact=True).last
-            expect(title).to_be_visible(timeout=60_000)
-            try:
-                expect(self._page.get_by_text("| Idle")).to_be_visible(timeout=30_000)
-            except AssertionError:
-                continue
-            self._name = heading
-            title.click()
-            self._page.keyboard.press("Escape")
-            return
+            if self._begins(heading):
+                return
         raise AssertionError("JupyterLab did not load whole in five attempts")
+
+    def follow(self, link: str) -> None:
+        """Click a link to another lab, which has the lab's title, and begin with its first cell."""
+        self._page.get_by_role("link", name=link, exact=True).first.click()
+        assert self._begins(link)
+
+    def _begins(self, heading: str) -> bool:
+        """Select the first cell of the notebook with this heading; return whether both came up."""
+        title = self._page.get_by_role("heading", name=heading, exact=True).last
+        try:
+            expect(title).to_be_visible(timeout=30_000)
+            expect(self._page.get_by_text("| Idle")).to_be_visible(timeout=30_000)
+        except AssertionError:
+            return False
+        self._name = heading
+        title.click()
+        self._page.keyboard.press("Escape")
+        return True
 
     def work(self, cells: int, solutions: Sequence[str]) -> str:
         """Run so many cells, fill in the solutions in order, answer every question; return the texts."""
@@ -142,8 +156,11 @@ class Learner:
 
 
 def asks(cell: Locator) -> bool:
-    """Return whether a cell asks for an answer; wait for its form, which takes a moment to come."""
-    if not any(verb in cell.inner_text() for verb in ("lab.predict(", "lab.reflect(")):
+    """Return whether a cell asks for an answer; wait for a folded cell's widgets, which take a moment."""
+    if not cell.locator(FOLDED).count():
         return False
-    expect(cell.get_by_role("button", name="Record").first).to_be_visible()
-    return True
+    # A folded cell has no prompt that tells when it has run.
+    expect(cell.page.get_by_text("| Idle")).to_be_visible(timeout=CELL_S * 1000)
+    if cell.locator(WIDGET).count():
+        expect(cell.locator(SHOWN).first).to_be_visible()
+    return cell.get_by_role("button", name="Record", exact=True).count() > 0

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("labs/[0-9]*/*.ipynb"))
+NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("labs/**/*.ipynb"))
 NBVAL = ("-p", "wrong_answers", "--nbval-lax", "--timeout=600")
 AT_ONCE = 2
 TEST_LINE = 300

@@ -338,7 +338,7 @@ def test_an_environment_of_yesterday_is_listed_with_its_days(
 
 def test_start_again_keeps_what_the_learner_wrote(root: Path) -> None:
     """`labkit start` on a workspace changes nothing in it."""
-    notebook = next(root.rglob("one-change-to-production.ipynb"))
+    notebook = next(root.rglob("*-one-change-to-production.ipynb"))
     notebook.write_text("mine")
     assert call("start", root).returncode == 0
     assert notebook.read_text() == "mine"
@@ -346,7 +346,7 @@ def test_start_again_keeps_what_the_learner_wrote(root: Path) -> None:
 
 def test_reset_puts_a_lab_back_and_keeps_the_old_copy(root: Path) -> None:
     """`labkit reset LAB` gives the notebook as new and keeps the learner's beside it."""
-    notebook = next(root.rglob("create-use-clean-up.ipynb"))
+    notebook = next(root.rglob("*-create-use-clean-up.ipynb"))
     notebook.write_text("mine")
     assert call("reset", "create-use-clean-up", "--workspace", root).returncode == 0
     assert json.loads(notebook.read_text())["nbformat"] == 4

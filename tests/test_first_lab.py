@@ -22,7 +22,7 @@ SOLUTION = """cart.write_text(cart.read_text().replace("MOST_OF_ONE = 12", "MOST
 !git -C {workspace.shop} commit --quiet --all --message "Sell at most 24 of one product"
 pipeline.run(workspace).state
 """
-CELLS = 38
+CELLS = 37
 
 
 def answer(question: str) -> str | None:
@@ -31,11 +31,12 @@ def answer(question: str) -> str | None:
 
 
 def test_a_learner_finishes_the_first_lab(tmp_path: Path) -> None:
-    """`labkit lab` opens the first lab; what the screen says is enough to finish it."""
+    """`labkit lab` opens the map; its first link, and what the screen says, are enough to finish the lab."""
     with jupyter(tmp_path / "workspace", tmp_path) as url, browser() as chromium:
         page = chromium.new_page(viewport={"width": 1400, "height": 1000})
         learner = Learner(page, answer)
-        learner.open(f"{url}/?token={TOKEN}", "One change to production")
+        learner.open(f"{url}/?token={TOKEN}", "The labs")
+        learner.follow("One change to production")
         screen = learner.work(CELLS, [SOLUTION])
     assert "4 of 4 public checks passed; 2 more when graded" in screen
     assert "the whole record verifies" in screen

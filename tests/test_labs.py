@@ -6,6 +6,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -13,6 +14,8 @@ import pytest
 from wrong_answers import answers
 
 from labkit.grading import release_notebook
+from labkit.postgres import Database
+from labkit.workspace import labs
 
 LABS = Path(__file__).parents[1] / "labs"
 NOTEBOOKS = sorted(LABS.glob("[0-9]*/*.ipynb"))
@@ -44,16 +47,31 @@ def python(source: str) -> str:
     return "\n".join(re.sub(r"^(\s*)(!|\w+ = !).*", r"\1pass", line) for line in source.splitlines())
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def asked(path: Path) -> dict[str, dict[str, list[str]]]:
+    """Return the options of a lab's predictions, by the cell that asks and the prediction's name."""
+    options: dict[str, list[str]] = {}
+    lab = SimpleNamespace(predict=lambda name, _, shown, **__: options.update({name: [*shown]}))
+    names, cells = {"lab": lab, "database": Database}, {}
+    for cell in read(path).cells:
+        if tag(cell) == "predict":
+            options.clear()
+            exec(cell.source, names)  # noqa: S102 - a lab's own cell, which only asks
+            cells[cell.id] = dict(options)
+    return cells
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[3:])
 class TestShape:
     """What every lab looks like."""
 
     def test_metadata(self, path: Path) -> None:
-        """A lab has its slug for an identity, the rows it teaches, and its minutes, 20 to 35 in all."""
+        """A lab has its slug for an identity, rows, labs that it builds on, and 20 to 35 minutes."""
         lab = read(path).metadata.labkit
-        assert lab.id == path.stem
+        assert f"{path.stem[:2]}-{lab.id}" == path.stem
         assert all(re.fullmatch(r"[OEDISPQ]\d+", row) for row in lab.rows)
         assert set(lab.minutes) == {"read", "run", "exercise"}
+        order = [one.slug for one in labs(LABS.parent)]
+        assert set(lab.needs) <= set(order[: order.index(lab.id)]), "a lab builds on labs before it"
         assert 20 <= sum(lab.minutes.values()) <= 35
 
     def test_steps_come_in_order(self, path: Path) -> None:
@@ -72,6 +90,29 @@ class TestShape:
             if cell.cell_type == "code":
                 shown = [line for line in HIDDEN.sub("", cell.source).splitlines() if not MARKERS.match(line)]
                 assert len([line for line in shown if line.strip()]) <= LONGEST_CELL, cell.id
+
+    def test_each_wrong_option_says_what_it_stands_for(self, path: Path) -> None:
+        """Instructors find a sentence for each option but the one that normally comes true."""
+        cells = {cell.id: cell for cell in read(path).cells}
+        for name, questions in asked(path).items():
+            misconceptions = cells[name].metadata.labkit.misconceptions
+            assert set(misconceptions) == set(questions), name
+            for question, options in questions.items():
+                sentences = misconceptions[question]
+                assert set(sentences) < set(options), question
+                assert len(sentences) == len(options) - 1, question
+                assert all(sentence.endswith(".") for sentence in sentences.values()), question
+
+    def test_machinery_is_announced_and_is_nothing_to_work_on(self, path: Path) -> None:
+        """A text says that folded cells are machinery; none of them is an exercise or a check."""
+        announced = False
+        for cell in read(path).cells:
+            if cell.cell_type == "markdown":
+                announced = announced or "machinery" in cell.source
+            if "machinery" in cell.metadata.tags:
+                assert announced, cell.id
+                assert cell.cell_type == "code", cell.id
+                assert tag(cell) not in {"exercise", "check"}, cell.id
 
     def test_outputs_are_those_that_are_compared(self, path: Path) -> None:
         """One to five results are stored, in cells that nbval compares; no other cell has an output."""
@@ -117,10 +158,11 @@ class TestShape:
                 assert not any(line in released for line in asserts)
         assert "### BEGIN" not in released
         assert not re.search(r"^\s*default=", released, re.MULTILINE)
+        assert not any("labkit" in cell.metadata for cell in copy.cells)
 
     def test_the_discussion_question_has_a_rubric(self, path: Path) -> None:
         """The rubric beside the lab has yes/no rows, at least one of them mandatory, and a model answer."""
-        rubric = tomllib.loads((path.parent / "rubric.toml").read_text())[path.stem]
+        rubric = tomllib.loads((path.parent / "rubric.toml").read_text())[path.stem[3:]]
         source = "\n".join(cell.source for cell in read(path).cells if tag(cell) == "reflect")
         for name, question in rubric.items():
             assert f'"{name}"' in source

@@ -1,5 +1,6 @@
 """What a learner meets: predictions first, checks as rows, hints instead of tracebacks."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,19 @@ def test_an_error_of_labkit_in_a_check_shows_its_next_step(lab: lesson.Lab) -> N
         assert int("2") == 3, "comes after"
     row = failed.value.rows[1]
     assert (row.expected, row.seen, row.hint) == ("a number", "no number", "spell it so")
-    assert [row.hint for row in failed.value.rows] == ["", "spell it so", "comes after"]
+    assert [row.hint for row in failed.value.rows] == ["held before", "spell it so"]
+
+
+def test_an_answer_that_is_not_written_is_one_row_with_a_hint(lab: lesson.Lab) -> None:
+    """What comes of nothing says so once, without a row for each assert that stands on it."""
+
+    def answer() -> Any: ...  # yours to write
+
+    with pytest.raises(lesson.CheckFailed, match="write your answer first") as failed, lab.check("answer"):
+        first, *_ = answer()
+        assert first == 1, "one"
+        assert first < 2, "below two"
+    assert len(failed.value.rows) == 1
 
 
 def int_of(text: str) -> None:
@@ -161,15 +174,63 @@ def test_stopping_a_check_stops_it(lab: lesson.Lab) -> None:
         raise KeyboardInterrupt
 
 
-def test_compare_shows_both_and_a_silent_service_is_a_hint(
+def test_compare_says_whether_the_prediction_came_true_and_why(
     lab: lesson.Lab, shown: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The prediction stands beside what was measured; a silent service is answered in three lines."""
+    """The verdict is in the option's own words; its explanation is that of the option that came true."""
     monkeypatch.setenv("LABKIT_UNATTENDED", "1")
-    lab.compare(lab.predict("n", "How many?", ["1", "2"], default="2"), 3)
-    assert "2              3" in repr(shown[-1])
+    guess = lab.predict("n", "How many?", ["1", "2"], default="2")
+    shown.clear()
+    why = {"1": "one was left out", "2": "both were there"}
+    lab.compare(guess, 2, "2 of 2", why)
+    assert ("✓ came true" in repr(shown[0]), repr(shown[1])) == (True, "both were there")
+    assert len(shown) == 2
+    shown.clear()
+    lab.compare(guess, 1, "1 of 2", why)
+    assert ("✗ came out otherwise" in repr(shown[0]), repr(shown[1])) == (True, "one was left out")
+    (overlooked,) = lab.workspace.artifacts.history(kind=Kind.REFLECTED)
+    assert overlooked.predicate["name"] == "n-overlooked"
+    with pytest.raises(LabError, match="one of the options"):
+        lab.compare(guess, 3)
+
+
+def test_a_silent_service_is_a_hint() -> None:
+    """Nobody who answers is told in three lines."""
     with pytest.raises(LabError, match="labkit environment list"):
         lesson.ask("http://127.0.0.1:9/")
+
+
+def test_options_are_shuffled_for_each_learner_but_a_scale_keeps_its_order(
+    lab: lesson.Lab, shown: list[Any]
+) -> None:
+    """The order of an answer tells nothing, is the same when asked again, and numbers rise."""
+    words = [f"because of {letter}" for letter in "abcdefgh"]
+    for options in (words, words, ["less", "as much", "up to 3 times"]):
+        lab.predict("why" if options == words else "share", "Why?", options)
+    first, again, scale = (form_parts(form)[0].options for form in shown)
+    assert sorted(first) == words
+    assert list(first) != words
+    assert again == first
+    assert list(scale) == ["less", "as much", "up to 3 times"]
+
+
+def test_a_measured_number_is_the_option_of_the_first_limit_that_holds_it() -> None:
+    """A limit belongs to its own option, and what is over all limits to the last."""
+    limits = {0: "none", 0.03: "few", 1: "many"}
+    assert [lesson.up_to(share, limits) for share in (0, 0.03, 0.04, 2)] == ["none", "few", "many", "many"]
+
+
+def test_after_a_reflection_the_model_answer_is_shown(lab: lesson.Lab, shown: list[Any]) -> None:
+    """The answer comes only when the learner's own is recorded, and again when the lab is reopened."""
+    lab = lesson.Lab("rolling-upgrade", lab.workspace, None)
+    lab.reflect("Q12", "Which one next?")
+    form = shown[0]
+    assert len(form.children) == 3
+    form.children[1].value = "the idle one"
+    form.children[2].children[0].click()
+    assert "One good answer" in form.children[3].value
+    lab.reflect("Q12", "Which one next?")
+    assert "An answer counts when it" in shown[1].children[3].value
 
 
 def test_each_hint_opens_inside_the_one_before(lab: lesson.Lab, shown: list[Any]) -> None:
@@ -182,6 +243,82 @@ def test_each_hint_opens_inside_the_one_before(lab: lesson.Lab, shown: list[Any]
         < html.index("look right")
         < html.index("</details>")
     )
+
+
+def test_the_index_tells_how_far_the_learner_is(
+    lab: lesson.Lab, shown: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lab is done with a passed check and an answered question; the first that is not comes next."""
+    folder = lab.workspace.root / "labs" / "1-part"
+    folder.mkdir(parents=True)
+    for name in ("01-one", "02-two"):
+        cells = [nbformat.v4.new_markdown_cell(f"# Lab {name[3:]}")]
+        minutes = {"read": 5, "run": 6, "exercise": 9}
+        metadata = {"labkit": {"id": name[3:], "rows": ["O1"], "minutes": minutes}}
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / f"{name}.ipynb")
+    (folder / "03-broken.ipynb").write_text("{")
+    monkeypatch.setenv("LABKIT_UNATTENDED", "1")
+    one = lesson.Lab("one", lab.workspace, None)
+    with one.check("answer"):
+        assert 1 + 1 == 2, "add"
+    one.reflect("why", "Why?")
+    shown.clear()
+    lesson.index()
+    rows = [(str(row[0]), row[1], row[3]) for row in shown[0].rows]
+    assert rows == [("Lab one", 20, "✓ done"), ("Lab two", 20, "")]
+    assert 'href="1-part/01-one.ipynb"' in shown[0]._repr_html_()
+    assert repr(shown[1]) == "next: Lab two"
+
+
+def executed(cells: list[str], path: Path | None = None, **variables: str) -> list[Any]:
+    """Run cells in a kernel of their own, errors included; return the outputs of each."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["labkit"] = {"id": "a-lab"}
+    if path:
+        nbformat.write(notebook, path)
+    client = NotebookClient(notebook, timeout=60, kernel_name="python3", allow_errors=True)
+    client.execute(env=os.environ | variables)
+    return [cell.outputs for cell in notebook.cells]
+
+
+def told(outputs: Any) -> str:
+    """Return the texts of a cell's errors."""
+    return "\n".join("\n".join(output.get("traceback", [])) for output in outputs)
+
+
+def test_nothing_runs_while_a_prediction_is_open(tmp_path: Path) -> None:
+    """The cell after an open question is refused with the question; more questions and help still run."""
+    workspace = Workspace.create(tmp_path / "workspace")
+    workspace.artifacts.close()
+    cells = [
+        "from labkit import lesson\nlab = lesson.open('a-lab')",
+        "guess = lab.predict('n', 'How many?', ['1', '2'])",
+        "ran = True",
+        "lab.hint('count them')",
+        "lesson.open('a-lab')",
+        "'ran' in globals()",
+    ]
+    *_, refused, _, _, after = executed(cells, LABKIT_WORKSPACE=str(workspace.root), LABKIT_UNATTENDED="")
+    assert "your prediction first: How many?" in told(refused)
+    assert "Traceback" not in told(refused)
+    assert after[0]["data"]["text/plain"] == "False"
+
+
+def test_a_name_that_another_cell_makes_is_a_hint_also_before_the_set_up(tmp_path: Path) -> None:
+    """A new kernel names the cell to run; a name that no cell makes, or none of a lab, stays Python's."""
+    path = tmp_path / "a-lab.ipynb"
+    cells = [
+        "result + 1",
+        "%load_ext labkit._kernel\ndef helper():\n    inner = 1",
+        "result + 1",
+        "inner",
+        "if False:\n    result = 1",
+    ]
+    raw, _, hint, none, _ = executed(cells, path, JPY_SESSION_NAME=str(path))
+    del raw  # the extension may be installed in the environment of the tests, or not
+    assert "run the cell that begins with «if False:»" in told(hint)
+    assert "Traceback" not in told(hint)
+    assert "NameError" in told(none)
 
 
 RYUK = """\
@@ -206,10 +343,9 @@ def test_a_container_that_cannot_have_ryuk_tells_how_to_do_without(
         RYUK,
         "import docker\ndocker.from_env().images.get('nobody/has:1')",
     ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    NotebookClient(notebook, timeout=60, kernel_name="python3", allow_errors=True).execute()
-    names = [output.get("ename", "") for cell in notebook.cells for output in cell.outputs]
-    texts = ["\n".join(output.get("traceback", [])) for cell in notebook.cells for output in cell.outputs]
+    outputs = executed(cells)
+    names = [output.get("ename", "") for cell in outputs for output in cell]
+    texts = [told(cell) for cell in outputs]
     assert [name for name in names if name] == ["LabError", "ImageNotFound"]
     assert "TESTCONTAINERS_RYUK_DISABLED" in "".join(texts)
     assert "images.get" in "".join(texts)

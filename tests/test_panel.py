@@ -170,7 +170,7 @@ def test_a_refused_request_shows_why(page: Page, workspace: Workspace, server: L
 def test_the_holder_is_named_from_where_the_learner_stands(
     page: Page, workspace: Workspace, server: Lab
 ) -> None:
-    """What a kernel made is held by "this notebook" in front of it, and by its name from elsewhere."""
+    """What a kernel made is held by "this notebook" in front of it, and goes only after a confirmation."""
     code = f"""
 from labkit.engine import BASE, Engine, Owner
 labels = {{"labkit.workspace": "{workspace.id}", "labkit.environment": "held", "labkit.stage": "staging",
@@ -184,6 +184,10 @@ Engine.find().client.containers.create(BASE, ["true"], labels=labels)
     page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     seen = opened.get_by_role("listitem").filter(has_text="held")
     expect(seen).to_contain_text("held by this notebook", timeout=30_000)
+    opened.get_by_role("button", name="Clean up held").click()
+    question = page.get_by_role("dialog").filter(has_text="It is held by this notebook")
+    question.get_by_role("button", name="Cancel").click()
+    expect(seen).to_have_count(1)
     page.evaluate("void window.jupyterapp.commands.execute('launcher:create')")
     expect(seen).to_contain_text("held by mine.ipynb")
     page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:shutdown')")

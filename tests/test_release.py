@@ -1,12 +1,15 @@
 """Learner copies: nothing that a learner should find out alone is in them."""
 
-from pathlib import Path
+import posixpath
+import re
+from pathlib import Path, PurePosixPath
 
 import nbformat
 import pytest
 
 from labkit.errors import LabError
 from labkit.grading import learner_notebooks, release, release_notebook
+from labkit.grading._thread import GLOSSARY, INDEX, glossary, link_words
 
 SOLVED = """\
 def price(cents):
@@ -68,7 +71,75 @@ def test_a_file_that_is_no_notebook_is_an_error(tmp_path: Path) -> None:
 
 def test_the_courses_labs_are_released_under_their_places() -> None:
     """Every lab of the course has a learner copy, by its path."""
-    assert "labs/0-overview/one-change-to-production.ipynb" in learner_notebooks()
+    assert "labs/0-overview/01-one-change-to-production.ipynb" in learner_notebooks()
+
+
+def texts(content: bytes) -> str:
+    """Return the running text of a notebook."""
+    cells = nbformat.reads(content.decode(), as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def test_every_link_of_the_thread_leads_to_a_copy_or_a_word() -> None:
+    """From each lab one gets on, back, to the map and to the words; no link leads nowhere."""
+    copies = learner_notebooks()
+    words = {
+        word.replace(" ", "-") for word in re.findall(r"^### (.+)$", texts(copies[GLOSSARY]), re.MULTILINE)
+    }
+    folders = {name: PurePosixPath(name).parent for name in copies}
+    for name, content in copies.items():
+        for target in re.findall(r"\]\(([^)]+\.ipynb[^)]*)\)", texts(content)):
+            path, _, word = target.partition("#")
+            assert posixpath.normpath(folders[name] / path) in copies, (name, target)
+            assert not word or word in words, (name, target)
+    assert texts(copies[INDEX]).count(".ipynb)") == len(copies) - 1
+    labs = [name for name in copies if name not in {INDEX, GLOSSARY}]
+    for name in labs:
+        assert "[All labs](../index.ipynb)" in texts(copies[name])
+    assert "**Next:**" in texts(copies[labs[0]])
+    assert "This was the last lab." in texts(copies[labs[-1]])
+
+
+def test_the_glossary_has_only_words_that_a_lab_uses() -> None:
+    """A word that was taken out of the labs leaves the glossary too."""
+    course = Path(__file__).parents[1]
+    cells = (nbformat.read(path, as_version=4).cells for path in course.glob("labs/[0-9]*/*.ipynb"))
+    used = "\n".join(cell.source for lab in cells for cell in lab).lower()
+    assert [word for word in glossary(course) if word.lower() not in used] == []
+
+
+def test_a_word_is_linked_once_and_never_inside_code_links_or_headings() -> None:
+    """The first place in running text counts, also in the plural; a longer word is not taken for its part."""
+    text = "# A stub\n\n`stub` [stub](a.md) Stubs and stubborn, a stub, a unit test."
+    found = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
+    link_words(found, {"stub": "…", "test": "…", "unit test": "…"})
+    assert found.cells[0].source == (
+        "# A stub\n\n`stub` [stub](a.md) [Stubs](../glossary.ipynb#stub) and stubborn, a stub, "
+        "a [unit test](../glossary.ipynb#unit-test)."
+    )
+
+
+def test_what_tells_too_much_is_folded(tmp_path: Path) -> None:
+    """Sources of predictions, hints, checks and reflections are hidden in the copy, others are not."""
+    cells = [nbformat.v4.new_code_cell(source) for source in ("lab.hint('x')", "run()", "guess = 1")]
+    cells[2].metadata["tags"] = ["predict"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    copy = nbformat.reads(release_notebook(tmp_path / "a.ipynb").decode(), as_version=4)
+    assert [bool(cell.metadata.get("jupyter", {}).get("source_hidden")) for cell in copy.cells] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_what_wrong_options_stand_for_is_left_out(tmp_path: Path) -> None:
+    """The misconceptions in a prediction's metadata are for instructors: they would give the answer away."""
+    cell = nbformat.v4.new_code_cell("guess = lab.predict('n', 'How many?', ['1', '2'])", id="one")
+    cell.metadata["labkit"] = {"misconceptions": {"n": {"2": "One is counted twice."}}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    copy = release_notebook(tmp_path / "a.ipynb").decode()
+    assert "misconceptions" not in copy
+    assert "counted twice" not in copy
 
 
 def test_a_course_is_released_as_a_whole_or_not_at_all(tmp_path: Path) -> None:

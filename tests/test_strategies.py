@@ -45,7 +45,6 @@ from labkit.deployment import (
 from labkit.engine import Engine
 from labkit.load import Arrival, Load, Request, RunningLoad, apply
 from labkit.widgets import rollout
-from labkit.widgets._rollout import draw
 
 pytest_plugins = ["fleets"]
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
@@ -204,7 +203,7 @@ def test_lifetimes_tell_what_a_deployment_costs(fleet: Fleet, new: str, old: str
     assert "deployed" in repr(shown)
     assert all(lifetime.instance in repr(shown) for lifetime in instances)
     held = rolling(fleet, new, health=lambda: "wrong prices")
-    assert "wrong prices" in draw("", held, lifetimes(held), None)
+    assert "wrong prices" in rollout(held).svg
 
 
 @pytest.mark.parametrize("moment", [StepState.READY, StepState.REMOVED])
@@ -331,10 +330,7 @@ def test_an_instance_that_leaves_is_asked_to_end_and_its_step_says_how_it_did(
     uses = [fact.predicate for fact in facts if fact.predicate.get("remark")]
     assert {use["element"]: use["remark"] for use in uses[-N:]} == remarks
     shown = rollout(done)
-    assert all(
-        remark in repr(shown) and remark in draw("", done, lifetimes(done), None)
-        for remark in remarks.values()
-    )
+    assert all(remark in repr(shown) and remark in shown.svg for remark in remarks.values())
     assert sum(remarks.get(step.instance, "none") in step.words for step in events) == N
 
 

@@ -379,16 +379,6 @@ def test_running_the_pipeline_by_button_is_the_same_as_by_code(workspace: Worksp
     assert eventually(lambda: "expected:" in message.value)
 
 
-def test_a_number_is_recorded_as_it_is_written() -> None:
-    """A prediction that is a number is kept without a decimal point it does not need."""
-    recorded: list[str] = []
-    _, field, row = widgets.number_form("How many?", None, recorded.append).children
-    field.value = 20
-    row.children[0].click()
-    assert recorded == ["20"]
-    assert widgets.number_form("How many?", "20", recorded.append).children[1].value == 20
-
-
 def test_a_question_is_text_and_names_its_field() -> None:
     """A question may hold a sign of markup, and the field carries it for a screen reader."""
     title, field, _ = widgets.text_form("Is 1 < 2?", None, lambda _: None).children

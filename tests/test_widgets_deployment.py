@@ -11,18 +11,22 @@ from pathlib import Path
 
 import pytest
 import traitlets
+from axe_playwright_python.sync_playwright import Axe
 from browser import TOKEN, browser
 from carts import TOTALS, N, is_whole, version
 from learner import Learner, jupyter
 from playwright.sync_api import Locator, Page, expect
 
 from labkit import Environment, Workspace, widgets
-from labkit.deployment import Fleet
+from labkit.deployment import Deployment, Fleet, Step, StepState, image_of
 from labkit.load import Histogram, Load, Measurement, RunningLoad, Tally, apply
 from labkit.load._measurement import Key, Recent
 from labkit.toggles import ToggleStore
 from labkit.widgets._deployment_drawing import draw, tables
 from labkit.widgets._deployment_state import BoardState, InstanceReading
+from labkit.widgets._toggle_board import TogglesState
+from labkit.widgets._toggle_board import draw as toggle_picture
+from labkit.widgets._toggle_board import tables as toggle_tables
 
 pytest_plugins = ["fleets"]
 PATIENCE_S = 60.0
@@ -111,6 +115,23 @@ def test_nothing_measured_is_shown_as_nothing() -> None:
     svg = draw(BoardState("carts", "degraded", [InstanceReading("cart-1", "v1", "paused")]))
     assert "paused" in svg
     assert "evidence" not in svg
+
+
+def test_a_rollout_and_its_answers_stand_on_one_axis() -> None:
+    """A second of the load is drawn where it was in the deployment; the answers by second are a table too."""
+    steps = (
+        Step(2.0, "cart-2", "cart:v2", StepState.IN_BALANCER),
+        Step(4.0, "cart-1", "cart:v1", StepState.REMOVED),
+    )
+    done = Deployment("cart", "cart:v1", "cart:v2", 4.0, steps, began=1000.0)
+    answers = {Key(1, "v1", "GET /"): Tally(9, 0), Key(4, "v2", "GET /"): Tally(8, 1)}
+    shown = widgets.rollout(done, Measurement(seconds=5.0, began=999.0, tallies=answers))
+    assert "0 to 1  v1       9" in repr(shown)
+    assert "3 to 4  v2       8        1" in repr(shown)
+    boxes = [dict(box.attrib) for box in ET.fromstring(shown.svg).iter() if box.tag.endswith("rect")]  # noqa: S314 - our own
+    serves, answered = (next(box for box in boxes if box["fill"] == fill) for fill in ("#d3f1dc", "#b3261e"))
+    per_second = float(answered["width"]) + 2
+    assert float(answered["x"]) - 1 == pytest.approx(float(serves["x"]) + per_second, abs=0.01)
 
 
 @contextmanager
@@ -223,6 +244,42 @@ def test_a_stopped_store_is_shown_and_can_be_started_again(
 
 
 @pytest.mark.engine
+def test_toggles_are_switched_and_removed_by_buttons(workspace: Workspace) -> None:
+    """A switch reaches every instance or none; the board says how many are ready, and why a button rests."""
+    toggled = {"cart": image_of(workspace, "cart", "toggled")}
+    services = {name: image_of(workspace, name, "v1") for name in workspace.system.services} | toggled
+    with Environment.create(workspace.system, "staging", images=services, workspace=workspace) as staging:
+        board = widgets.ToggleBoard(Fleet(staging, "cart"))
+        assert board.buttons["Switch off"].tooltip == "it is off"
+        assert board.buttons["Remove"].tooltip == "nobody has set it"
+        board.buttons["Switch on"].click()
+        assert soon(lambda: board.state == {"basket_discount": "on"})
+        assert soon(lambda: not board.buttons["Remove"].disabled)
+        frozen = staging.instances("cart")[0]
+        frozen.pause()
+        board.buttons["Switch off"].click()
+        assert soon(lambda: board.ready == "2/3 ready")
+        frozen.resume()
+        assert soon(lambda: board.state == {"basket_discount": "off"})
+        board.buttons["Remove"].click()
+        assert soon(lambda: board.buttons["Remove"].disabled)
+        assert 'you: store.remove("basket_discount")' in repr(board)
+        board.close()
+
+
+def test_the_toggle_board_says_in_words_and_signs_what_it_says_in_colours() -> None:
+    """Its picture is sound XML; the table tells the same."""
+    ready = {"fast": {"cart-1": True, "cart-2": False}}
+    state = TogglesState("cart", {"fast": "on"}, ready, Tally(90, 1), ("you: switch",))
+    svg, texts = toggle_picture(state, "fast"), "\n".join(map(repr, toggle_tables(state)))
+    words = " ".join(element.text or "" for element in ET.fromstring(svg).iter())  # noqa: S314 - our own
+    for expected in ("✓ fast: on 1/2 ready", "✓ cart-1", "○ cart-2", "90 answers, 1 of them failed"):
+        assert expected in words
+    for expected in ("fast    on  1/2 ready", "cart-2    fast    no", "you: switch"):
+        assert expected in texts
+
+
+@pytest.mark.engine
 def test_a_refusal_is_shown_below_the_controls(fleet: Fleet, images: dict[str, str], old: str) -> None:
     """The learner reads it where they look, with its next step."""
     board = widgets.DeploymentBoard(fleet, images)
@@ -236,6 +293,34 @@ def test_a_refusal_is_shown_below_the_controls(fleet: Fleet, images: dict[str, s
     board.controls.buttons["Deploy"].click()
     assert soon(lambda: "surge" in board.controls.message.value)
     board.close()
+
+
+THEMES = {"light": ("#ffffff", "#212121"), "dark": ("#111111", "#ffffff")}
+"""Theme of JupyterLab → what is behind a picture, and the colour of its words."""
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing_wrong_with_pictures_and_tables_in_either_theme(state: BoardState) -> None:
+    """WCAG 2.2, levels A and AA: boards, a roll-out, and their tables."""
+    ready = {"fast": {"cart-1": True, "cart-2": False}}
+    toggles = TogglesState("cart", {"fast": "on"}, ready, Tally(90, 1), ("you: switch",))
+    steps = (Step(2.0, "cart-2", "cart:v2", StepState.IN_BALANCER),)
+    done = Deployment("cart", "cart:v1", "cart:v2", 4.0, steps, began=0.0)
+    pictures = [
+        widgets.Picture(draw(state), tables(state), "code"),
+        widgets.Picture(toggle_picture(toggles, "fast"), toggle_tables(toggles), "code"),
+        widgets.rollout(done, Measurement(began=0.0, tallies={Key(1, "v1", "GET /"): Tally(9, 2)})),
+    ]
+    parts = "".join(picture._repr_html_().replace("<details>", "<details open>") for picture in pictures)
+    with browser() as chromium:
+        page = chromium.new_page()
+        for behind, words in THEMES.values():
+            style = f"body{{background:{behind};color:{words};--jp-ui-font-color1:{words}}}"
+            page.set_content(
+                f"<html lang='en'><title>t</title><style>{style}</style><main>{parts}</main></html>"
+            )
+            report = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
+            assert report.violations_count == 0, report.generate_report()
 
 
 NOTEBOOK = """

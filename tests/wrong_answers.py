@@ -20,7 +20,7 @@ TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def answers(lab: Path) -> list[dict[str, Any]]:
     """Return the wrong answers of a lab: cell (that of the solution), code, check, hint."""
-    file = lab.parent / "wrong-answers" / f"{lab.stem}.toml"
+    file = lab.parent / "wrong-answers" / f"{lab.stem.partition('-')[2]}.toml"
     return list(tomllib.loads(file.read_text())["answer"]) if file.exists() else []
 
 

@@ -71,10 +71,10 @@ function Environment(props: IProps & { environment: IEnvironment }): JSX.Element
   );
 }
 
-/** Ask before something goes that others rely on: production, or what another notebook or process is using. */
+/** Ask before something goes that somebody relies on: production, or what a notebook or process is using. */
 async function isMeant(environment: IEnvironment, here: string, trans: TranslationBundle): Promise<boolean> {
   const { name, stage, owner } = environment;
-  const inUse = owner.kind === 'process' && owner.alive && owner.notebook !== here;
+  const inUse = owner.kind === 'process' && owner.alive;
   if (stage !== 'production' && !inUse) {
     return true;
   }

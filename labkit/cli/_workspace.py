@@ -11,7 +11,7 @@ from labkit.cli._show import as_json, in_workspace, print_json, say, step_printe
 from labkit.workspace import Workspace, course
 
 HOME = Path("~/labkit")
-FIRST_LAB = "labs/0-overview/one-change-to-production.ipynb"
+INDEX = "labs/index.ipynb"
 PORT = 8888
 
 directory = click.argument("directory", type=click.Path(path_type=Path, file_okay=False), required=False)
@@ -39,7 +39,7 @@ def start(directory: Path | None) -> None:
 @click.option("--port", type=int, help=f"The port of JupyterLab; default: {PORT}, or the next free one.")
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
-    """Open JupyterLab on the first lab. Stop it with Ctrl-C.
+    """Open JupyterLab on the map of the labs. Stop it with Ctrl-C.
 
     Example: labkit lab ~/pipeline --no-browser
     """
@@ -50,7 +50,7 @@ def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
     command = [
         *(sys.executable, "-m", "jupyterlab"),
         f"--ServerApp.root_dir={workspace.root}",
-        f"--LabApp.default_url=/lab/tree/{FIRST_LAB}",
+        f"--LabApp.default_url=/lab/tree/{INDEX}",
         f"--ServerApp.port={port or _free_port(PORT)}",
         f"--ServerApp.port_retries={0 if port else 50}",
         "--LabApp.news_url=None",

@@ -23,6 +23,7 @@ from labkit.deployment._watch import (
     WatchLimits,
     WatchOutcome,
     WatchResult,
+    overdue,
     watch,
     within_limits,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "lifetimes",
     "newest_first",
     "oldest_first",
+    "overdue",
     "reconcile",
     "roll_back",
     "roll_forward",

@@ -5,13 +5,15 @@ from typing import Any
 
 from labkit.deployment._control import Control
 from labkit.deployment._fleet import Fleet
-from labkit.deployment._record import image_before
+from labkit.deployment._record import ROLL_BACK, image_before
 from labkit.deployment._registry import strategy
 from labkit.deployment._replacement import Replacement
 from labkit.deployment._steps import Deployment, Step
 from labkit.deployment._strategy import DeploymentRun, Health, watching
 from labkit.environment import Instance
 from labkit.system import TomlTable
+
+READY_S, DRAIN_S = 30.0, 10.0
 
 
 def _options(table: TomlTable) -> dict[str, Any]:
@@ -25,8 +27,8 @@ def blue_green(
     *,
     keep: bool = False,
     watch_s: float = 0.0,
-    ready_s: float = 30.0,
-    drain_s: float = 10.0,
+    ready_s: float = READY_S,
+    drain_s: float = DRAIN_S,
     health: Health = lambda: "",
     control: Control | None = None,
     on_event: Callable[[Step], object] | None = None,
@@ -46,6 +48,21 @@ def blue_green(
 
     :raises LabError: as rolling does.
     """
+    run = _run(fleet, image, "blue_green", keep=keep, watch_s=watch_s, health=health, control=control)
+    return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
+
+
+def _run(
+    fleet: Fleet,
+    image: str,
+    name: str,
+    *,
+    keep: bool = False,
+    watch_s: float = 0.0,
+    health: Health = lambda: "",
+    control: Control | None = None,
+) -> DeploymentRun:
+    """Return the run of blue_green under a name for the record."""
     control = control or Control()
 
     def steps(replacement: Replacement, outdated: Sequence[Instance]) -> Iterator[None]:
@@ -59,8 +76,7 @@ def blue_green(
         if not keep:
             replacement.drain_and_remove(outdated)
 
-    run = DeploymentRun(fleet, image, "blue_green", steps, health, control, reuse=True)
-    return run.run(Replacement(fleet, ready_s=ready_s, drain_s=drain_s), on_event)
+    return DeploymentRun(fleet, image, name, steps, health, control, reuse=True)
 
 
 def roll_back(fleet: Fleet, *, on_event: Callable[[Step], object] | None = None) -> Deployment:
@@ -69,6 +85,8 @@ def roll_back(fleet: Fleet, *, on_event: Callable[[Step], object] | None = None)
     Instances that the last deployment kept take over at once; else new ones are started. on_event gets each
     `Step` in the caller's thread; None means nobody.
 
-    :raises LabError: when no deployment of this service is on record, or as blue_green does.
+    :raises LabError: when no deployment of this service is on record, when the last one was rolled back
+        already, or as blue_green does.
     """
-    return blue_green(fleet, image_before(fleet), on_event=on_event)
+    run = _run(fleet, image_before(fleet), ROLL_BACK)
+    return run.run(Replacement(fleet, ready_s=READY_S, drain_s=DRAIN_S), on_event)

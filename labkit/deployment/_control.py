@@ -43,6 +43,11 @@ class Control:
         """Whether promote was called."""
         return self._promoted.is_set()
 
+    @property
+    def aborted(self) -> bool:
+        """Whether abort was called."""
+        return self._aborted.is_set()
+
     def abort(self) -> None:
         """End the deployment and restore what ran before it."""
         self._aborted.set()

@@ -12,6 +12,9 @@ from labkit.engine import Engine, Owner
 from labkit.environment import Instance
 from labkit.errors import LabError
 
+ROLL_BACK = "roll back"
+"""The strategy's name of a roll back, in the record."""
+
 _BEGAN = "began"
 _PROGRESSING = "progressing"
 ON_PURPOSE = {"DRAIN", "MAINT"}
@@ -59,18 +62,20 @@ def unfinished(fleet: Fleet) -> int | None:
 def image_before(fleet: Fleet) -> str:
     """Return the image that served before the last deployment that changed it.
 
-    :raises LabError: when no such deployment is on record.
+    :raises LabError: when no such deployment is on record, or it was itself a roll back: what served before
+        that was withdrawn.
     """
     upgrades = [fact.predicate for fact in _facts(fleet) if fact.kind == Kind.SERVICE_UPGRADED]
     # A deployment that replaced no instance has no from_image: it changed nothing, so it is passed over.
-    image = next((fields["from_image"] for fields in reversed(upgrades) if fields["from_image"]), None)
-    if image is None:
+    last = next((fields for fields in reversed(upgrades) if fields["from_image"]), None)
+    if last is None or last["strategy"] == ROLL_BACK:
+        seen = "none on record" if last is None else f"{last['from_image']} was rolled back already"
         raise LabError(
             f"a deployment of {fleet.service} in {fleet.environment.name} to roll back from",
-            "none on record",
+            seen,
             f"deploy another version first: labkit deployment rolling {fleet.service} VERSION",
         )
-    return str(image)
+    return str(last["from_image"])
 
 
 def withdrawn(fleet: Fleet, image: str) -> str:

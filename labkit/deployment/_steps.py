@@ -79,7 +79,8 @@ class Deployment:
     """A finished deployment: the images before and after, how long it took, and its steps in order.
 
     from_image is the image that most of the replaced instances ran; None when all ran to_image already.
-    reason says why the deployment was rolled back, else it is "". strategy is the strategy's name.
+    reason says why the deployment was rolled back, else it is "". strategy is the strategy's name. began is
+    when it began, in seconds of `time.time()`.
     """
 
     service: str
@@ -90,6 +91,7 @@ class Deployment:
     result: Result = Result.DEPLOYED
     reason: str = ""
     strategy: str = ""
+    began: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the deployment as plain data."""

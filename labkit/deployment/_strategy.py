@@ -120,6 +120,7 @@ class DeploymentRun:
             result=result,
             reason=reason,
             strategy=self.strategy,
+            began=time.time() - replacement.seconds,
         )
 
 

@@ -3,7 +3,8 @@
 The asserts stand in a `with lab.check("name"):` block and run there as they are, so the grader and the tests
 of wrong answers run the same cell. Python leaves the block at the first assert that fails. This module then
 evaluates that assert and each one after it by itself, so that one failure does not hide the others. Asserts
-before it passed and are not run again: an assert may create an environment, or order something.
+before it passed and are not run again: an assert may create an environment, or order something. An error that
+comes from no assert, as an answer that is not written yet gives it, is one row, and ends the check.
 """
 
 import ast
@@ -17,9 +18,12 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from labkit.errors import LabError
+from labkit.lesson._missing import missing_name
 
 MORE = re.compile(r"# (\d+) more checks? runs? when graded")
 LONGEST = 300
+NOT_WRITTEN = "something is None: write your answer first, and return its result"
+NOT_IN_SHAPE = "what your answer returned cannot be used here: see what the exercise asks it to return"
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -36,7 +40,10 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One assert: whether it passed, what was expected, what was seen, and the hint for when it failed."""
+    """One assert: whether it passed, what was expected, what was seen, and its message.
+
+    The message says what counts; where an error came in its place, hint is the way on.
+    """
 
     passed: bool
     expected: str
@@ -111,10 +118,7 @@ def _rows(
             # It failed in the block, so it stays failed, even when it passes now.
             seen = row.seen if isinstance(error, AssertionError) else _words(error)
             yield replace(row, passed=False, seen=seen)
-        else:
-            if not reported:
-                reported = True
-                yield _ended(error)
+        elif reported:
             yield _evaluated(statement, scope)
     if not reported:
         yield _ended(error)
@@ -122,13 +126,13 @@ def _rows(
 
 def _passed(statement: ast.Assert, scope: dict[str, Any]) -> Row:
     """Return the row of an assert that passed, without calling anything a second time."""
-    test = statement.test
+    test, hint = statement.test, _hint(statement.msg, scope)
     if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq) and len(test.ops) == 1:
         right = test.comparators[0]
         calls = any(isinstance(node, ast.Call) for node in ast.walk(right))
         expected = ast.unparse(right) if calls else _shown(_value(right, scope))
-        return Row(passed=True, expected=expected, seen=expected, hint="")
-    return Row(passed=True, expected=ast.unparse(test), seen="yes", hint="")
+        return Row(passed=True, expected=expected, seen=expected, hint=hint)
+    return Row(passed=True, expected=ast.unparse(test), seen="yes", hint=hint)
 
 
 def _evaluated(statement: ast.Assert, scope: dict[str, Any]) -> Row:
@@ -163,9 +167,12 @@ def _value(node: ast.expr, scope: dict[str, Any]) -> Any:  # noqa: ANN401 - what
 
 def _ended(error: Exception | None) -> Row:
     """Return the row of an error that no assert was about."""
+    if isinstance(error, NameError):
+        error = missing_name(error) or error
     if isinstance(error, LabError):
         return Row(passed=False, expected=error.expected, seen=error.seen, hint=error.next_step)
-    hint = str(error) if isinstance(error, AssertionError) else ""
+    hint = NOT_WRITTEN if "NoneType" in str(error) or "ellipsis" in str(error) else ""
+    hint = str(error) if isinstance(error, AssertionError) else hint or NOT_IN_SHAPE
     return Row(passed=False, expected="the cell runs to its end", seen=_words(error), hint=hint)
 
 

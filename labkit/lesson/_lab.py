@@ -1,11 +1,10 @@
 """One lab while a learner works through it."""
 
-import json
+import ast
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from labkit import widgets
 from labkit.artifacts import Fact, Kind, Subject
@@ -14,34 +13,13 @@ from labkit.engine import Engine, Label, Owner
 from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.lesson._check import CheckBlock, Row
-from labkit.workspace import Workspace
+from labkit.lesson._guess import Guess, refusal, shuffled
+from labkit.lesson._missing import missing_name
+from labkit.lesson._rubric import model_answer
+from labkit.workspace import Workspace, labs
 
 UNATTENDED = "LABKIT_UNATTENDED"
 """Set to 1 where no learner is there (CI): predictions and reflections take their defaults."""
-
-
-@dataclass(frozen=True)
-class Guess:
-    """A prediction. It has a value, as text, once it is recorded: "production", "20"."""
-
-    name: str
-    question: str
-    _read: Callable[[], str | None]
-
-    @property
-    def value(self) -> str:
-        """Return what was predicted.
-
-        :raises LabError: when nothing is recorded yet.
-        """
-        recorded = self._read()
-        if recorded is None:
-            raise LabError(
-                f"your prediction first: {self.question}",
-                "nothing is recorded yet",
-                "choose an answer above, press Record, then run this cell again",
-            )
-        return recorded
 
 
 class Lab:
@@ -54,36 +32,49 @@ class Lab:
         self.slug, self.workspace, self.minutes = slug, workspace, minutes
         self._subject = Subject(f"lab/{slug}", "")
         self._opened = time.monotonic()
+        self._guesses: dict[str, Guess] = {}
 
     def predict(
-        self, name: str, question: str, options: Sequence[str] = (), *, default: str | float | None = None
+        self, name: str, question: str, options: Sequence[str], *, default: str | None = None
     ) -> Guess:
-        """Ask for a prediction before something is run.
+        """Ask for a prediction; until it is recorded, no cell runs but those that ask or help.
 
-        Without options the learner types a number. A recorded prediction is shown again and cannot be
-        changed. Unattended, the default is recorded. With None that is the first option, or 0, so that a
-        notebook need not give its answer away.
+        Each learner has the options in another order, unless they have numbers. A recorded prediction is
+        shown again and cannot be changed. Unattended, the default is recorded; None is the first option, so
+        that a notebook need not give its answer away.
         """
-        if default is None:
-            default = options[0] if options else 0
+        shown = shuffled(options, f"{self.workspace.id} {self.slug} {name}")
 
         def form(recorded: str | None, record: Callable[[str], None]) -> object:
-            if options:
-                return widgets.choice_form(question, options, recorded, record)
-            return widgets.number_form(question, recorded, record)
+            return widgets.choice_form(question, shown, recorded, record)
 
-        self._ask(Kind.PREDICTED, name, question, str(default), form)
-        return Guess(name, question, lambda: self._recorded(Kind.PREDICTED, name))
+        self._ask(Kind.PREDICTED, name, question, default or options[0], form)
+        guess = Guess(name, question, options, lambda: self._recorded(Kind.PREDICTED, name))
+        self._guesses[name] = guess
+        return guess
 
-    def compare(self, guess: Guess, measured: object, sentence: str = "") -> None:
-        """Show what was predicted beside what was measured, and the sentence when it is not "".
+    def compare(
+        self, guess: Guess, option: object, evidence: object = "", because: str | Mapping[str, str] = ""
+    ) -> None:
+        """Show whether the option that came true was predicted, and what was measured.
 
-        :raises LabError: when nothing was predicted.
+        because explains it: a sentence, or one for each option that may come true. Who predicted another
+        option is asked what they overlooked, and the answer is recorded.
+
+        :raises LabError: when nothing was predicted, or what came true is none of the options.
         """
-        row = (guess.question, guess.value, str(measured))
-        widgets.show(widgets.Table(("question", "you predicted", "measured"), [row]))
-        if sentence:
+        right, came_true = guess.verdict(option), str(option)
+        row = ("✓ came true" if right else "✗ came out otherwise", guess.value, came_true, evidence)
+        columns = ("your prediction", "you predicted", "came true", "measured")
+        widgets.show(widgets.Table(columns, [row], guess.question))
+        if sentence := because if isinstance(because, str) else because.get(came_true, ""):
             widgets.show(widgets.note(sentence))
+        if not right:
+            self._reflect(f"{guess.name}-overlooked", "What did you overlook? One line will do.", lines=1)
+
+    def refusal(self, cell: ast.Module) -> LabError | None:
+        """Return why a cell is not run: a prediction is open; None for a cell that may run."""
+        return refusal(cell, self._guesses.values())
 
     def check(self, name: str) -> CheckBlock:
         """Return the block for a check's asserts: `with lab.check("name"): assert seen == right, "hint"`."""
@@ -94,14 +85,17 @@ class Lab:
         widgets.show(widgets.collapsible(steps))
 
     def reflect(self, name: str, question: str) -> None:
-        """Ask a discussion question and record the answer. Unattended, "(unattended)" is recorded."""
-        self._ask(
-            Kind.REFLECTED,
-            name,
-            question,
-            "(unattended)",
-            lambda recorded, record: widgets.text_form(question, recorded, record),
-        )
+        """Ask a discussion question and record the answer; then show a good answer and what counts.
+
+        Unattended, "(unattended)" is recorded.
+        """
+        self._reflect(name, question, afterwards=model_answer(self.slug, name))
+
+    def _reflect(self, name: str, question: str, **shape: Any) -> None:  # noqa: ANN401 - what text_form takes
+        def form(recorded: str | None, record: Callable[[str], None]) -> object:
+            return widgets.text_form(question, recorded, record, **shape)
+
+        self._ask(Kind.REFLECTED, name, question, "(unattended)", form)
 
     def close(self) -> None:
         """Clean up every environment that this notebook made and check that nothing of them is left.
@@ -154,15 +148,12 @@ class Lab:
         return str(facts[-1].predicate["answer"]) if facts else None
 
     def _record_check(self, name: str, rows: Sequence[Row], more: int) -> None:
-        shown = [
-            ("✓ holds" if row.passed else "✗ not yet", row.expected, row.seen, "" if row.passed else row.hint)
-            for row in rows
-        ]
+        shown = [("✓ holds" if row.passed else "✗ not yet", row.hint, row.expected, row.seen) for row in rows]
         passed = sum(row.passed for row in rows)
         words = f"{passed} of {len(rows)} public checks passed" + (
             f"; {more} more when graded" if more else ""
         )
-        widgets.show(widgets.Table(("", "expected", "seen", "hint"), shown, f"{name}: {words}"))
+        widgets.show(widgets.Table(("", "what counts", "expected", "seen"), shown, f"{name}: {words}"))
         self.workspace.artifacts.record(
             Kind.CHECKED,
             self._subject,
@@ -178,16 +169,14 @@ def open(slug: str) -> Lab:  # noqa: A001 - see the docstring of labkit.lesson
     :raises LabError: when the notebook lies in no workspace.
     """
     workspace = Workspace.open()
-    widgets.rephrase_errors(ENGINE_ERRORS, ryuk_missing)
-    lab = Lab(slug, workspace, _minutes(workspace.root, slug))
+    widgets.rephrase_errors((*ENGINE_ERRORS, NameError), _rephrased)
+    minutes = next((lab.minutes for lab in labs(workspace.root) if lab.slug == slug), None)
+    lab = Lab(slug, workspace, minutes)
+    widgets.refuse_cells(lab.refusal)
     duration = f", about {lab.minutes} minutes" if lab.minutes else ""
     widgets.show(widgets.note(f"{slug}{duration}; your workspace is {workspace.root}"))
     return lab
 
 
-def _minutes(root: Path, slug: str) -> int | None:
-    """Return how long a lab takes in all; None when there is no notebook, or it does not say."""
-    for path in root.glob(f"labs/*/{slug}.ipynb"):
-        metadata = json.loads(path.read_bytes()).get("metadata", {}).get("labkit", {})
-        return sum(metadata.get("minutes", {}).values()) or None
-    return None
+def _rephrased(error: Exception) -> LabError | None:
+    return missing_name(error) if isinstance(error, NameError) else ryuk_missing(error)

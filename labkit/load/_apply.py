@@ -225,6 +225,7 @@ def _merge(before: Measurement, message: dict[str, Any]) -> Measurement:
     outcomes.update(message["outcomes"])
     return Measurement(
         seconds=message["seconds"],
+        began=before.began or message["began"],
         sent=message["sent"],
         errors=errors,
         examples=before.examples + tuple(Failure(**example) for example in message["examples"]),

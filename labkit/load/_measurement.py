@@ -121,11 +121,11 @@ def _sum(tallies: Iterable[Tally]) -> Tally:
 class Measurement(Figures):
     """The state of a load at one moment, or its result.
 
-    seconds counts since the first planned request. sent is the number of requests that left, of which
-    `sent - requests` have no answer yet. tallies holds the answers by `Key`. errors counts the failures by
-    cause; examples keeps a few of each cause. outcomes counts how users' visits ended (`outcome`).
-    last_failure is the time of the last failure in seconds of `time.time()`, None without a failure. recent
-    holds the last answers, oldest first.
+    seconds counts since the first planned request. began is its time in seconds of `time.time()`, None before
+    it. sent is the number of requests that left, of which `sent - requests` have no answer yet. tallies holds
+    the answers by `Key`. errors counts the failures by cause; examples keeps a few of each cause. outcomes
+    counts how users' visits ended (`outcome`). last_failure is the time of the last failure as began is, None
+    without a failure. recent holds the last answers, oldest first.
 
     scheduling_lag holds how long after its planned time each request left; the requests of users who stay
     have none, and a timer's lateness stands for it. When its p99 nears the latencies, the generator was the
@@ -133,6 +133,7 @@ class Measurement(Figures):
     """
 
     seconds: float = 0.0
+    began: float | None = None
     sent: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
     examples: tuple[Failure, ...] = ()

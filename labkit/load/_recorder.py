@@ -87,6 +87,7 @@ class Recorder:
         outcomes, self._outcomes = self._outcomes, Counter()
         return {
             "seconds": self.seconds(),
+            "began": None if self.start_s is None else time() - self.seconds(),
             "sent": self.sent,
             "tallies": [
                 [*key, bucket.requests, bucket.failed, [*bucket.latency.items()]]

@@ -52,16 +52,19 @@ class ToggleStore:
 
     def readiness(self, name: str, *services: str) -> tuple[int, int]:
         """Return how many live instances of the services have acknowledged the staged toggle, of how many."""
+        acknowledged = self.acknowledged(name, *services)
+        return sum(acknowledged.values()), len(acknowledged)
+
+    def acknowledged(self, name: str, *services: str) -> dict[str, bool]:
+        """Return for each live instance of the services whether it has acknowledged the staged toggle."""
         prefix = f"{ACKS}{name}/"
         acks = self.coordinator.values(prefix)
         staged = self.coordinator.listing_at(STAGED + name).entries.get(STAGED + name)
         registry = InstanceRegistry(self.coordinator)
         live = [instance for service in services for instance in registry.instances(service)]
         # An acknowledgement counts only for the revision that it was given for.
-        ready = [
-            instance for instance in live if staged and acks.get(prefix + instance) == str(staged.revision)
-        ]
-        return len(ready), len(live)
+        revision = str(staged.revision) if staged else None
+        return {instance: staged is not None and acks.get(prefix + instance) == revision for instance in live}
 
 
 def definition(*, on: bool, share: float | None = None, staged_at: int | None = None) -> str:

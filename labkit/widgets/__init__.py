@@ -8,6 +8,7 @@ What lives is a class, an ipywidgets widget with traits to observe and to link. 
 | `PipelineBoard` | a run of the pipeline: its stages and gates |
 | `EnvironmentView` | the elements of an environment |
 | `DeploymentBoard` | a fleet, with the controls that deploy to it |
+| `ToggleBoard` | the toggles of a fleet, with the controls that switch them |
 | `AuditProgress` | an audit of a test database, until there is its report |
 
 What is finished is a function that returns a `Picture`, plain display data: `audit`, `survey`, `request`,
@@ -22,14 +23,16 @@ from labkit.widgets._audit_progress import AuditProgress
 from labkit.widgets._board import PipelineBoard
 from labkit.widgets._deployment_board import DeploymentBoard
 from labkit.widgets._environment import EnvironmentView
-from labkit.widgets._forms import choice_form, number_form, rephrase_errors, show, text_form
+from labkit.widgets._forms import choice_form, show, text_form
 from labkit.widgets._graph import service_graph
+from labkit.widgets._kernel import refuse_cells, rephrase_errors
 from labkit.widgets._picture import Picture
 from labkit.widgets._request import request
 from labkit.widgets._rollout import rollout
 from labkit.widgets._run import run, run_button
 from labkit.widgets._survey import survey
-from labkit.widgets._table import Table, collapsible, link, note
+from labkit.widgets._table import Table, collapsible, link, note, page
+from labkit.widgets._toggle_board import ToggleBoard
 
 __all__ = [
     "AuditProgress",
@@ -38,12 +41,14 @@ __all__ = [
     "Picture",
     "PipelineBoard",
     "Table",
+    "ToggleBoard",
     "audit",
     "choice_form",
     "collapsible",
     "link",
     "note",
-    "number_form",
+    "page",
+    "refuse_cells",
     "rephrase_errors",
     "request",
     "rollout",

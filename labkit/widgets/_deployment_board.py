@@ -67,7 +67,7 @@ class DeploymentBoard(SelectableViews):
         """
         self.controls = Controls(fleet, images, load, has_toggles=store is not None)
         super().__init__("instance", CODE, *self.controls.rows)
-        self._reader, self._missed = StateReader(fleet, store), 0
+        self._reader, self._missed = StateReader(fleet, store, tuple(images)), 0
         self._board = BoardState(str(fleet), "", ())
         self.load, self.version = load, self.controls.version.value
         for name, control in self.controls.inputs.items():

@@ -11,12 +11,25 @@ import ipywidgets
 from labkit import deployment
 from labkit.containers import Element
 from labkit.deployment import Control, Deployment, Evidence, Fleet, Step, StepState
+from labkit.errors import LabError
 from labkit.load import RunningLoad
+from labkit.widgets._buttons import allow, begin, working_button
 from labkit.widgets._deployment_state import BoardState
 
 EVENTS = 200
 MOST_SURGE, MOST_LATENCY_MS = 5, 1000
 STRATEGIES = ("rolling", "blue/green", "canary")
+NO_TOGGLES = "this board has no toggles: give it a store"
+NOT_PROMOTED = {
+    (True, False): "",
+    (True, True): "it is paused: resume it first",
+    (False, False): "only a canary is promoted",
+    (False, True): "only a canary is promoted",
+}
+"""Whether the strategy is a canary, and whether it is paused → why it cannot be promoted."""
+
+WEIGHTY = 2.0
+"""From this evidence on, the end of a deployment was early."""
 
 
 class Controls:
@@ -37,9 +50,9 @@ class Controls:
         self.selected: str | None = None
         self._deployed, self._with_faults, self._faulting = "", set[str](), threading.Lock()
         self._make_inputs()
-        self.buttons = self._make_buttons()
-        self.buttons["Stop etcd"].disabled = not has_toggles
         self.code, self.message = ipywidgets.HTML(), ipywidgets.HTML()
+        self.buttons = self._make_buttons()
+        self._has_toggles, self._deploying, self._no_way_back = has_toggles, False, ""
         self._show_code()
         self.rows = self._lay_out()
 
@@ -70,12 +83,7 @@ class Controls:
             ("Stall an instance", "hand-paper-o", self._stall),
             ("Stop etcd", "power-off", self._stop_etcd),
         ]
-        buttons = {}
-        for label, icon, action in actions:
-            button = ipywidgets.Button(description=label, icon=icon, layout={"width": "auto"})
-            button.on_click(lambda _, action=action: self._begin(action))
-            buttons[label] = button
-        return buttons
+        return {label: working_button(label, icon, action, self.message) for label, icon, action in actions}
 
     def _lay_out(self) -> list[Any]:
         buttons = list(self.buttons.values())
@@ -117,11 +125,32 @@ class Controls:
         self.events.append(f"you: {code}")
 
     def show(self, board: BoardState) -> None:
-        """Name the buttons after what they do to what is there now."""
+        """Name the buttons after what they do to what is there now; one that can do nothing says why."""
+        for button, reason in self._reasons(board).items():
+            allow(self.buttons[button], reason)
         paused = {instance.name for instance in board.instances if instance.state == "paused"}
         stalled = self.selected or min(paused, default="")
         self._name("Stall an instance", f"Wake {stalled}" if stalled in paused else "")
         self._name("Stop etcd", "Start etcd" if board.coordinator == "paused" else "")
+
+    def _reasons(self, board: BoardState) -> dict[str, str]:
+        """Return for each button why it can do nothing now; "" for one that can."""
+        busy = board.status in {"progressing", "paused"}
+        chosen = str(self.version.value)
+        runs_already = {instance.version for instance in board.instances} == {chosen}
+        return {
+            "Deploy": "a deployment is in progress" if busy else f"{chosen} runs already" * runs_already,
+            "Pause": self._not_held(),
+            "Promote": self._not_held() or NOT_PROMOTED[self.strategy.value == "canary", self.control.paused],
+            "Roll back": self._not_held() if busy else self._no_way_back,
+            "Stop etcd": "" if self._has_toggles else NO_TOGGLES,
+        }
+
+    def _not_held(self) -> str:
+        """Return why the deployment cannot be held or ended from here; "" when it can."""
+        if not self._deploying:
+            return "no deployment of this board is in progress"
+        return "it is being rolled back" if self.control.aborted else ""
 
     def _name(self, button: str, description: str) -> None:
         """Give a button another description; "" is its own."""
@@ -132,33 +161,36 @@ class Controls:
     # What the buttons do
 
     def _begin(self, action: Callable[[], object]) -> None:
-        """Start an action in a thread of its own; its error is shown below the controls."""
-
-        def work() -> None:
-            try:
-                action()
-            except Exception as fault:  # noqa: BLE001 - shown to the learner, in the place where they look
-                self.message.value = f"<pre>{escape(str(fault))}</pre>"
-
-        threading.Thread(target=work, daemon=True, name="labkit-button").start()
+        begin(action, self.message)
 
     def _deploy(self) -> None:
+        if deployment.status(self._fleet) in {"progressing", "paused"}:
+            expected = f"nobody deploys {self._fleet.service} now"
+            raise LabError(
+                expected, "a deployment is in progress", "wait until it has ended, or press Roll back"
+            )
         self.control, self.message.value = Control(), ""
         self._log(self._deploy_line())
         self.buttons["Pause"].description = "Pause"
         image, version = self._images[self.version.value], str(self.version.value)
         self._deployed = image
         self.evidence = Evidence(self.load, version) if self.load else None
+        self._deploying, self._no_way_back = True, ""
+        try:
+            self._on_end(self._run(image))
+        finally:
+            self._deploying = False
+
+    def _run(self, image: str) -> Deployment:
+        """Deploy an image by the strategy that is chosen."""
         health: Callable[[], str] = self.evidence or (lambda: "")
         options: dict[str, Any] = {"control": self.control, "on_event": self._on_event}
         if self.strategy.value == "rolling":
             limits = {"surge": self.surge.value, "unavailable": self.unavailable.value}
-            done = deployment.rolling(self._fleet, image, health=health, **limits, **options)
-        elif self.strategy.value == "blue/green":
-            done = deployment.blue_green(self._fleet, image, keep=True, health=health, **options)
-        else:
-            done = deployment.canary(self._fleet, image, health, **options)
-        self._on_end(done)
+            return deployment.rolling(self._fleet, image, health=health, **limits, **options)
+        if self.strategy.value == "blue/green":
+            return deployment.blue_green(self._fleet, image, keep=True, health=health, **options)
+        return deployment.canary(self._fleet, image, health, **options)
 
     def _on_event(self, step: Step) -> None:
         name = step.instance or f"an instance of {step.image.rpartition(':')[2]}"
@@ -168,6 +200,10 @@ class Controls:
 
     def _on_end(self, done: Deployment) -> None:
         self.events.append(f"{done.seconds:.1f} s {done.result} {done.reason}")
+        evidence = self.evidence.e_value if self.evidence and done.result == "deployed" else 0.0
+        if self.evidence and evidence > WEIGHTY:
+            late = f"the evidence against it had grown to {evidence:.1f} of {self.evidence.threshold:.0f}"
+            self.events.append(f"it ended before it was judged: {late}; a canary is watched for longer")
 
     def _promote(self) -> None:
         self._log("control.promote()")
@@ -189,7 +225,9 @@ class Controls:
             self.control.abort()
         else:
             self._log("deployment.roll_back(fleet)")
+            self.evidence = None
             self._on_end(deployment.roll_back(self._fleet, on_event=self._on_event))
+            self._no_way_back = "the last deployment was rolled back already"
 
     def _stall(self) -> None:
         """Pause the selected instance, else the first one; resume it, or one of them, when it is paused."""

@@ -3,7 +3,7 @@
 import math
 from itertools import groupby
 
-from labkit.widgets._deployment_state import WINDOW_S, BoardState
+from labkit.widgets._deployment_state import HANGING_S, WINDOW_S, BoardState
 from labkit.widgets._drawing import FILLS, box, cut, picture, text
 from labkit.widgets._table import Table
 
@@ -39,6 +39,8 @@ def tables(state: BoardState) -> list[Table]:
         rows.append(
             ("evidence against the new version", f"{state.evidence[0]:.1f} of {state.evidence[1]:.0f}")
         )
+    if state.hanging:
+        rows.append(("hanging", _hanging(state)))
     rows += [("event", event) for event in state.events]
     runs = [
         (version or "nobody", "failed" if failed else "mixed" if mixed else "", len([*run]))
@@ -91,7 +93,9 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
 
 def _answers(state: BoardState, top: float) -> tuple[list[str], float]:
     """Draw the last answers in their order; a failed one is dark and crossed."""
-    words = f"the last answers in order: ✗ failed, {MIXED} another version had answered this customer before"
+    words = (
+        f"the last answers, newest last: ✗ failed, {MIXED} another version had answered this customer before"
+    )
     shapes = [text(10, top, words)]
     for place, (version, failed, mixed) in enumerate(state.measurement.recent):
         x, y = 10 + place % IN_ROW * SQUARE, top + 8 + place // IN_ROW * SQUARE
@@ -127,21 +131,37 @@ def _figures(state: BoardState, top: float) -> tuple[list[str], float]:
         words = f"{version or 'nobody'}: {share:.1%} failed, {sign} the objective of {state.objective:.1%}"
         shapes.append(text(10, y, f"{words}; p99 {_ms(tally.p99_ms)}"))
         y += 19
-    if state.evidence:
-        now, threshold = state.evidence
-        # Evidence multiplies with each request, so the bar is logarithmic.
-        part = min(1.0, max(0.0, math.log(max(now, 1)) / math.log(threshold)))
-        shapes += [
-            text(10, y, f"evidence against the new version: {now:.1f}; it is rolled back at {threshold:.0f}"),
-            box(430, y - 12, 300, 14, "#ececec", radius=2),
-            box(430, y - 12, max(1.0, 300 * part), 14, BAD if part >= 1 else "#ffefc2", radius=2),
-            box(729, y - 16, 2, 22, INK, edge=INK, radius=0),
-        ]
+    if state.hanging:
+        shapes.append(text(10, y, f"✗ {_hanging(state)}"))
         y += 19
+    if state.evidence:
+        shapes += _evidence(*state.evidence, y)
+        y += 34
     for name, words in state.toggles.items():
         shapes.append(text(10, y, f"toggle {name}: {words}"))
         y += 19
     return shapes, y + 6
+
+
+def _evidence(now: float, threshold: float, y: float) -> list[str]:
+    """Draw the evidence and its threshold on a scale of powers of ten: it multiplies with each request."""
+
+    def place(value: float) -> float:
+        return 430 + 300 * min(1.0, max(0.0, math.log(max(value, 1)) / math.log(threshold)))
+
+    fill = BAD if now >= threshold else "#ffefc2"
+    shapes = [
+        text(10, y, f"evidence against the new version: {now:.1f}; it is rolled back at {threshold:.0f}"),
+        box(430, y - 12, 300, 14, "#ececec", radius=2),
+        box(430, y - 12, max(1.0, place(now) - 430), 14, fill, radius=2),
+        box(729, y - 16, 2, 22, INK, edge=INK, radius=0),
+    ]
+    marks = [10**power for power in range(math.ceil(math.log10(threshold)))] + [threshold]
+    return shapes + [text(place(mark), y + 16, f"{mark:.0f}", anchor="middle") for mark in marks]
+
+
+def _hanging(state: BoardState) -> str:
+    return f"{state.hanging} requests wait for an answer for more than {HANGING_S} s"
 
 
 def _events(state: BoardState, top: float) -> tuple[list[str], float]:

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labkit import deployment
-from labkit.deployment import OBJECTIVE, Evidence, Fleet
+from labkit.deployment import OBJECTIVE, Evidence, Fleet, overdue
 from labkit.environment import Instance
 from labkit.errors import LabError
 from labkit.load import Measurement, RunningLoad, Tally
 from labkit.toggles import ToggleStore
 
 WINDOW_S = 5
+HANGING_S = 5
+"""A request that waits longer for its answer hangs."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class BoardState:
     fleet is its name in words, status the word of deployment.status. objective is a share of failed requests
     (0 to 1). toggles maps each toggle to its state, with "8/10 ready" while it is being switched. evidence is
     (now, threshold), None while nothing is judged. The newest event is the last. coordinator is its state, ""
-    where nobody asked. selected is the name of an instance.
+    where nobody asked. selected is the name of an instance. known are the versions that can be deployed.
     """
 
     fleet: str
@@ -56,6 +58,7 @@ class BoardState:
     events: Sequence[str] = ()
     coordinator: str = ""
     selected: str | None = None
+    known: Sequence[str] = ()
 
     @property
     def title(self) -> str:
@@ -64,9 +67,15 @@ class BoardState:
 
     @property
     def versions(self) -> list[str]:
-        """The versions that run or have ever answered; the place of each gives its colour and its letter."""
+        """The known versions, then others that run or answered; its place gives each colour and letter."""
         answered = {key.version for key in self.measurement.tallies if key.version}
-        return sorted({instance.version for instance in self.instances} | answered)
+        others = {instance.version for instance in self.instances} | answered
+        return [*self.known, *sorted(others - set(self.known))]
+
+    @property
+    def hanging(self) -> int:
+        """How many requests have certainly waited for their answer for more than HANGING_S seconds."""
+        return overdue(self.measurement, HANGING_S * 1000)
 
     def letter(self, version: str) -> str:
         """Return the letter that stands for a version where its name has no room; "?" for an unknown one."""
@@ -87,8 +96,9 @@ class BoardState:
 class StateReader:
     """Reads the state of a fleet, and of its toggles when there is a store."""
 
-    def __init__(self, fleet: Fleet, store: ToggleStore | None) -> None:
-        self._fleet, self._store = fleet, store
+    def __init__(self, fleet: Fleet, store: ToggleStore | None, known: Sequence[str]) -> None:
+        """Take a fleet, its toggles, None without, and the versions that can be deployed."""
+        self._fleet, self._store, self._known = fleet, store, known
 
     def read(self, load: RunningLoad | None, evidence: Evidence | None, events: Sequence[str]) -> BoardState:
         """Return the state now; load None is nothing measured, evidence None nothing judged.
@@ -104,6 +114,7 @@ class StateReader:
             toggles=self._toggles(),
             evidence=(evidence.e_value, evidence.threshold) if evidence else None,
             events=tuple(events),
+            known=self._known,
             coordinator=self._fleet.environment.element("coordinator").state if self._store else "",
         )
 

@@ -28,7 +28,7 @@ def picture(width: int, height: int, label: str, *shapes: str) -> str:
     """Return a whole SVG, in pixels; label is its name for screen readers."""
     return (
         f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" {FONT} style="max-width:100%;height:auto"><title>{escape(label)}</title>'
+        f'height="{height}" {FONT} style="min-width:{width}px"><title>{escape(label)}</title>'
         f"{''.join(shapes)}</svg>"
     )
 

@@ -5,7 +5,7 @@ import time
 import uuid
 import weakref
 from html import escape
-from typing import Any
+from typing import Any, Self
 
 import ipywidgets
 import traitlets
@@ -31,9 +31,10 @@ STYLE = f"""<style>
 class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] # ipywidgets ships no types
     """A picture, its tables and its code as tabs, of something that changes.
 
-    A thread reads it until it is over, or `close` is called; observers run in that thread. What is read can
-    be observed (`observe`) and linked (`dlink`), but not set. `value` is `state` under the name that
-    ipywidgets' `interactive` and `interactive_output` ask for.
+    A thread reads it until it is over, or `close` is called; observers run in that thread. In a `with`
+    statement it is shown while the block runs, and closed afterwards. What is read can be observed
+    (`observe`) and linked (`dlink`), but not set. `value` is `state` under the name that ipywidgets'
+    `interactive` and `interactive_output` ask for.
     """
 
     PAUSE_S = 0.5
@@ -84,6 +85,15 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
         self._leave_snapshot()
         _close_within(self)
         super().close()
+
+    def __enter__(self) -> Self:
+        """Show it below the cell that runs."""
+        display(self)  # type: ignore[no-untyped-call] # IPython has no types for it
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it; its snapshot stays."""
+        self.close()
 
     def _set(self, **traits: object) -> None:
         """Set traits that others may only read, all of them even if an observer fails, and show them."""

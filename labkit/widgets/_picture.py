@@ -24,8 +24,8 @@ class Picture:
 
     @property
     def svg_html(self) -> str:
-        """The picture as HTML; one that is too wide scrolls."""
-        return f'<div style="overflow-x:auto">{self.svg}</div>'
+        """The picture as HTML; where it does not fit it scrolls, so that its words stay readable."""
+        return f'<div style="overflow-x:auto" tabindex="0">{self.svg}</div>'
 
     @property
     def tables_html(self) -> str:

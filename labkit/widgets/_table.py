@@ -12,7 +12,7 @@ CELL = f"text-align:left;vertical-align:top;padding:3px 14px 3px 0;{EDGE}"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns, with a caption; it renders itself as HTML and as text."""
+    """Rows under columns, with a caption; it renders itself as HTML and as text. A cell may be a link."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
@@ -27,7 +27,7 @@ class Table:
 
     @staticmethod
     def _row(row: Sequence[object]) -> str:
-        first, *rest = (escape(str(cell)) for cell in row)
+        first, *rest = (cell.html if isinstance(cell, _Text) else escape(str(cell)) for cell in row)
         return f'<th scope="row" style="{CELL};font-weight:500">{first}</th>' + "".join(
             f'<td style="{CELL}">{cell}</td>' for cell in rest
         )
@@ -66,6 +66,11 @@ def link(url: str, words: str) -> _Text:
     """Return a link that opens in a new tab, so that the learner is a live user of an environment."""
     anchor = f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(words)}</a>'
     return _Text(f'<p style="margin:2px 0">{anchor}</p>', f"{words}: {url}")
+
+
+def page(path: str, words: str) -> _Text:
+    """Return a link to a file of the workspace, relative to the notebook, that JupyterLab opens itself."""
+    return _Text(f'<a href="{escape(path)}">{escape(words)}</a>', words)
 
 
 def collapsible(steps: Sequence[str]) -> _Text:

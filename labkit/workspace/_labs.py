@@ -1,0 +1,46 @@
+"""The labs of a course in their order, as their notebooks say."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+NOTEBOOKS = "labs/[0-9]*/[0-9][0-9]-*.ipynb"
+"""A folder for each part of the course; two digits give a lab's place in it, with gaps for labs to come."""
+
+
+@dataclass(frozen=True)
+class LabNotebook:
+    """A lab's notebook: path is relative to the course, slug is the lab's identity, title its first heading.
+
+    rows are the rows of the chapter and its questions that the lab teaches, needs the slugs of the labs to do
+    before. minutes is how long it takes in all.
+    """
+
+    path: Path
+    slug: str
+    title: str
+    rows: Sequence[str]
+    needs: Sequence[str]
+    minutes: int
+
+    @classmethod
+    def read(cls, root: Path, path: Path) -> Self:
+        """Read what a notebook says about itself."""
+        notebook = json.loads(path.read_bytes())
+        lab = notebook["metadata"]["labkit"]
+        title = "".join(notebook["cells"][0]["source"]).splitlines()[0].lstrip("# ")
+        minutes = sum(lab["minutes"].values())
+        return cls(path.relative_to(root), lab["id"], title, lab["rows"], lab.get("needs", []), minutes)
+
+
+def labs(root: Path) -> list[LabNotebook]:
+    """Return the labs below a folder in the order of the course; a file that is no lab is left out."""
+    found = []
+    for path in sorted(root.glob(NOTEBOOKS)):
+        try:
+            found.append(LabNotebook.read(root, path))
+        except (ValueError, KeyError, TypeError, IndexError):
+            continue  # a learner's notebook of their own, or one that they broke
+    return found
