@@ -75,6 +75,8 @@ class Element(DockerContainer):
     capabilities: Sequence[str] = BEGINS_AS_ROOT
     """The capabilities that are left to it."""
 
+    _prepared = False
+
     def __init__(
         self,
         namespace: Namespace,
@@ -171,6 +173,23 @@ class Element(DockerContainer):
             NEXT_STEPS.get(self.engine_state, again).format(self.name),
         )
 
+    def prepare(self) -> None:
+        """Create its container, and do not start it yet: that is half of a start's work.
+
+        :raises ImageMissing: when the engine does not have its image; none is pulled.
+        :raises NameTaken: when the namespace has a container of this name.
+        """
+        self._configure()  # testcontainers' hook: a container class sets its variables there
+        with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} is created", self.image):
+            self._container = self._create()
+        self._prepared = True
+
+    def start_again(self) -> None:
+        """Start its container again, which has ended; its ports and its address may be others then."""
+        with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} starts again"):
+            self._api.start(self.get_container_id())
+        self.reload()
+
     # ---- testcontainers' verbs ----
 
     def start(self) -> Self:
@@ -178,19 +197,20 @@ class Element(DockerContainer):
 
         :raises ImageMissing: when the engine does not have its image; none is pulled.
         :raises NameTaken: when the namespace has a container of this name.
-        :raises NotReady: when it ends, or is not ready in time.
+        :raises NotReady: when it is not ready in time.
         """
-        self._configure()  # testcontainers' hook: a container class sets its variables there
-        with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} starts", self.image):
-            self._container = self._create()
-            with self.all_or_nothing():
-                for transfer in self._transferable_specs:
-                    self._transfer_into_container(*transfer)
-                self._before_start()
-                self.get_wrapped_container().start()
-                self.reload()
-                if self._wait_strategy is not None:
-                    self._wait_strategy.wait_until_ready(self)
+        if not self._prepared:
+            self.prepare()
+        self._prepared = False
+        expected = f"{self.name} of {self.namespace.name} starts"
+        with refusals(self.namespace.engine, expected), self.all_or_nothing():
+            for transfer in self._transferable_specs:
+                self._transfer_into_container(*transfer)
+            self._before_start()
+            self.get_wrapped_container().start()
+            self.reload()
+            if self._wait_strategy is not None:
+                self._wait_strategy.wait_until_ready(self)
         return self
 
     @contextmanager

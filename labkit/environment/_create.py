@@ -1,4 +1,4 @@
-"""Creates an environment: all elements start at once, and each is waited for on its own."""
+"""Creates an environment: all elements start at once, except those that depend on others."""
 
 import threading
 import time
@@ -23,6 +23,7 @@ from labkit.engine import (
     image_versions,
 )
 from labkit.environment import _record
+from labkit.environment._order import StartOrder
 from labkit.environment._plan import Plan
 from labkit.environment._status import statuses
 from labkit.environment.elements import elements_of
@@ -62,7 +63,6 @@ class Creation:
     progress: Progress
     _seconds: dict[str, float] = field(default_factory=dict)
     _versions: dict[str, str] = field(default_factory=dict)
-    _balancer: "Future[Balancer]" = field(default_factory=Future)  # instances wait for it
 
     def run(self, images: Mapping[str, str] | None) -> tuple[Namespace, Plan]:
         """Create and record the environment; return its namespace, and its plan with the images.
@@ -165,43 +165,37 @@ class Creation:
             namespace.create_network(namespace.network, plan.to_labels())
             if outside := plan.outside(namespace.workspace):
                 namespace.create_network(outside, {})
-        elements = [*elements_of(plan, namespace), *self._instances(namespace, plan)]
+        elements = elements_of(plan, namespace)
+        balancer = next(element for element in elements if isinstance(element, Balancer))
+        elements += self._instances(namespace, plan, balancer)
         elements.sort(key=lambda element: FIRST.get(element.role, len(FIRST)))
-        # A thread for each: instances wait in theirs for the balancer, which must not queue behind them.
+        order = StartOrder(elements, self.system.dependencies())
+        # A thread for each: one waits in its own for others, which must not queue behind it.
         with ThreadPoolExecutor(len(elements), thread_name_prefix="labkit-create") as pool:
             try:
-                _all([pool.submit(self._start, element) for element in elements])
+                _all([pool.submit(self._start, element, order) for element in elements])
             except BaseException:
                 namespace.stop.set()
                 raise
 
-    def _instances(self, namespace: Namespace, plan: Plan) -> Iterator[Instance]:
+    def _instances(self, namespace: Namespace, plan: Plan, balancer: Balancer) -> Iterator[Instance]:
         for service, name in plan.instances():
-            image = plan.images[service]
-            yield Instance(
-                namespace, plan, service, name, image, self._versions[service], self._balancer.result
-            )
+            image, version = plan.images[service], self._versions[service]
+            yield Instance(namespace, plan, service, name, image, version, lambda: balancer)
 
-    def _start(self, element: Element) -> None:
-        with self._step(element.name):
-            if isinstance(element, Balancer):
-                self._start_balancer(element)
-                return
+    def _start(self, element: Element, order: StartOrder) -> None:
+        """Start an element after what it depends on; its container is created meanwhile."""
+        with order.making_ready(element), self._step(element.name):
+            element.prepare()
+            order.await_dependencies(element)
             element.start()
             if isinstance(element, Instance):
+                order.await_ready(element.balancer().name)
                 element.await_health_check(self.ready_s)
                 element.balancer().enable(element)
             elif isinstance(element, Postgres) and self.system.database:
                 migrations = self.system.root / self.system.database.migrations
                 Database(self.system.database.name, element).create(migrations)
-
-    def _start_balancer(self, balancer: Balancer) -> None:
-        try:
-            self._balancer.set_result(balancer.start())
-        except BaseException:
-            # The cause is raised here; the instances that wait for the balancer just stop.
-            self._balancer.set_exception(Stopped())
-            raise
 
     def _start_module(self, namespace: Namespace, plan: Plan) -> None:
         with self._step("module"):

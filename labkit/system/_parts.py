@@ -45,6 +45,7 @@ def service(name: str, table: TomlTable) -> Service:
         health=_url_path(table, "health", "/healthz"),
         ready=_url_path(table, "ready", "/readyz"),
         limits=_limits(table),
+        depends_on=table.texts("depends_on", ()),
     )
     table.refuse_unknown()
     return read
@@ -130,6 +131,7 @@ def container(name: str, table: TomlTable) -> Container:
         ready=table.text("ready", 'a path or a command, such as "/health"', None) or "",
         variables=_variables(table.table("variables")),
         limits=_limits(table),
+        depends_on=table.texts("depends_on", ()),
     )
     if read.ready.startswith("/"):
         _check_path(table, "ready", read.ready)

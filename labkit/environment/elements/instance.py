@@ -67,16 +67,23 @@ class Instance(Element):
         """Register it at the balancer and wait until its health check has passed; it gets no requests yet.
 
         backend "" is its service's own. CHECKED is the one for health checks alone: it is forgotten there
-        afterwards.
+        afterwards. A process that ends meanwhile is started again.
 
         :raises NotReady: when it is not ready within within_s seconds.
         """
-        balancer = self.balancer()
-        balancer.register(self, backend)
+        balancer, known = self.balancer(), ""
+
+        def healthy(_: object) -> bool:
+            nonlocal known
+            if self.address not in {"", known}:  # "": it ended before the engine told its address
+                (balancer.move if known else balancer.register)(self, backend)
+                known = self.address
+            return balancer.is_healthy(self, backend)
+
         try:
             Answers(
                 f"answers GET {self._ready} with 200",
-                lambda _: balancer.is_healthy(self, backend),
+                healthy,
                 within_s,
                 lambda _: balancer.last_check(self, backend),
             ).wait_until_ready(self)
