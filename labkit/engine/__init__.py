@@ -4,6 +4,7 @@ None of these imports loads the engine's library, half a second of work: that co
 """
 
 from labkit.engine._bundle import load_images, save_images
+from labkit.engine._claim import CLAIM
 from labkit.engine._doctor import DoctorCheck, doctor
 from labkit.engine._engine import Engine
 from labkit.engine._errors import BuildFailed, ImageMissing, NoEngine, NoPermission
@@ -13,7 +14,7 @@ from labkit.engine._inspect import Image
 from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS, Label
 from labkit.engine._limits import BEGINS_AS_ROOT, SERVER, WORK, restricted
 from labkit.engine._owned import Owned
-from labkit.engine._owner import Owner
+from labkit.engine._owner import WORKSPACE, Owner
 from labkit.engine._packages import Package
 from labkit.engine._run import Completed
 from labkit.engine._service_image import (
@@ -30,10 +31,12 @@ __all__ = [
     "BASE",
     "BEGINS_AS_ROOT",
     "BUILD",
+    "CLAIM",
     "PYTHON",
     "SERVER",
     "SERVERS",
     "WORK",
+    "WORKSPACE",
     "BuildFailed",
     "Completed",
     "DoctorCheck",

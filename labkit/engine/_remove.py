@@ -22,8 +22,8 @@ PARALLEL = 2
 
 PAUSE_S = 0.1
 
-# Networks and volumes are free only after the containers; images come last of all, for containers hold them.
-STAGES: tuple[tuple[Kind, ...], ...] = (("container",), ("network", "volume", "image"))
+# Networks, volumes and images are free only after the containers. A claim is a volume, and has to go last.
+STAGES: tuple[tuple[Kind, ...], ...] = (("container",), ("network", "image"), ("volume",))
 
 _REMOVE: Mapping[Kind, Callable[[APIClient, Owned], object]] = {
     "container": lambda api, thing: api.remove_container(thing.id, v=True, force=True),
