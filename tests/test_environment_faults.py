@@ -194,13 +194,13 @@ def test_a_service_that_never_gets_ready_is_named_with_its_last_words(
 
 
 @engine_test
-def test_a_service_that_ends_is_told_at_once_with_its_exit_code(
+def test_a_service_that_ends_again_and_again_is_told_with_its_exit_code(
     tmp_path: Path, workspace: Workspace, engine: Engine
 ) -> None:
-    """A container that ended is not waited for to the deadline; its last lines say why it ended."""
+    """It is started again until its time is over; the error says how often it ended, and its last lines why."""
     system = make_system(tmp_path / "broken", "raise SystemExit('I cannot work without a moon')")
-    with pytest.raises(NotReady, match="its container ended with exit code 1") as caught:
-        Environment.create(system, "integration", workspace=workspace, ready_s=100)
+    with pytest.raises(NotReady, match=r"ended \d times, the last time with exit code 1;") as caught:
+        Environment.create(system, "integration", workspace=workspace, ready_s=6)
     assert "I cannot work without a moon" in caught.value.seen
     assert left(engine, workspace) == []
 

@@ -34,6 +34,9 @@ COMMAND_S = 600.0
 TIMED_OUT = 124
 """The exit code of timeout(1) for a command that it ended."""
 
+RESTART_GRACE_S = 2
+"""How long the processes of a container that is restarted may take to end by themselves, in seconds."""
+
 KILLED = 137
 """The exit code of a command that was killed, because it did not end when timeout(1) told it to."""
 
@@ -295,6 +298,19 @@ class Element(DockerContainer):
     def kill(self) -> None:
         """End its processes at once, as kill -9 does; the stopped container stays, and its log with it."""
         self._do("kill", lambda: self._api.kill(self.container))
+
+    def restart(self) -> None:
+        """End its processes, by SIGTERM and a grace time before SIGKILL; start it again, until it is ready.
+
+        :raises NotReady: when it is not ready in time.
+        """
+        self._do("restart", self._restart)
+
+    def _restart(self) -> None:
+        self._api.restart(self.container, timeout=RESTART_GRACE_S)
+        self.reload()
+        if self._wait_strategy is not None:
+            self._wait_strategy.wait_until_ready(self)
 
     def disconnect(self) -> None:
         """Take it off the environment's network: it runs, but nobody there reaches it until reconnect()."""

@@ -114,6 +114,13 @@ class Instance(Element):
             raise LabError("a share from 0 to 1", str(share), "fail(0.1) for a tenth, fail(0) ends that")
         self._do("fail", lambda: self.balancer().fail(self, share), share=share)
 
+    def _restart(self) -> None:
+        """Take it out of the balancer meanwhile: until it is ready again it gets no requests."""
+        self.balancer().forget(self)
+        super()._restart()
+        self.await_health_check(READY_S)
+        self.balancer().enable(self)
+
     def _reconnect(self) -> None:
         """Put it into the network again, and tell the balancer the new address if it is registered there."""
         super()._reconnect()
