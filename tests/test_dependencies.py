@@ -200,3 +200,4 @@ def test_functional_tests_of_a_service_that_never_connects_again(
     red = [finding.rule for finding in report.findings if finding.severity == "error"]
     assert red == ["functional/test_things.py::test_that_is_red"], report.findings
     assert report.evidence["passed"] == 2
+    assert report.evidence["restarted"] == ["keeper-1"]

@@ -42,19 +42,19 @@ def functional(environment: Environment, folder: Path, on_test: OnTest | None = 
             runs[identity] = state.run(partial(run_pytest, environment, [identity], files))
     except ToolCrashed as crash:
         return check.not_run(str(crash))
-    return _report(check, runs, environment)
+    return _report(check, runs, state)
 
 
 class FirstState:
     """The state of the database before the first test, with which each test begins."""
 
     def __init__(self, environment: Environment) -> None:
-        self._environment, self._kept = environment, False
+        self.environment, self._kept = environment, False
         self._cut: dict[str, Element] = {}
         """Those whose connections were ended and that were not restarted since."""
 
-        self._restarts = False
-        """Whether a test has shown that services of this system do not connect again by themselves."""
+        self.forgetful: set[str] = set()
+        """Those that had to be restarted before a test, because they do not connect again by themselves."""
 
     def run(self, test: Callable[[], PytestRun]) -> PytestRun:
         """Return the result of a test that begins with the first state, and with services that answer."""
@@ -63,28 +63,31 @@ class FirstState:
         if not done.results.findings or not self._cut:
             return done
         self._restore()
-        self._restart()
+        names = self._restart()
         done = test()
-        self._restarts = self._restarts or not done.results.findings
+        if not done.results.findings:
+            self.forgetful |= names
         return done
 
     def _restore(self) -> None:
         """Restore the state, which ends all connections to the database; the first time, keep it."""
-        if (database := self._environment.database) is None:
+        if (database := self.environment.database) is None:
             return
-        self._cut |= {element.name: element for element in self._environment.connected()}
+        self._cut |= {element.name: element for element in self.environment.connected()}
         if self._kept:
             database.restore()
         else:
             database.snapshot()
         self._kept = True
-        if self._restarts:
+        if self.forgetful:
             self._restart()
 
-    def _restart(self) -> None:
-        with ThreadPoolExecutor(max(1, len(self._cut))) as pool:
-            list(pool.map(Element.restart, self._cut.values()))
-        self._cut.clear()
+    def _restart(self) -> set[str]:
+        """Restart those whose connections were ended, and return their names."""
+        cut, self._cut = self._cut, {}
+        with ThreadPoolExecutor(max(1, len(cut))) as pool:
+            list(pool.map(Element.restart, cut.values()))
+        return set(cut)
 
 
 def _logs_of_failing(environment: Environment) -> list[Finding]:
@@ -131,10 +134,10 @@ def _files(folder: Path) -> Files:
     }
 
 
-def _report(check: CheckRun, runs: dict[str, PytestRun], environment: Environment) -> Report:
+def _report(check: CheckRun, runs: dict[str, PytestRun], state: FirstState) -> Report:
     findings: list[Finding] = [finding for run in runs.values() for finding in run.results.findings]
     if findings:
-        findings += _logs_of_failing(environment)
+        findings += _logs_of_failing(state.environment)
     passed = sum(len(run.results.passed) for run in runs.values())
     return check.report(
         findings,
@@ -143,6 +146,7 @@ def _report(check: CheckRun, runs: dict[str, PytestRun], environment: Environmen
         evidence={
             "passed": passed,
             "tests": list(runs),
+            "restarted": sorted(state.forgetful),  # they do not connect to a restored database by themselves
             "seconds": {identity: round(run.seconds, 3) for identity, run in runs.items()},
         },
     )
