@@ -331,7 +331,7 @@ def test_an_environment_of_yesterday_is_listed_with_its_days(
 ) -> None:
     """The age of a production of 25 hours is a day and an hour."""
     created_at = datetime.now(UTC) - timedelta(hours=25)
-    status = SimpleNamespace(name="shop", stage="production", created_at=created_at, containers=9, owner="me")
+    status = EnvironmentStatus("shop", "production", "me", created_at, containers=9)
     monkeypatch.setattr(Environment, "list", lambda _workspace: [status])
     assert call_here("environment", "list", "--workspace", root) == 0
     assert "1 d 1 h" in capsys.readouterr().out
