@@ -81,6 +81,7 @@ class Instance(Element):
             return balancer.is_healthy(self, backend)
 
         try:
+            healthy(self)  # before the wait, which would wait for a balancer that does not answer too
             Answers(
                 f"answers GET {self._ready} with 200",
                 healthy,
