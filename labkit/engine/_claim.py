@@ -7,7 +7,7 @@ process dies, its reaper, or the next sweep, removes the environment that the cl
 environment is whole, so that a user who prunes volumes loses nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -34,16 +34,18 @@ def release(client: "DockerClient", labels: Mapping[str, str]) -> None:
         client.api.remove_volume(_name(labels))
 
 
-def claimed(things: "list[Owned]") -> list[dict[str, str | None]]:
+def claimed(things: "Iterable[Owned]") -> list[dict[str, str | None]]:
     """Return the labels of each environment of which a claim is among these things."""
-    claims = (
-        thing.labels for thing in things if thing.kind == "volume" and thing.labels.get(Label.ROLE) == CLAIM
-    )
     return [
-        {str(name): labels[name] for name in IDENTITY}
-        for labels in claims
-        if all(labels.get(name) for name in IDENTITY)  # anybody may write labels
+        {str(name): thing.labels[name] for name in IDENTITY}
+        for thing in things
+        if is_claim(thing) and all(thing.labels.get(name) for name in IDENTITY)  # anybody may write labels
     ]
+
+
+def is_claim(thing: "Owned") -> bool:
+    """Return whether a thing is a claim."""
+    return thing.kind == "volume" and thing.labels.get(Label.ROLE) == CLAIM
 
 
 def _name(labels: Mapping[str, str]) -> str:
