@@ -36,7 +36,7 @@ def reap(labels: Mapping[str, str]) -> None:
     looks, found = 0, True
     while found or looks < LOOKS:
         time.sleep(GRACE_S if looks else 0)
-        targets += [one for one in claimed(owned(client, labels)) if one not in targets]
+        targets += [one for one in claimed(owned(client, labels, ["volume"])) if one not in targets]
         found = bool(sum((remove(client, target, GIVE_UP_S) for target in (*targets, labels)), Counter()))
         looks += 1
 
