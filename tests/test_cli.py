@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ from labkit.artifacts import Kind, Reference, Subject
 from labkit.checks import CheckOutcome, Finding, Report
 from labkit.cli import labkit as commands
 from labkit.cli import main
-from labkit.cli._environment import _may_go
+from labkit.cli._environment import _may_go, _state
 from labkit.cli._show import duration
 from labkit.engine import NoEngine, NoPermission, Owner
 from labkit.environment import Environment, EnvironmentStatus, read_capture
@@ -330,7 +331,7 @@ def test_an_environment_of_yesterday_is_listed_with_its_days(
 ) -> None:
     """The age of a production of 25 hours is a day and an hour."""
     created_at = datetime.now(UTC) - timedelta(hours=25)
-    status = SimpleNamespace(name="shop", stage="production", created_at=created_at, containers=9, owner="me")
+    status = EnvironmentStatus("shop", "production", "me", created_at, containers=9)
     monkeypatch.setattr(Environment, "list", lambda _workspace: [status])
     assert call_here("environment", "list", "--workspace", root) == 0
     assert "1 d 1 h" in capsys.readouterr().out
@@ -605,6 +606,23 @@ def test_production_and_what_is_in_use_go_only_when_somebody_says_so(
     kept: list[str] = []
     assert _may_go(EnvironmentStatus("shop-1", stage, owner, datetime.now(UTC), 1), kept) is may_go
     assert kept == ([] if may_go else ["shop-1"])
+
+
+@pytest.mark.parametrize(
+    ("owner", "state", "may_go"),
+    [
+        ("process:0:0:1:1", "being created or removed", False),  # of another machine: nobody can tell
+        ("dead", "incomplete: the next create removes it", True),
+    ],
+)
+def test_a_half_made_production_is_told_from_a_whole_one(owner: str, state: str, *, may_go: bool) -> None:
+    """The list says in which state it is; what a dead process has left goes without a question."""
+    fields = str(Owner.process()).split(":")
+    owner = ":".join([*fields[:-1], "1"]) if owner == "dead" else owner  # another process had the number
+    status = EnvironmentStatus("shop-1", "production", owner, datetime.now(UTC), 1, complete=False)
+    assert _state(status) == state
+    assert _state(replace(status, complete=True)) == "whole"
+    assert _may_go(status, []) is may_go
 
 
 def test_a_key_file_that_is_not_there_is_an_error_with_a_command(

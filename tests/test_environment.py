@@ -24,7 +24,7 @@ from labkit.balancer import Listener
 from labkit.balancer._configuration import configuration
 from labkit.balancer._control import Control, make_key_pair
 from labkit.coordination import INSTANCES, Coordinator, InstanceRegistry
-from labkit.engine import NO_USER, Engine, Label, Owner
+from labkit.engine import CLAIM, NO_USER, Engine, Label, Owner
 from labkit.engine._locate import locate
 from labkit.environment import Environment, _status
 from labkit.environment._plan import Plan
@@ -104,6 +104,19 @@ def test_a_container_that_calls_itself_a_service_of_no_name_is_listed(
     monkeypatch.setattr(_status, "labelled", lambda *_: things)
     (status,) = _status.statuses(Engine(locate()), "workspace")
     assert (status.containers, status.services, status.owner_alive) == (1, {}, True)
+
+
+def test_what_a_process_has_claimed_is_its_own_until_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list names the process that creates or removes it, and says that it is not complete."""
+    labels = {"labkit.environment": "new", "labkit.stage": "production", "labkit.owner": "workspace:a"}
+    claim = labels | {"labkit.owner": "process:a:b:1:2", "labkit.role": CLAIM}
+    things = [Labelled("network", labels, datetime.now(UTC)), Labelled("volume", claim, datetime.now(UTC))]
+    monkeypatch.setattr(_status, "labelled", lambda *_: things)
+    (status,) = _status.statuses(Engine(locate()), "workspace")
+    assert (status.complete, status.owner, status.stage) == (False, "process:a:b:1:2", "production")
+    things.pop()
+    (status,) = _status.statuses(Engine(locate()), "workspace")
+    assert (status.complete, status.owner) == (True, "workspace:a")
 
 
 def test_each_stage_has_the_elements_it_needs(system: System) -> None:

@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from labkit._uninterruptible import Stopped
 from labkit.artifacts import Kind
 from labkit.containers import refusals
 from labkit.engine import (
+    CLAIM,
     Engine,
     ImageMissing,
     Label,
@@ -30,7 +33,9 @@ from labkit.engine import (
     build_service_image,
     one_builder,
 )
-from labkit.environment import Environment, NotReady
+from labkit.engine._locate import locate
+from labkit.environment import Environment, EnvironmentStatus, NotReady, _record
+from labkit.environment._create import Creation
 from labkit.environment._plan import Plan
 from labkit.errors import LabError
 from labkit.system import System
@@ -194,13 +199,13 @@ def test_a_service_that_never_gets_ready_is_named_with_its_last_words(
 
 
 @engine_test
-def test_a_service_that_ends_is_told_at_once_with_its_exit_code(
+def test_a_service_that_ends_again_and_again_is_told_with_its_exit_code(
     tmp_path: Path, workspace: Workspace, engine: Engine
 ) -> None:
-    """A container that ended is not waited for to the deadline; its last lines say why it ended."""
+    """It is started again until its time is over; the error says how often it ended, its last lines why."""
     system = make_system(tmp_path / "broken", "raise SystemExit('I cannot work without a moon')")
-    with pytest.raises(NotReady, match="its container ended with exit code 1") as caught:
-        Environment.create(system, "integration", workspace=workspace, ready_s=100)
+    with pytest.raises(NotReady, match=r"ended \d times, the last time with exit code 1;") as caught:
+        Environment.create(system, "integration", workspace=workspace, ready_s=6)
     assert "I cannot work without a moon" in caught.value.seen
     assert left(engine, workspace) == []
 
@@ -413,12 +418,15 @@ def test_ctrl_c_removes_everything_before_the_process_ends(
 
 
 @engine_test
-@pytest.mark.parametrize("words", ["network is ready", "balancer is ready", "in use"])
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [("process", "network is ready"), ("workspace", "balancer is ready"), ("process", "in use")],
+)
 def test_nothing_outlives_an_owner_that_is_killed(
-    words: str, tiny: System, workspace: Workspace, engine: Engine
+    owner: str, words: str, tiny: System, workspace: Workspace, engine: Engine
 ) -> None:
-    """A process that kill -9 ends in create or use leaves nothing: the reaper removes it."""
-    process = child(workspace, tiny, "process")
+    """Kill -9 in create, also for the workspace, or in use leaves nothing: the reaper removes it."""
+    process = child(workspace, tiny, owner)
     wait_for(words, process)
     time.sleep(random.uniform(0, 0.3))  # noqa: S311 - a moment, not a secret
     process.kill()
@@ -430,15 +438,17 @@ def test_nothing_outlives_an_owner_that_is_killed(
 def test_each_workspace_sweeps_only_its_own(
     tiny: System, workspace: Workspace, tmp_path: Path, engine: Engine
 ) -> None:
-    """What a dead owner left in this workspace goes with the next create; another workspace's stays."""
+    """What a dead owner left or claimed in this workspace goes with the next create; another's stays."""
     other = Workspace.create(tmp_path / "other")
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    _, machine, namespace, _, _ = str(Owner.process()).split(":")
-    dead = f"process:{machine}:{namespace}:{gone.pid}:1"
-    assert not Owner.parse(dead).alive()
+    dead = dead_owner()
     for place in (workspace, other):
         leave(engine, place, dead)
+    half_made = leave(engine, workspace, str(Owner.workspace(workspace.id)), "tiny-production-123456")
+    engine.client.volumes.create(labels={**half_made.labels, Label.OWNER: dead, Label.ROLE: CLAIM})
+    assert [(one.name, one.complete, one.owner) for one in Environment.list(workspace)] == [
+        ("left-behind", True, dead),
+        ("tiny-production-123456", False, dead),
+    ]
     with Environment.create(
         tiny, "development", module="lonely", config={"colour": "red"}, workspace=workspace
     ) as made:
@@ -449,11 +459,58 @@ def test_each_workspace_sweeps_only_its_own(
     other.artifacts.close()
 
 
-def leave(engine: Engine, workspace: Workspace, owner: str) -> Any:
+def dead_owner() -> str:
+    """Return the label of a process that has ended."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    _, machine, namespace, _, _ = str(Owner.process()).split(":")
+    dead = f"process:{machine}:{namespace}:{gone.pid}:1"
+    assert not Owner.parse(dead).alive()
+    return dead
+
+
+def leave(engine: Engine, workspace: Workspace, owner: str, name: str = "left-behind") -> Any:
     """Leave a container in the engine, as an owner does that died together with its reaper."""
-    labels = {Label.WORKSPACE: workspace.id, Label.ENVIRONMENT: "left-behind", Label.OWNER: owner}
+    labels = {Label.WORKSPACE: workspace.id, Label.ENVIRONMENT: name, Label.OWNER: owner}
     texts = {str(name): value for name, value in labels.items()}
     return engine.client.containers.run("labkit/servers:1", ["sleep", "300"], detach=True, labels=texts)
+
+
+@pytest.mark.parametrize(
+    ("last", "whole", "ended"),
+    [
+        ("", [], 1),  # killed before it handed over
+        ("", ["moon"], 0),  # killed after it, and before it recorded that
+        ("workspace:a", [], 0),  # in another engine, perhaps
+        ("dead", [], 1),  # killed while it cleaned up
+    ],
+)
+def test_an_environment_that_was_handed_over_has_not_ended_with_its_maker(
+    workspace: Workspace, tiny: System, last: str, whole: list[str], ended: int
+) -> None:
+    """The last owner on record counts, and what is there and whole has not ended."""
+    dead = Owner.parse(dead_owner())
+    plan = replace(Plan.make(tiny, "production", None, {}, ""), name="moon")
+    _record.created(workspace, plan, dead, [], {})
+    if last:
+        _record.handed_over(workspace, plan, Owner.workspace("a"))
+        _record.handed_over(workspace, plan, dead if last == "dead" else Owner.parse(last))
+    _record.lost(workspace, whole)
+    assert len(workspace.artifacts.history(kind=Kind.ENVIRONMENT_DELETED)) == ended
+
+
+def test_a_second_production_is_refused_and_half_made_ones_are_told_apart(
+    workspace: Workspace, tiny: System
+) -> None:
+    """One that is whole is upgraded or cleaned up; one that is being made is waited for."""
+    plan = Plan.make(tiny, "production", None, {}, "")
+    creation = Creation(Engine(locate()), tiny, plan, workspace, None, 1, print)
+    whole = EnvironmentStatus("moon-production-1", "production", "workspace:a", datetime.now(UTC), 3)
+    with pytest.raises(LabError, match=r"is alive[\s\S]*upgrade it"):
+        creation._refuse_second_production([whole])
+    half = replace(whole, complete=False, owner="process:a:b:1:2")
+    with pytest.raises(LabError, match=r"process:a:b:1:2 creates or removes moon-production-1 now"):
+        creation._refuse_second_production([half])
 
 
 @engine_test

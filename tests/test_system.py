@@ -121,6 +121,32 @@ def test_the_limits_of_a_service_are_read(tmp_path: Path) -> None:
     assert services["front"].limits == Limits()
 
 
+CACHE = '[containers.cache]\nimage = "x"\n'
+
+
+def test_a_service_depends_on_what_it_says_on_containers_that_it_calls_and_on_its_database(
+    tmp_path: Path,
+) -> None:
+    """Services that call each other wait for nobody; a container waits for what it names."""
+    text = GOOD.replace('"bank"]', '"bank", "cache"]\ndepends_on = ["bank"]') + CACHE
+    system = System.load(write(tmp_path, text + 'depends_on = ["database"]\n'))
+    assert system.dependencies() == {
+        "front": ("bank", "cache"),
+        "back": ("database",),
+        "cache": ("database",),
+    }
+
+
+def test_a_circle_of_dependencies_is_refused(tmp_path: Path) -> None:
+    """Nothing of it could start first; the error names all of them, and one to take out."""
+    text = GOOD.replace('"bank"]', '"bank", "cache"]') + CACHE + 'depends_on = ["back"]\n'
+    assert System.load(write(tmp_path, text)).dependencies()["cache"] == ("back",)
+    text = text.replace("port = 8002", 'port = 8002\ndepends_on = ["front"]')
+    with pytest.raises(LabError, match=r"depends_on: no circle") as caught:
+        System.load(write(tmp_path, text))
+    assert sorted(set(caught.value.seen.strip("'").split(" → "))) == ["back", "cache", "front"]
+
+
 def test_each_stage_has_its_own_value_or_the_default(tmp_path: Path) -> None:
     """Values become environment variables; a duration becomes seconds."""
     system = System.load(write(tmp_path, GOOD))
@@ -200,6 +226,9 @@ def test_a_configuration_that_cannot_work_is_refused(
         ("port = 8002", 'port = 8002\npath = "away"', ["services.back.path", "make the folder away"]),
         ('calls = ["back", "bank"]', 'calls = ["back", "bnak"]', ["services.front.calls", "bnak", "bank"]),
         ('calls = ["back", "bank"]', 'calls = "back"', ["services.front.calls", "a list of texts"]),
+        ("port = 8002", 'port = 8002\ndepends_on = ["bnak"]', ["services.back.depends_on", "bnak", "bank"]),
+        ("port = 8002", 'port = 8002\ndepends_on = ["back"]', ["services.back.depends_on", "back → back"]),
+        ("port = 8002", 'port = 8002\ndepends_on = "bank"', ["services.back.depends_on", "a list of texts"]),
         ('calls = ["back", "bank"]', "calls = []", ["services", "front, back", "exactly one"]),
         ("production = 2", "production = -1", ["services.front.instances.production", "-1"]),
         ("production = 2", "prodution = 2", ["services.front.instances.prodution", "write production"]),

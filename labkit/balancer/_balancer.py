@@ -241,10 +241,10 @@ class Balancer(Element):
             return "the balancer does not know it"
         return f"its last check ended with {status.check}" if status.check else "it was not checked yet"
 
-    def move(self, server: Server) -> None:
-        """Send a server's requests to its present address from now on."""
+    def move(self, server: Server, backend: str = "") -> None:
+        """Send a server's requests, and its health checks, to its present address from now on."""
         ip, _, port = server.address.partition(":")
-        self.command(f"set server {server.service}/{server.name} addr {ip} port {port}")
+        self.command(f"set server {server.service}{backend}/{server.name} addr {ip} port {port}")
 
     # ---- who gets which requests ----
 

@@ -91,10 +91,24 @@ def list_environments(root: Path | None, *, as_json: bool) -> None:
         return
     now = datetime.now(UTC)
     rows = [
-        (status.name, status.stage, duration(now - status.created_at), status.containers, status.owner)
+        (
+            status.name,
+            status.stage,
+            _state(status),
+            duration(now - status.created_at),
+            status.containers,
+            status.owner,
+        )
         for status in statuses
     ]
-    print_table(("name", "stage", "age", "containers", "owner"), rows, empty="there is no environment")
+    columns = ("name", "stage", "state", "age", "containers", "owner")
+    print_table(columns, rows, empty="there is no environment")
+
+
+def _state(status: "EnvironmentStatus") -> str:
+    if status.complete:
+        return "whole"
+    return "being created or removed" if status.owner_alive else "incomplete: the next create removes it"
 
 
 @environment.command("clean-up")
@@ -139,7 +153,7 @@ def _may_go(status: "EnvironmentStatus", kept: list[str]) -> bool:
     """
     from labkit.engine import Owner  # noqa: PLC0415 - keeps `labkit --help` quick
 
-    if status.stage == "production":
+    if status.stage == "production" and status.complete:
         question = f"{status.name} is production, and its database would go too. Remove it?"
     elif Owner.parse(status.owner).kind == "process" and status.owner_alive:
         question = f"{status.name} is used by process {status.owner.split(':')[3]}. Remove it?"

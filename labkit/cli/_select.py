@@ -21,7 +21,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def environment_of(root: Path | None, name: str | None) -> "Environment":
-    """Return a live environment of the workspace at root; name None is the only one that there is.
+    """Return a live environment of the workspace at root; name None is the only complete one.
 
     :raises LabError: when there is none of that name; without a name, when there is none or more than one.
     """
@@ -30,7 +30,7 @@ def environment_of(root: Path | None, name: str | None) -> "Environment":
     workspace = Workspace.open(root)
     if name is not None:
         return Environment.attach(name, workspace)
-    names = [status.name for status in Environment.list(workspace)]
+    names = [status.name for status in Environment.list(workspace) if status.complete]
     if not names:
         next_step = "labkit environment create --stage integration"
         raise LabError("an environment of this workspace", "there is none", next_step)

@@ -35,6 +35,9 @@ COMMAND_S = 600.0
 TIMED_OUT = 124
 """The exit code of timeout(1) for a command that it ended."""
 
+RESTART_GRACE_S = 2
+"""How long the processes of a container that is restarted may take to end by themselves, in seconds."""
+
 KILLED = 137
 """The exit code of a command that was killed, because it did not end when timeout(1) told it to."""
 
@@ -78,6 +81,8 @@ class Element(DockerContainer):
 
     make_secret: Callable[[], str] | None = None
     """Makes the secret that its container keeps; None for an element that needs none."""
+
+    _prepared = False
 
     def __init__(
         self,
@@ -187,6 +192,23 @@ class Element(DockerContainer):
             NEXT_STEPS.get(self.engine_state, again).format(self.name),
         )
 
+    def prepare(self) -> None:
+        """Create its container, and do not start it yet: that is half of a start's work.
+
+        :raises ImageMissing: when the engine does not have its image; none is pulled.
+        :raises NameTaken: when the namespace has a container of this name.
+        """
+        self._configure()  # testcontainers' hook: a container class sets its variables there
+        with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} is created", self.image):
+            self._container = self._create()
+        self._prepared = True
+
+    def start_again(self) -> None:
+        """Start its container again, which has ended; its ports and its address may be others then."""
+        with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} starts again"):
+            self._api.start(self.get_container_id())
+        self.reload()
+
     # ---- testcontainers' verbs ----
 
     def start(self) -> Self:
@@ -196,24 +218,25 @@ class Element(DockerContainer):
 
         :raises ImageMissing: when the engine does not have its image; none is pulled.
         :raises NameTaken: when the namespace has a container of this name.
-        :raises NotReady: when it ends, or is not ready in time.
+        :raises NotReady: when it is not ready in time.
         """
         if self.info is not None:
             self.reload()
         if self.engine_state == "exited":
             self._do("start", self._start_again)
             return self
-        self._configure()  # testcontainers' hook: a container class sets its variables there
-        with refusals(self.namespace.engine, f"{self.name} of {self.namespace.name} starts", self.image):
-            self._container = self._create()
-            with self.all_or_nothing():
-                for transfer in self._transferable_specs:
-                    self._transfer_into_container(*transfer)
-                self._before_start()
-                self.get_wrapped_container().start()
-                self.reload()
-                if self._wait_strategy is not None:
-                    self._wait_strategy.wait_until_ready(self)
+        if not self._prepared:
+            self.prepare()
+        self._prepared = False
+        expected = f"{self.name} of {self.namespace.name} starts"
+        with refusals(self.namespace.engine, expected), self.all_or_nothing():
+            for transfer in self._transferable_specs:
+                self._transfer_into_container(*transfer)
+            self._before_start()
+            self.get_wrapped_container().start()
+            self.reload()
+            if self._wait_strategy is not None:
+                self._wait_strategy.wait_until_ready(self)
         return self
 
     @contextmanager
@@ -306,6 +329,19 @@ class Element(DockerContainer):
         """End its processes at once, as kill -9 does; the container and its log stay until start()."""
         self._do("kill", lambda: self._api.kill(self.container))
 
+    def restart(self) -> None:
+        """End its processes, by SIGTERM and a grace time before SIGKILL; start it again, until it is ready.
+
+        :raises NotReady: when it is not ready in time.
+        """
+        self._do("restart", self._restart)
+
+    def _restart(self) -> None:
+        self._api.restart(self.container, timeout=RESTART_GRACE_S)
+        self.reload()
+        if self._wait_strategy is not None:
+            self._wait_strategy.wait_until_ready(self)
+
     def disconnect(self) -> None:
         """Take it off the environment's network: it runs, but nobody there reaches it until reconnect()."""
         network = self.namespace.network
@@ -321,7 +357,7 @@ class Element(DockerContainer):
         self._come_back()
 
     def _start_again(self) -> None:
-        self._api.start(self.container)
+        self.start_again()
         self._come_back()
         if self._wait_strategy is not None:
             self._wait_strategy.wait_until_ready(self)

@@ -10,7 +10,7 @@ from docker.errors import NotFound
 
 from labkit.containers._errors import refusals
 from labkit.containers._info import ContainerInfo
-from labkit.engine import Engine, Label
+from labkit.engine import Engine, Label, Owner
 
 IDENTITY = (Label.WORKSPACE, Label.ENVIRONMENT)
 LOOPBACK = {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"}
@@ -44,6 +44,11 @@ class Namespace:
     def identity(self) -> dict[str, str]:
         """The two labels by which everything of this environment is found."""
         return {name: self.labels[name] for name in IDENTITY}
+
+    @property
+    def owner(self) -> Owner:
+        """The owner of the environment, as its elements' labels name it."""
+        return Owner.parse(self.labels[Label.OWNER])
 
     @property
     def workspace(self) -> str:

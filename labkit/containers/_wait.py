@@ -26,6 +26,9 @@ LONGEST_PAUSE_S = 0.05
 LOOK_S = 0.4
 """The time between two looks at whether the container still runs, in seconds."""
 
+LONGEST_LOOK_S = 3.0
+"""The same when it has ended several times; each time doubles it up to this."""
+
 ANSWER_S = 2.0
 """How long one request or command of a wait may take, in seconds."""
 
@@ -81,6 +84,8 @@ class Deadline:
 class Answers(WaitStrategy):
     """Waits until an element answers as it should. A connection that is merely accepted is not enough.
 
+    A container that ends meanwhile is started again: what it needs at its start may come a moment later.
+
     what says in words what is waited for, and reads on from the element's name. ask gets the element and is
     called until it returns something true; an OSError means "not yet". met gets the element and returns why
     it is not ready, for the error text; "" means that the last OSError says it.
@@ -96,13 +101,16 @@ class Answers(WaitStrategy):
         super().__init__()
         self._what, self._ask, self._met, self._within_s = what, ask, met, within_s
         self._next_look = 0.0
+        self._ends: list[int] = []
+        """The exit code of each time that the container ended."""
 
     def wait_until_ready(self, container: "Element") -> None:  # type: ignore[override]  # it needs the namespace
         """Wait until it answers.
 
-        :raises NotReady: when the container ends, or is not ready in time; with its last log lines.
+        :raises NotReady: when it is not ready in time; with how often it ended and its last log lines.
         :raises Stopped: when the namespace's stop is set.
         """
+        self._ends.clear()
         self._next_look = time.monotonic() + LOOK_S
         deadline = Deadline(self._within_s, container.namespace.stop)
         last = deadline.until(lambda: self._answered(container))
@@ -120,24 +128,24 @@ class Answers(WaitStrategy):
         return None
 
     def _look(self, element: "Element") -> None:
-        """Look now and then, because the engine answers slowly, whether the container still runs.
-
-        :raises NotReady: when it has ended.
-        """
+        """Look now and then, because the engine answers slowly; start a container that has ended again."""
         if time.monotonic() < self._next_look:
             return
-        self._next_look = time.monotonic() + LOOK_S
         engine = element.namespace.engine
         with refusals(engine, f"{element.name} {self._what}"):
             state = engine.client.api.inspect_container(element.get_container_id())["State"]
         if not state["Running"]:
-            ended = f"its container ended with exit code {state['ExitCode']}"
-            next_step = "correct what its last lines say, then create the environment again"
-            raise NotReady(f"{element.name} {self._what}", _with_lines(ended, element), next_step)
+            self._ends.append(state["ExitCode"])
+            element.start_again()
+        self._next_look = time.monotonic() + min(LOOK_S * 2 ** len(self._ends), LONGEST_LOOK_S)
 
     def _late(self, element: "Element", met: str) -> NotReady:
         who = f"the service {element.service}" if element.service else f"the image {element.image}"
         next_step = f"find out from these lines what {who} waits for, and create the environment again"
+        if self._ends:
+            times = "once" if len(self._ends) == 1 else f"{len(self._ends)} times"
+            met = f"its container ended {times}, the last time with exit code {self._ends[-1]}; {met}"
+            next_step = "correct what its last lines say; name what it needs to start in its depends_on"
         expected = f"{element.name} {self._what} within {self._within_s:g} s"
         return NotReady(expected, _with_lines(met, element), next_step)
 

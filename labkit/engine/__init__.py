@@ -4,6 +4,7 @@ None of these imports loads the engine's library, half a second of work: that co
 """
 
 from labkit.engine._bundle import load_images, save_images
+from labkit.engine._claim import CLAIM
 from labkit.engine._dockerfile import Dockerfile
 from labkit.engine._doctor import DoctorCheck, doctor
 from labkit.engine._engine import Engine
@@ -14,7 +15,7 @@ from labkit.engine._inspect import Image
 from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS, Label
 from labkit.engine._limits import BEGINS_AS_ROOT, NO_USER, SERVER, WORK, restricted
 from labkit.engine._owned import Owned
-from labkit.engine._owner import Owner
+from labkit.engine._owner import WORKSPACE, Owner
 from labkit.engine._packages import Package
 from labkit.engine._run import Completed
 from labkit.engine._service_image import (
@@ -31,11 +32,13 @@ __all__ = [
     "BASE",
     "BEGINS_AS_ROOT",
     "BUILD",
+    "CLAIM",
     "NO_USER",
     "PYTHON",
     "SERVER",
     "SERVERS",
     "WORK",
+    "WORKSPACE",
     "BuildFailed",
     "Completed",
     "Dockerfile",

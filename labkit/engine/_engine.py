@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import finalize
 
 from labkit._tar import Files
-from labkit.engine import _inspect, _owned, _run
+from labkit.engine import _claim, _inspect, _owned, _run
 from labkit.engine._errors import NoEngine, NoPermission, answering
 from labkit.engine._events import Events
 from labkit.engine._inspect import Image
@@ -252,14 +252,35 @@ class Engine:
             return _remove.remove(self.client, labels, deadline_s)
 
     def sweep(self, workspace: str) -> Counter[str]:
-        """Remove what dead owners left in one workspace, and return how many of each kind went.
+        """Remove what dead owners left or had claimed in one workspace; return how many of each kind went.
 
         Other workspaces are not looked at: their owners may be alive where this process cannot see them.
         """
-        things = self.owned({Label.WORKSPACE: workspace})
-        owners = {thing.labels[Label.OWNER] for thing in things if Label.OWNER in thing.labels}
+        left = [
+            thing
+            for thing in self.owned({Label.WORKSPACE: workspace})
+            if not Owner.parse(thing.labels.get(Label.OWNER, "")).alive()
+        ]
+        owners = sorted({thing.labels[Label.OWNER] for thing in left})
         removed: Counter[str] = Counter()
-        for owner in sorted(owners):
-            if not Owner.parse(owner).alive():
-                removed += self.remove({Label.WORKSPACE: workspace, Label.OWNER: owner})
+        for labels in _claim.claimed(left):
+            removed += self.remove(labels)
+        for owner in owners:
+            removed += self.remove({Label.WORKSPACE: workspace, Label.OWNER: owner})
         return removed
+
+    def claim(self, labels: Mapping[str, str]) -> Owner:
+        """Claim an environment of a workspace for this process, which creates or removes it; return it.
+
+        labels are those of its elements. Until release, the environment is not whole: when this process dies,
+        all of it is removed.
+        """
+        owner = Owner.process()
+        with self._answering():
+            _claim.claim(self.client, {**labels, str(Label.OWNER): str(owner)})
+        return owner
+
+    def release(self, labels: Mapping[str, str]) -> None:
+        """End the claim of an environment: from now on it is whole, and its workspace's."""
+        with self._answering():
+            _claim.release(self.client, labels)

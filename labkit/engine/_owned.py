@@ -49,10 +49,12 @@ def ask(
     return {kind: pool.submit(_listed, client, kind, chosen) for kind in kinds}
 
 
-def owned(client: "DockerClient", labels: Mapping[str, str | None]) -> list[Owned]:
-    """Return everything that carries all the labels, containers first."""
+def owned(
+    client: "DockerClient", labels: Mapping[str, str | None], kinds: Iterable[Kind] = KINDS
+) -> list[Owned]:
+    """Return everything of these kinds that carries all the labels, in the order of the kinds."""
     with ThreadPoolExecutor(len(KINDS), thread_name_prefix="labkit-list") as pool:
-        lists = ask(client, labels, pool)
+        lists = ask(client, labels, pool, kinds)
         return [thing for kind in lists for thing in lists[kind].result()]
 
 

@@ -7,30 +7,38 @@ labkit's own files have been replaced.
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 
 import docker
 from docker.errors import DockerException
 
+from labkit.engine._claim import claimed
+from labkit.engine._owned import owned
 from labkit.engine._remove import remove
 from labkit.errors import LabError
 
 GRACE_S = 0.5
+LOOKS = 2
 GIVE_UP_S = 60.0
 RETRY_S = 1.0
 
 
 def reap(labels: Mapping[str, str]) -> None:
-    """Remove everything with the labels until two looks, a grace time apart, find nothing.
+    """Remove everything with the labels, and what its owner has claimed.
 
-    The grace is for what the engine was still creating when its owner died.
+    It ends when two looks, a grace time apart, find nothing. The grace is for what the engine was still
+    creating when its owner died.
     """
     client = docker.from_env(use_ssh_client=True)
-    remove(client, labels, GIVE_UP_S)
-    time.sleep(GRACE_S)
-    while remove(client, labels, GIVE_UP_S):
-        time.sleep(GRACE_S)
+    targets: list[Mapping[str, str | None]] = []  # kept, because a claim goes with what it names
+    looks, found = 0, True
+    while found or looks < LOOKS:
+        time.sleep(GRACE_S if looks else 0)
+        targets += [one for one in claimed(owned(client, labels, ["volume"])) if one not in targets]
+        found = bool(sum((remove(client, target, GIVE_UP_S) for target in (*targets, labels)), Counter()))
+        looks += 1
 
 
 def insist(labels: Mapping[str, str]) -> None:

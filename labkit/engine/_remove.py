@@ -13,6 +13,7 @@ from contextlib import suppress
 from docker import APIClient, DockerClient
 from docker.errors import APIError, NotFound
 
+from labkit.engine._claim import is_claim
 from labkit.engine._labels import filters
 from labkit.engine._owned import KINDS, Kind, Owned, ask
 from labkit.errors import LabError
@@ -22,8 +23,8 @@ PARALLEL = 2
 
 PAUSE_S = 0.1
 
-# Networks and volumes are free only after the containers; images come last of all, for containers hold them.
-STAGES: tuple[tuple[Kind, ...], ...] = (("container",), ("network", "volume", "image"))
+# Networks, volumes and images are free only after the containers. A claim is a volume, and has to go last.
+STAGES: tuple[tuple[Kind, ...], ...] = (("container",), ("network", "image"), ("volume",))
 
 _REMOVE: Mapping[Kind, Callable[[APIClient, Owned], object]] = {
     "container": lambda api, thing: api.remove_container(thing.id, v=True, force=True),
@@ -68,7 +69,11 @@ def _pass(
     lists: ThreadPoolExecutor,
     removals: ThreadPoolExecutor,
 ) -> Iterator[tuple[Kind, str, APIError | None]]:
-    """Try to remove what there is now; yield each thing's kind and name, and the engine's error if any."""
+    """Try to remove what there is now; yield each thing's kind and name, and the engine's error if any.
+
+    A claim stays as long as something before it does: it says that the rest is to go.
+    """
+    kept = False
     for stage in STAGES:
         answers = ask(client, labels, lists, [kind for kind in stage if kind in kinds])
         tries: list[tuple[Owned, Future[APIError | None]]] = []
@@ -77,11 +82,18 @@ def _pass(
                 # A published port takes the engine as long as the rest of a container: the long work goes
                 # first. Else the order stays: newest first, as an image goes before one that it stands on.
                 things = sorted(answer.result(), key=lambda thing: -thing.ports)
-                tries += [(thing, removals.submit(_try, client, thing)) for thing in things]
+                tries += [
+                    (thing, removals.submit(_try, client, thing))
+                    for thing in things
+                    if not (kept and is_claim(thing))
+                ]
             except APIError as error:  # the engine stumbles over what is being removed: list again
+                kept = True
                 yield kind, "list", error
         for thing, attempt in tries:
-            yield thing.kind, thing.name, attempt.result()
+            fault = attempt.result()
+            kept = kept or not isinstance(fault, NotFound | None)
+            yield thing.kind, thing.name, fault
 
 
 def _try(client: DockerClient, thing: Owned) -> APIError | None:

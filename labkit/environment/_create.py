@@ -1,8 +1,9 @@
-"""Creates an environment: all elements start at once, and each is waited for on its own."""
+"""Creates an environment: all elements start at once, except those that depend on others."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from labkit.engine import (
     BUILD,
     PYTHON,
     SERVERS,
+    WORKSPACE,
     Engine,
     Label,
     Owner,
@@ -23,8 +25,9 @@ from labkit.engine import (
     image_versions,
 )
 from labkit.environment import _record
+from labkit.environment._order import StartOrder
 from labkit.environment._plan import Plan
-from labkit.environment._status import statuses
+from labkit.environment._status import EnvironmentStatus, statuses
 from labkit.environment.elements import elements_of
 from labkit.environment.elements.instance import Instance
 from labkit.environment.elements.runner import APP, Module
@@ -62,7 +65,6 @@ class Creation:
     progress: Progress
     _seconds: dict[str, float] = field(default_factory=dict)
     _versions: dict[str, str] = field(default_factory=dict)
-    _balancer: "Future[Balancer]" = field(default_factory=Future)  # instances wait for it
 
     def run(self, images: Mapping[str, str] | None) -> tuple[Namespace, Plan]:
         """Create and record the environment; return its namespace, and its plan with the images.
@@ -76,15 +78,20 @@ class Creation:
 
         def work(stop: threading.Event) -> tuple[Namespace, Plan]:
             self.engine.sweep(self.workspace.id)
-            _record.lost(self.workspace)
-            self._refuse_second_production()
+            alive = statuses(self.engine, self.workspace.id)
+            _record.lost(self.workspace, [status.name for status in alive if status.complete])
+            self._refuse_second_production(alive)
             plan = replace(self.plan, images=self._gather(images, stop))
             if stop.is_set():
                 raise Stopped
             try:
+                # Nothing removes what a workspace owns: so it is this process's until it is whole.
+                owner = self.engine.claim(namespace.labels) if _stays(namespace) else namespace.owner
                 self._create(replace(namespace, stop=stop), plan)
-                owner, containers = namespace.labels[Label.OWNER], namespace.containers()
-                _record.created(self.workspace, plan, owner, containers, self._seconds)
+                _record.created(self.workspace, plan, owner, namespace.containers(), self._seconds)
+                if _stays(namespace):
+                    self.engine.release(namespace.labels)
+                    _record.handed_over(self.workspace, plan, namespace.owner)
             except BaseException as fault:
                 take_back(namespace, fault)
                 raise
@@ -104,13 +111,17 @@ class Creation:
         texts = {str(name): value for name, value in labels.items()}
         return Namespace(self.engine, plan.name, texts, network="" if plan.module else plan.name)
 
-    def _refuse_second_production(self) -> None:
+    def _refuse_second_production(self, alive: Iterable[EnvironmentStatus]) -> None:
         if self.plan.stage != "production":
             return
-        for status in statuses(self.engine, self.workspace.id):
+        for status in alive:
             if status.stage == "production":
-                next_step = f"upgrade it, or clean it up first: labkit environment clean-up {status.name}"
-                raise LabError("at most one production in a workspace", f"{status.name} is alive", next_step)
+                clean_up = f"labkit environment clean-up {status.name}"
+                seen, next_step = f"{status.name} is alive", f"upgrade it, or clean it up first: {clean_up}"
+                if not status.complete:
+                    seen = f"{status.owner} creates or removes {status.name} now"
+                    next_step = f"try again when it has ended, or remove what it has made: {clean_up}"
+                raise LabError("at most one production in a workspace", seen, next_step)
 
     def _gather(self, images: Mapping[str, str] | None, stop: threading.Event) -> dict[str, str]:
         """Return the image of each service, provider and declared container.
@@ -165,45 +176,39 @@ class Creation:
             namespace.create_network(namespace.network, plan.to_labels())
             if outside := plan.outside(namespace.workspace):
                 namespace.create_network(outside, {})
-        elements = [*elements_of(plan, namespace), *self._instances(namespace, plan)]
+        elements = elements_of(plan, namespace)
+        balancer = next(element for element in elements if isinstance(element, Balancer))
+        elements += self._instances(namespace, plan, balancer)
         # Before the first start, because services need the passwords of servers that start beside them.
         namespace.secrets.update({one.name: one.make_secret() for one in elements if one.make_secret})
         elements.sort(key=lambda element: FIRST.get(element.role, len(FIRST)))
-        # A thread for each: instances wait in theirs for the balancer, which must not queue behind them.
+        order = StartOrder(elements, self.system.dependencies())
+        # A thread for each: one waits in its own for others, which must not queue behind it.
         with ThreadPoolExecutor(len(elements), thread_name_prefix="labkit-create") as pool:
             try:
-                _all([pool.submit(self._start, element) for element in elements])
+                _all([pool.submit(self._start, element, order) for element in elements])
             except BaseException:
                 namespace.stop.set()
                 raise
 
-    def _instances(self, namespace: Namespace, plan: Plan) -> Iterator[Instance]:
+    def _instances(self, namespace: Namespace, plan: Plan, balancer: Balancer) -> Iterator[Instance]:
         for service, name in plan.instances():
-            image = plan.images[service]
-            yield Instance(
-                namespace, plan, service, name, image, self._versions[service], self._balancer.result
-            )
+            image, version = plan.images[service], self._versions[service]
+            yield Instance(namespace, plan, service, name, image, version, lambda: balancer)
 
-    def _start(self, element: Element) -> None:
-        with self._step(element.name):
-            if isinstance(element, Balancer):
-                self._start_balancer(element)
-                return
+    def _start(self, element: Element, order: StartOrder) -> None:
+        """Start an element after what it depends on; its container is created meanwhile."""
+        with order.making_ready(element), self._step(element.name):
+            element.prepare()
+            order.await_dependencies(element)
             element.start()
             if isinstance(element, Instance):
+                order.await_ready(element.balancer().name)
                 element.await_health_check(self.ready_s)
                 element.balancer().enable(element)
             elif isinstance(element, Postgres) and self.system.database:
                 migrations = self.system.root / self.system.database.migrations
                 Database(self.system.database.name, element).create(migrations)
-
-    def _start_balancer(self, balancer: Balancer) -> None:
-        try:
-            self._balancer.set_result(balancer.start())
-        except BaseException:
-            # The cause is raised here; the instances that wait for the balancer just stop.
-            self._balancer.set_exception(Stopped())
-            raise
 
     def _start_module(self, namespace: Namespace, plan: Plan) -> None:
         with self._step("module"):
@@ -253,6 +258,11 @@ def _all(tasks: list["Future[None]"]) -> None:
         raise failure
 
 
+def _stays(namespace: Namespace) -> bool:
+    """Return whether the environment outlives the process that creates it, because its workspace owns it."""
+    return namespace.owner.kind == WORKSPACE
+
+
 def take_back(namespace: Namespace, fault: BaseException) -> None:
     """Remove what was started; if that fails, add a note to the original error."""
     try:
@@ -271,6 +281,11 @@ def delete(namespace: Namespace, plan: Plan | None, workspace: Workspace, save: 
     """
     containers = namespace.containers()
     saved = save() if containers else []
-    removed = namespace.engine.remove(namespace.identity)
+    claims = Counter[str]()
+    if containers and _stays(namespace):  # half removed, it is no longer anybody's
+        owner, claims = namespace.engine.claim(namespace.labels), Counter(volume=1)
+        if plan:
+            _record.handed_over(workspace, plan, owner)
+    removed = namespace.engine.remove(namespace.identity) - claims
     if removed and plan:
         _record.deleted(workspace, plan, containers, removed, saved)

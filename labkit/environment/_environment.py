@@ -221,6 +221,14 @@ class Environment:
             return next((copy for copy in copies if copy.name == name), instance)
         return elements[name]
 
+    def connected(self) -> builtins.list[Element]:
+        """Return the elements that have a connection to the database now.
+
+        A snapshot or a restore ends it; an element that does not connect again by itself needs a restart().
+        """
+        clients = self.database.clients() if self.database else set[str]()
+        return [element for element in self._elements.all().values() if element.ip in clients]
+
     def add(self, container: Container, name: str | None = None) -> Container:
         """Start your own testcontainers container in this environment, and return it when it is ready.
 

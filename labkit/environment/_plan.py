@@ -234,7 +234,13 @@ class Plan:
         ]
         external = [PlannedExternal(**external) for external in fields.pop("external")]
         containers = [
-            Container(**{**container, "limits": Limits(**container["limits"])})
+            Container(
+                **{
+                    **container,
+                    "limits": Limits(**container["limits"]),
+                    "depends_on": tuple(container["depends_on"]),
+                }
+            )
             for container in fields.pop("containers")
         ]
         return cls(**fields, services=tuple(services), external=tuple(external), containers=tuple(containers))

@@ -1,6 +1,6 @@
 """Records the life of an environment as facts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -11,11 +11,14 @@ from labkit.engine import Owner
 from labkit.environment._plan import Plan
 from labkit.workspace import Workspace
 
+HAND_OVER = "hand over"
+"""The use of an environment by which it gets another owner."""
+
 
 def created(
     workspace: Workspace,
     plan: Plan,
-    owner: str,
+    owner: Owner,
     containers: Sequence[ContainerInfo],
     seconds: Mapping[str, float],
 ) -> None:
@@ -26,7 +29,7 @@ def created(
         Subject(plan.name, plan.digest),
         references=[*_images(containers), *Reference.configuration(plan.configuration)],
         because=plan.because,
-        owner=owner,
+        owner=str(owner),
         elements=[
             {"name": one.name, "role": one.role, "image": one.image, "version": one.version}
             for one in containers
@@ -56,17 +59,31 @@ def used(workspace: Workspace, plan: Plan, what: str, **details: Any) -> None:  
     _recorder(workspace, plan)(Kind.ENVIRONMENT_USED, Subject(plan.name, plan.digest), use=what, **details)
 
 
-def lost(workspace: Workspace) -> None:
-    """Record the end of the environments whose owner died: their reaper records nothing."""
+def handed_over(workspace: Workspace, plan: Plan, owner: Owner) -> None:
+    """Record that an environment has another owner from now on."""
+    used(workspace, plan, HAND_OVER, owner=str(owner))
+
+
+def lost(workspace: Workspace, whole: Collection[str]) -> None:
+    """Record the end of the environments whose owner died: their reaper records nothing.
+
+    whole are the names of those that are there and that nobody has claimed.
+    """
     history = workspace.artifacts.history
     ended = {fact.environment for fact in history(kind=Kind.ENVIRONMENT_DELETED)}
     for fact in history(kind=Kind.ENVIRONMENT_CREATED):
-        owner = Owner.parse(str(fact.predicate.get("owner", "")))
-        if fact.environment in ended or owner.alive():
+        if fact.environment in {*ended, *whole} or _owner(workspace, fact).alive():
             continue
         for service in history(kind=Kind.SERVICE_DEPLOYED, environment=fact.environment):
             _end(workspace, Kind.SERVICE_REMOVED, service)
         _end(workspace, Kind.ENVIRONMENT_DELETED, fact)
+
+
+def _owner(workspace: Workspace, created: Fact) -> Owner:
+    """Return the last owner of an environment, given the fact of its creation."""
+    uses = workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=created.environment)
+    owners = [use.predicate["owner"] for use in uses if use.predicate["use"] == HAND_OVER]
+    return Owner.parse(str([created.predicate.get("owner", ""), *owners][-1]))
 
 
 def _end(workspace: Workspace, kind: Kind, fact: Fact) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from labkit.containers import refusals
-from labkit.engine import Engine, Label, Owner
+from labkit.engine import CLAIM, Engine, Label, Owner
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class EnvironmentStatus:
     """One live environment.
 
     owner is its owner label, see engine.Owner. containers is how many containers it has, services maps a
-    service to its number of instances.
+    service to its number of instances. complete is False while a process creates or removes it for its
+    workspace, and when that process died: the process is the owner then.
     """
 
     name: str
@@ -23,6 +24,7 @@ class EnvironmentStatus:
     created_at: datetime
     containers: int
     services: Mapping[str, int] = field(default_factory=dict)
+    complete: bool = True
 
     @property
     def owner_alive(self) -> bool:
@@ -35,7 +37,7 @@ class EnvironmentStatus:
 
 
 class Labelled(NamedTuple):
-    """A container or a network that carries labels of labkit."""
+    """A container, a network or a volume that carries labels of labkit."""
 
     kind: str
     labels: Mapping[str, str]
@@ -43,7 +45,7 @@ class Labelled(NamedTuple):
 
 
 def labelled(engine: Engine, labels: Mapping[str, str | None]) -> list[Labelled]:
-    """Return the networks and containers with these labels; None asks for any value.
+    """Return the networks, containers and volumes with these labels; None asks for any value.
 
     The networks come first: their labels are labkit's alone, while a container has its image's too.
     """
@@ -51,12 +53,14 @@ def labelled(engine: Engine, labels: Mapping[str, str | None]) -> list[Labelled]
     with refusals(engine, "the environments in the engine"):
         containers = engine.client.api.containers(all=True, filters={"label": texts})
         networks = engine.client.api.networks(filters={"label": texts})
+        volumes = engine.client.api.volumes(filters={"label": texts})["Volumes"] or []
     return [
         *(Labelled("network", one["Labels"] or {}, _time(one["Created"])) for one in networks),
         *(
             Labelled("container", one["Labels"], datetime.fromtimestamp(one["Created"], UTC))
             for one in containers
         ),
+        *(Labelled("volume", one["Labels"] or {}, _time(one["CreatedAt"])) for one in volumes),
     ]
 
 
@@ -75,13 +79,15 @@ def _status(name: str, group: Iterable[Labelled]) -> EnvironmentStatus:
         service = thing.labels.get(Label.SERVICE)
         if thing.labels.get(Label.ROLE) == "service" and service:  # anybody may write labels
             services[service] = services.get(service, 0) + 1
+    claim = next((thing for thing in things if thing.labels.get(Label.ROLE) == CLAIM), None)
     return EnvironmentStatus(
         name=name,
         stage=things[0].labels.get(Label.STAGE, ""),
-        owner=things[0].labels.get(Label.OWNER, ""),
+        owner=(claim or things[0]).labels.get(Label.OWNER, ""),
         created_at=min(thing.created_at for thing in things),
         containers=sum(thing.kind == "container" for thing in things),
         services=dict(sorted(services.items())),
+        complete=claim is None,
     )
 
 

@@ -72,7 +72,7 @@ def _await_approval(context: RunContext, stage: Stage) -> None:
 def _running(context: RunContext) -> Environment | None:
     """Return the workspace's production environment; None when there is none yet."""
     for status in Environment.list(context.workspace):
-        if status.stage == "production":
+        if status.stage == "production" and status.complete:
             return Environment.attach(status.name, context.workspace)
     return None
 

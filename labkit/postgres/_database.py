@@ -47,6 +47,14 @@ class Database:
         """
         return self.server.connect(self.name, **settings)
 
+    def clients(self) -> set[str]:
+        """Return the addresses, in the environment's network, of all that are connected to it now."""
+        query = (
+            "SELECT host(client_addr) FROM pg_stat_activity WHERE datname = %s AND client_addr IS NOT NULL"
+        )
+        with self.server.session() as server:
+            return {address for (address,) in server.execute(query, [self.name])}
+
     def beside(self, name: str) -> "Database":
         """Create an empty database in the same server and return it; one of that name is dropped first."""
         with self.server.session() as server:

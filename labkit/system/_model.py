@@ -39,7 +39,8 @@ class Service:
     """One service: its folder relative to the system's, its port, whom it calls, its number of instances.
 
     instances maps a stage to that number. ready is the path that answers with 200 while it serves. limits are
-    those of each instance. grace_s is how many seconds lie between SIGTERM and SIGKILL.
+    those of each instance. grace_s is how many seconds lie between SIGTERM and SIGKILL. depends_on names what
+    has to be ready before an instance starts.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Service:
     ready: str = "/readyz"
     limits: Limits = Limits()
     grace_s: float = GRACE_S
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Container:
     One of image and path is given, an image's name or the folder with its Dockerfile; the other is "".
     command is "" for the image's own. port is the one inside, 0 for none. ready is a path that answers
     with 200, or a command that succeeds in the container; "" means that it is ready when it listens at its
-    port. variables are its environment variables. limits are its own.
+    port. variables are its environment variables. limits are its own. depends_on names what has to be ready
+    before it starts.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Container:
     ready: str
     variables: Mapping[str, str]
     limits: Limits = Limits()
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

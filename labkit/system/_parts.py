@@ -67,6 +67,7 @@ def service(name: str, table: TomlTable) -> Service:
         ready=_url_path(table, "ready", "/readyz"),
         limits=_limits(table),
         grace_s=_grace_s(table),
+        depends_on=table.texts("depends_on", ()),
     )
     table.refuse_unknown(INSTEAD)
     return read
@@ -168,6 +169,7 @@ def container(name: str, table: TomlTable) -> Container:
         ready=table.text("ready", 'a path or a command, such as "/health"', None) or "",
         variables=_variables(table.table("variables")),
         limits=_limits(table),
+        depends_on=table.texts("depends_on", ()),
     )
     if read.ready.startswith("/"):
         _check_path(table, "ready", read.ready)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from labkit.errors import LabError
+from labkit.system import _dependencies as dependencies
 from labkit.system import _parts as parts
 from labkit.system._model import STAGES, Container, Database, External, Parameter, Service, Toggle
 from labkit.system._table import TomlTable
@@ -60,12 +61,17 @@ class System:
         )
         top.refuse_unknown()
         _check_calls(top, system)
+        _check_dependencies(top, system)
         _check_ports(top, system)
         _check_names(top, system)
         _check_folders(top, system)
         _check_variables(top, system)
         _check_values(top, system)
         return system
+
+    def dependencies(self) -> dict[str, tuple[str, ...]]:
+        """Return what each service and declared container waits for before it starts, by name."""
+        return dependencies.dependencies(self.services, self.containers, self.database)
 
     def services_of(self, stage: str) -> list[Service]:
         """Return the services that have at least one instance in a stage, in the file's order."""
@@ -157,6 +163,14 @@ def _check_calls(top: TomlTable, system: System) -> None:
     if system.database is not None and system.database.service not in system.services:
         expected = f"the service that owns it, one of {', '.join(system.services)}"
         top.refuse("database.service", expected, system.database.service, "name one of them")
+
+
+def _check_dependencies(top: TomlTable, system: System) -> None:
+    places = {"services": system.services, "containers": system.containers, "external": system.external}
+    known = {name: place for place, names in places.items() for name in names}
+    if system.database is not None:
+        known[dependencies.DATABASE] = dependencies.DATABASE
+    dependencies.check(top, known, system.dependencies())
 
 
 def _check_ports(top: TomlTable, system: System) -> None:

@@ -1,14 +1,11 @@
-"""What an environment costs against the engine's own floor, and what an owner killed by -9 leaves.
+"""What an environment costs against the engine's own floor.
 
 The floor is as many idle containers in a network, without ports, created, started and removed by as many
 threads; it is measured in turn with the environment, so that both meet the same machine.
 """
 
 import json
-import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,18 +18,7 @@ from labkit.environment import Environment
 from labkit.workspace import Workspace
 
 ROUNDS = 7
-KILLS = 20
-LEFT_AFTER_S = 3.0
 MEGA = 1e6
-
-CHILD = """\
-import sys, time
-from labkit import Environment, Workspace
-workspace = Workspace.open(sys.argv[1])
-print("begin", flush=True)
-environment = Environment.create(workspace.system, "integration", workspace=workspace)
-time.sleep(60)
-"""
 
 
 def tell(figure: str, value: float, unit: str, aim: str, **more: object) -> None:
@@ -84,8 +70,8 @@ def memory_bytes(engine: Engine, environment: Environment) -> int:
     return used
 
 
-def against_the_floor(engine: Engine, workspace: Workspace) -> float:
-    """Measure create, clean-up and memory; return the median seconds of a create."""
+def against_the_floor(engine: Engine, workspace: Workspace) -> None:
+    """Measure create, clean-up and memory."""
     system = workspace.system
     create, clean, floor_create, floor_clean, memory = [], [], [], [], 0
     Environment.create(system, "integration", workspace=workspace).clean_up()  # builds the images
@@ -108,38 +94,10 @@ def against_the_floor(engine: Engine, workspace: Workspace) -> float:
         each = [round(a / b, 2) for a, b in zip(ours, floors, strict=True)]
         tell(figure, here / there, "ratio", aim, ours_s=round(here, 2), floor_s=round(there, 2), rounds=each)
     tell("memory of an environment's containers", memory / MEGA, "MB", "<= 600", containers=containers)
-    return statistics.median(create)
-
-
-def killed(engine: Engine, workspace: Workspace, create_s: float) -> None:
-    """Kill an owner by -9 at random moments of create and use, and count how often nothing is left."""
-    clean, seen = 0, []
-    for _ in range(KILLS):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, workspace.root], stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(random.uniform(0, 1.5 * create_s))  # noqa: S311 - a moment, not a secret
-        child.kill()
-        child.communicate()
-        seen.append(len(engine.owned({Label.WORKSPACE: workspace.id})))
-        time.sleep(LEFT_AFTER_S)
-        left = engine.owned({Label.WORKSPACE: workspace.id})
-        clean += not left
-        while engine.owned({Label.WORKSPACE: workspace.id}):
-            time.sleep(0.2)
-    tell(
-        f"owner killed by -9: nothing left after {LEFT_AFTER_S:g} s",
-        clean,
-        f"of {KILLS}",
-        f"{KILLS}",
-        seen_at_kill=seen,
-    )
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         engine, here = Engine.find(), Workspace.create(Path(folder) / "workspace")
-        killed(engine, here, against_the_floor(engine, here))
+        against_the_floor(engine, here)
         here.artifacts.close()

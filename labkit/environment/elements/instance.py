@@ -72,22 +72,26 @@ class Instance(Element):
         """Register it at the balancer and wait until its health check has passed; it gets no requests yet.
 
         backend "" is its service's own. CHECKED is the one for health checks alone: it is forgotten there
-        afterwards.
+        afterwards. A process that ends meanwhile is started again.
 
         :raises NotReady: when it is not ready within within_s seconds.
         """
-        balancer = self.balancer()
-        balancer.register(self, backend)
+        balancer, known = self.balancer(), ""
 
-        def is_healthy(_: Element) -> bool:
-            if self.name not in balancer.servers(self.service + backend):  # the balancer was restarted
-                balancer.register(self, backend)
+        def healthy(_: object) -> bool:
+            nonlocal known
+            if self.name not in balancer.servers(self.service + backend):  # or it was restarted
+                known = ""
+            if self.address not in {"", known}:  # "": it ended before the engine told its address
+                (balancer.move if known else balancer.register)(self, backend)
+                known = self.address
             return balancer.is_healthy(self, backend)
 
         try:
+            healthy(self)  # before the wait, which would wait for a balancer that does not answer too
             Answers(
                 f"answers GET {self._ready} with 200",
-                is_healthy,
+                healthy,
                 within_s,
                 lambda _: balancer.last_check(self, backend),
             ).wait_until_ready(self)
@@ -117,6 +121,13 @@ class Instance(Element):
         if not 0 <= share <= 1:
             raise LabError("a share from 0 to 1", str(share), "fail(0.1) for a tenth, fail(0) ends that")
         self._do("fail", lambda: self.balancer().fail(self, share), share=share)
+
+    def _restart(self) -> None:
+        """Take it out of the balancer meanwhile: until it is ready again it gets no requests."""
+        self.balancer().forget(self)
+        super()._restart()
+        self.await_health_check(READY_S)
+        self.balancer().enable(self)
 
     def _come_back(self) -> None:
         """Be found at its new address by the balancer too, if it is registered there."""

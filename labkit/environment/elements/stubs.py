@@ -62,15 +62,17 @@ class Stubs(Element):
             user=NO_USER,
             aliases=[stub.name for stub in plan.stubs],
         )
-        self._external = {stub.name: stub.port for stub in plan.stubs}
+        self.external = {stub.name: stub.port for stub in plan.stubs}
+        """The port of each external service by its name."""
+
         self.waiting_for(Answers("answers for every external service", lambda _: self._answer()))
 
     def stub(self, name: str) -> "Stub":
         """Return the stub of an external service by its name."""
-        return Stub(name, self._external[name], self)
+        return Stub(name, self.external[name], self)
 
     def _answer(self) -> bool:
-        return all(self.stub(name).answers() for name in self._external)
+        return all(self.stub(name).answers() for name in self.external)
 
 
 @planned
