@@ -1,6 +1,6 @@
 """Reads columns of a table as polars frames of texts, and normalizes texts to compare them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import polars as pl
@@ -24,7 +24,7 @@ NATIONAL = 10
 
 def frames(
     connection: psycopg.Connection[Any], table: Table, columns: Sequence[str]
-) -> Iterator[pl.DataFrame]:
+) -> Generator[pl.DataFrame]:
     """Yield a table's rows block by block: KEY, then these columns, all as texts. NULL is None.
 
     KEY is "" for a table without a primary key.
