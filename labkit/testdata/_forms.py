@@ -23,8 +23,8 @@ PART: one part of a name, which names nobody but is redacted."""
 CROWD = 12
 """A name of so many people names none of them: each is meant with a probability of at most 0.09."""
 
-LONGEST, HEAD = 5, 3
-"""Words of a name that are searched for together, and words of another value that are."""
+LONGEST, HEAD, NEAR = 5, 3, 4
+"""Words of a name that are searched for together, those of another value, and how near two parts stand."""
 
 LEAST, SHORT, LONG, ENOUGH = 5, 4, 6, 6
 """Letters of a full name; of a family name alone; of an initial and a family name in one word; of a value."""
@@ -117,10 +117,14 @@ class Forms:
             ordinary(both["one"]).alias("ordinary first"),
         )
         self._add(_of_people(both), origin)
-        single = pl.concat(
-            [people["f"].explode(empty_as_null=False), people["l"].explode(empty_as_null=False)]
+        self._add_words(
+            pl.concat([people[name].explode(empty_as_null=False) for name in "fl"]).unique(), origin
         )
-        self._add_words(single.unique(), origin)
+        # "jean-lucquackenbush": joined, but not at the inner hyphen.
+        inner = people.filter(pl.col("f").list.len() + pl.col("l").list.len() > 2)  # noqa: PLR2004 - words
+        for one, other in ("fl", "lf"):
+            joint = pl.col(one).list.last() + pl.col(other).list.first()
+            self._words.append(hashed(inner.select(joint).to_series().drop_nulls()))
 
     def _add_words(self, single: pl.Series, origin: str) -> None:
         """Add the words of names: what a form is made of, and in a redacted text each by itself."""
@@ -189,10 +193,10 @@ class Forms:
         )
         known = every.join(seen, on="word").sort("at")
         starts = listed.list.len().fill_null(0).cum_sum() - listed.list.len().fill_null(0)
-        hits = [run.join(forms, on="hash").filter(_counts()) for run in _runs(known)]
-        return (
-            pl.concat(hits).with_columns(pl.col("at") - starts.gather(pl.concat(hits)["row"])).select(*HITS)
-        )
+        runs = [run.join(forms, on="hash").filter(_counts()) for run in _runs(known)]
+        near = [pair.join(forms, on="hash").filter(pl.col("level") <= PAIR) for pair in _near(known)]
+        hits = pl.concat([hits.select(*HITS) for hits in (*runs, *near)])
+        return hits.with_columns(pl.col("at") - starts.gather(hits["row"]))
 
     def values_in(self, texts: pl.Series) -> tuple[pl.DataFrame, Counter[int]]:
         """Return numbers and addresses in texts with the columns of HITS, and how many numbers have a length."""
@@ -267,6 +271,22 @@ def _runs(known: pl.DataFrame) -> Iterator[pl.DataFrame]:
             words=pl.lit(length, pl.UInt8),
             together=together,
         ).filter("together").with_columns(pl.col("text").hash().alias("hash"))  # fmt: skip
+
+
+def _near(known: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield pairs of capitalized words with a few others between them, as in "first: Ann, last: Lee"."""
+    parts = known.filter(pl.col("capital") & (pl.col("plain").str.len_chars() > 1))
+    apart = pl.col("at").shift(-1) - pl.col("at")
+    pairs = parts.select(
+        "row",
+        "at",
+        following=pl.col("at").shift(-1),
+        text=pl.concat_str("plain", pl.col("plain").shift(-1)),
+        near=(pl.col("row") == pl.col("row").shift(-1)) & apart.is_between(2, NEAR),
+    ).filter("near")
+    pairs = pairs.with_columns(pl.col("text").hash().alias("hash"), pl.lit(1, pl.UInt8).alias("words"))
+    yield pairs
+    yield pairs.with_columns(pl.col("following").alias("at"))
 
 
 def _counts() -> pl.Expr:

@@ -17,7 +17,7 @@ ENCODED = r"[A-Za-z0-9+/_-]{12,}={0,2}|(?:\p{L} ){4,}\p{L}"
 PIECE = re.compile(r"(?:\\x|0x)?[A-Za-z0-9+/_-]{12,}={0,2}")
 SPACED = re.compile(r"(?<!\w)(?:[^\W_] ){4,}[^\W_](?!\w)")
 HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2}){6,}")
-ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|[nrt])")
+ESCAPE = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|[nrt])")
 # Letters that Unicode does not take apart into a letter and an accent.
 LETTERS = {"ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th"}
 

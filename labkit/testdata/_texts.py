@@ -9,7 +9,7 @@ import polars as pl
 
 from labkit.testdata._compare import most_by_chance
 from labkit.testdata._copy import Connection
-from labkit.testdata._forms import ADDRESS, LAST, NUMBER, Forms
+from labkit.testdata._forms import LAST, NUMBER, Forms
 from labkit.testdata._people import Identifying, gather
 from labkit.testdata._read import KEY, frames
 from labkit.testdata._reading import binary, decoded, unfolded, with_addresses
@@ -17,11 +17,15 @@ from labkit.testdata._schema import Schema
 from labkit.testdata._schema_text import looks_personal, may_name, schema_texts
 
 BYTES = "bytea"
+
+WHOLE_ADDRESS = r"[\p{L}\p{N}._%+'-]+@(?:[\p{L}\p{N}-]+\.)+\p{L}{2,}"
+"""An e-mail address that a text says to be one: "leave at the door" is none."""
+
 IN_TEXT = "the text of "
 EXAMPLES = 3
 
-FREQUENT = 20
-"""A family name alone that stands in so many texts for each of its people is an ordinary word there."""
+FREQUENT = 10
+"""A family name that stands alone in so many texts for each of its people is an ordinary word there."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def originals(
             for block in blocks:
                 for column in columns:
                     texts = with_addresses(unfolded(block[column].drop_nulls().unique()))
-                    for pattern in (NUMBER, ADDRESS):
+                    for pattern in (NUMBER, WHOLE_ADDRESS):
                         found = texts.str.extract_all(pattern).explode(empty_as_null=False)
                         forms.add_values(found, f"{IN_TEXT}{table}.{column}")
     return forms
@@ -115,8 +119,9 @@ class _Found:
         if not self._hits:
             return FreeText(0, 0, {}, (), 0.0, 0)
         hits = pl.concat(self._hits)
-        often = (pl.col("rows").sum().over("hash") > FREQUENT * pl.col("people")) & (pl.col("level") == LAST)
-        hits = hits.filter(~often)
+        alone = pl.col("level").min().over("block", "row") == LAST
+        texts = pl.col("rows").filter(alone).sum().over("hash")
+        hits = hits.filter(~((pl.col("level") == LAST) & (texts > FREQUENT * pl.col("people"))))
         each = hits.select("block", "row", "of", KEY, "rows").unique()
         of = {
             self._forms.origins[place]: count
