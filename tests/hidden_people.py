@@ -17,15 +17,10 @@ FIRST = (
 )  # fmt: skip
 FAMILY = (
     "Quackenbush", "Ångström", "Przybylski", "Baker", "van der Zwaag", "Mondragón", "Müllenhoff", "Young",
-    "Featherstonehaugh", "MacAllister", "Okonkwo", "Villanueva", "Grün", "Lindqvist", "O'Shaughnessy", "Ostrander",
+    "Featherstonehaugh", "MacAllister", "Okonkwo", "Villanueva", "Grün", "Lindqvist",
+    "O'Shaughnessy", "Ostrander",
 )  # fmt: skip
 """Three of these are ordinary words: alone they name nobody without a title."""
-
-PLAIN = (
-    "Parcel left at the door.",
-    "Gift wrap, please.",
-    "Asks whether the hay fever tablets help; call back.",
-)
 
 
 @dataclass(frozen=True)
@@ -123,17 +118,30 @@ WAYS: dict[str, Callable[[Person], str]] = {
 }
 """How a person stands in a text, by the name of the way."""
 
+
+def shown_in(text: str, planted: str, who: Person) -> bool:
+    """Return whether a text still shows somebody: as it was, or by a part of a name or number."""
+    usual = ascii_of(unicodedata.normalize("NFKC", text).replace("\u200b", "").replace("\u200d", "")).lower()
+    joined = "".join(filter(str.isalnum, usual))
+    parts = (who.first, who.family, who.phone[3:], who.ssn, who.email)
+    plain = ("".join(filter(str.isalnum, ascii_of(part).lower())) for part in parts)
+    return text == planted or any(part in joined for part in plain)
+
+
 SUBJECTS = (
     "The baker", "A young man", "Nobody", "The carpenter of the green house", "Der Bäcker", "Die junge Frau",
     "Le boulanger", "El herrero", "The king of hearts", "Our new cook", "A long street", "The grey fox",
 )  # fmt: skip
 VERBS = (
-    "came in May and asked for", "will mark", "may want", "bought a rose and", "kaufte im März", "sah das Grün und",
-    "needs a short rest, then", "a cherché", "wants to price", "read a page about", "has a stone for", "painted",
+    "came in May and asked for", "will mark", "may want", "bought a rose and", "kaufte im März",
+    "sah das Grün und",
+    "needs a short rest, then", "a cherché", "wants to price", "read a page about", "has a stone for",
+    "painted",
 )  # fmt: skip
 OBJECTS = (
     "a black bag", "the white pills", "some snow", "three best sellers", "einen Apfel", "das kleine Zimmer",
-    "un petit pain", "the church by the hill", "a mason jar", "rice and fish", "Young's modulus", "Baker Street",
+    "un petit pain", "the church by the hill", "a mason jar", "rice and fish", "Young's modulus",
+    "Baker Street",
     "grüne Tropfen", "cough syrup for winter", "order 4711-23", "the rich brown sauce", "a wolf in the wood",
 )  # fmt: skip
 ENDS = (

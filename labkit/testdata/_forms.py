@@ -48,8 +48,8 @@ PARTICLES = "van|von|de|del|della|di|da|dos|das|du|la|le|al|el|bin|ibn|ben|ter|t
 FAMILY_LAST = rf"(?i)^(?:(.*?)\s+)??((?:(?:{PARTICLES})\s+)*\S+)$"
 
 HITS = ("row", "at", "words", "hash", "of", "level", "people")
-"""The columns of what is found: the text's number, the place and number of its words, the form and its origin,
-and how many people have the form."""
+"""The columns of what is found: the number of the text, the place and number of the words, the form and its
+origin, and how many people have the form."""
 
 
 NONE = pl.DataFrame(schema={"hash": pl.UInt64, "level": pl.UInt8, "who": pl.UInt64, "of": pl.UInt16})
@@ -179,7 +179,7 @@ class Forms:
     def names_in(self, texts: pl.Series) -> pl.DataFrame:
         """Return the forms of names and other values of words in texts, with the columns of HITS.
 
-        row is the number of the text, at the place of the form's first word among `words`, words their number.
+        row is the number of the text, at the place of the form's first word among the text's `words`.
         """
         forms, vocabulary = self.known
         listed = words(texts)
@@ -199,7 +199,7 @@ class Forms:
         return hits.with_columns(pl.col("at") - starts.gather(hits["row"]))
 
     def values_in(self, texts: pl.Series) -> tuple[pl.DataFrame, Counter[int]]:
-        """Return numbers and addresses in texts with the columns of HITS, and how many numbers have a length."""
+        """Return numbers and addresses in texts, with the columns of HITS, and all numbers by length."""
         forms, _ = self.known
         addresses, numbers = _addresses(texts), _numbers(texts)
         both = pl.concat([addresses, numbers]).with_columns(hashed=pl.col("text").hash())

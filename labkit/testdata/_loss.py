@@ -87,7 +87,7 @@ def _points(shape: Shape, kind: str) -> tuple[Floats, Floats]:
 
 
 def _number(text: str, kind: str) -> float | None:
-    """Return a value as a number, of a date its days, of a postcode's first digits the postcode's; else None."""
+    """Return a value as a number, a date as days and a postcode by its first digits; None when it is none."""
     try:
         if kind == DATE:
             moment = datetime.fromisoformat(text)

@@ -12,8 +12,8 @@ from labkit.testdata._read import frames
 from labkit.testdata._schema import Schema
 
 FIRST, FAMILY, WHOLE, WORDS, VALUE = "first", "family", "whole", "words", "value"
-"""What a column has of a person: a first name, a family name, the whole name, words such as those of an address
-or a city, or a value that names the person as it is."""
+"""What a column has of a person: a first name, a family name, the whole name, words such as those of an
+address, or a value that names the person as it is."""
 
 Identifying = Mapping[str, Mapping[str, str]]
 """By table, the columns that name somebody, and what each has: FIRST, FAMILY, WHOLE, WORDS or VALUE."""

@@ -33,7 +33,7 @@ class Redactor:
     def redact(self, texts: pl.Series) -> pl.Series:
         """Return the texts with what identifies a person replaced by "[removed]"; None stays None.
 
-        A text in unusual letters, such as full-width ones, comes out in usual ones when something was removed.
+        A text in unusual letters, such as full-width ones, gets usual ones when something was removed.
         """
         usual = unfolded(texts)
         redacted = self._names(self._pieces(usual))

@@ -20,7 +20,7 @@ class Audit:
         rows cannot be matched, because no primary key stayed.
     chance_matches: made-up values that are another person's real value, by column that had to change.
     free_text: original values that stand in texts, JSON and other types, by column.
-    schema: places of the schema's own text that have an original value, and the columns whose value it is.
+    schema: places of the schema's own text that have an original value or seem to, and what was found.
     not_searched: columns of which values stay and which were not searched, with their types.
     distributions: PostgreSQL's statistics before and after, and how much was lost, by column.
     people: the table about persons; None when there is none.
@@ -130,8 +130,8 @@ class Audit:
 
     def _left_in_schema(self) -> list[str]:
         return [
-            f"the schema has real values of {', '.join(origins)} in the {place}: change it in the source, "
-            "or in the test database alone"
+            f"the schema has {', '.join(origins)} in the {place}: change it in the source's schema, or in "
+            "the test database alone"
             for place, origins in self.schema.items()
         ]
 
@@ -157,12 +157,12 @@ class Audit:
     def _most_lost(self) -> str:
         losses = self._losses()
         most = max(losses, key=losses.__getitem__, default=None)
-        return f"{losses[most]:.2f} of {most}" if most else "not measured, because no column is kept"
+        return f"{losses[most]:.2f} of {most}" if most else "not measured"
 
     def _lost(self) -> list[str]:
         return [
-            f"{column} lost {loss:.2f} of its distribution, where 1 is as if all its values were one and "
-            f"{self.demands.allowed(column):g} is allowed: choose a rule that keeps more, or a tolerance for it"
+            f"{column} lost {loss:.2f} of its distribution, where 1 is as if all its values were one, and "
+            f"{self.demands.allowed(column):g} is allowed: give it a rule that keeps more, or a tolerance"
             for column, loss in self._losses().items()
             if loss > self.demands.allowed(column)
         ]

@@ -28,7 +28,7 @@ SENSITIVE = r"diagnos|drug|medic|substance|treatment|condition|disease|allerg|ic
 NUMBERS = r"ssn|iban|bban|passport|license_plate|card_number|msisdn|phone|email|user_name|ipv\d|mac_address"
 """Parts of the names of Faker's methods that make what one person alone has."""
 
-UNSEARCHED = r"boolean|smallint|real|double precision|money|uuid|date|interval|time.*|numeric\(\d+,[1-9]\d*\)|bit.*|oid"
+UNSEARCHED = r"boolean|smallint|real|double precision|numeric\(\d+,[1-9]\d*\)|money|uuid|date|interval|time.*"
 """Types whose values can hold neither a name nor a telephone number."""
 
 

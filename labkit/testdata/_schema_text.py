@@ -26,62 +26,95 @@ SAID = {"label", "comment", "security label"}
 
 # What belongs to PostgreSQL or to an extension says nothing about people.
 OWN = """
-WITH own AS (
+WITH extended AS (
+    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+), own AS (
     SELECT oid FROM pg_namespace
      WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(toast|temp)'
-), foreign_objects AS (
-    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
 ), relations AS (
-    SELECT c.oid, c.relname, c.relkind, c.reloptions, c.relpartbound FROM pg_class c JOIN own ON own.oid = c.relnamespace
-     WHERE ('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM foreign_objects)
+    SELECT c.oid, relname, relkind, reloptions, relpartbound
+      FROM pg_class c JOIN own ON own.oid = relnamespace
+     WHERE ('pg_class'::regclass, c.oid) NOT IN (SELECT * FROM extended)
 ), functions AS (
-    SELECT p.* FROM pg_proc p JOIN own ON own.oid = p.pronamespace
-     WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM foreign_objects)
+    SELECT p.* FROM pg_proc p JOIN own ON own.oid = pronamespace
+     WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT * FROM extended)
 ), types AS (
-    SELECT t.* FROM pg_type t JOIN own ON own.oid = t.typnamespace
-     WHERE ('pg_type'::regclass, t.oid) NOT IN (SELECT classid, objid FROM foreign_objects)
+    SELECT t.* FROM pg_type t JOIN own ON own.oid = typnamespace
+     WHERE ('pg_type'::regclass, t.oid) NOT IN (SELECT * FROM extended)
 )
 """
+
 TEXTS = """
 SELECT 'name', relname::text, relname::text FROM relations
-UNION ALL SELECT 'name of a column', r.relname, a.attname FROM pg_attribute a JOIN relations r ON r.oid = a.attrelid
-  WHERE a.attnum > 0 AND NOT a.attisdropped
-UNION ALL SELECT 'options', relname, array_to_string(reloptions, ' ') FROM relations
-UNION ALL SELECT 'bounds', relname, pg_get_expr(relpartbound, oid) FROM relations
-UNION ALL SELECT 'default', r.relname || '.' || a.attname, pg_get_expr(d.adbin, d.adrelid)
-  FROM pg_attrdef d JOIN relations r ON r.oid = d.adrelid JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-UNION ALL SELECT 'constraint', coalesce(r.relname, t.typname), o.conname || ' ' || pg_get_constraintdef(o.oid)
-  FROM pg_constraint o LEFT JOIN relations r ON r.oid = o.conrelid LEFT JOIN types t ON t.oid = o.contypid
-  WHERE r.oid IS NOT NULL OR t.oid IS NOT NULL
-UNION ALL SELECT 'definition', relname, pg_get_viewdef(oid) FROM relations WHERE relkind IN ('v', 'm')
-UNION ALL SELECT 'index', r.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN relations r ON r.oid = i.indrelid
-UNION ALL SELECT 'trigger', r.relname, pg_get_triggerdef(g.oid) FROM pg_trigger g JOIN relations r ON r.oid = g.tgrelid
-  WHERE NOT g.tgisinternal
-UNION ALL SELECT 'rule', r.relname, pg_get_ruledef(w.oid) FROM pg_rewrite w JOIN relations r ON r.oid = w.ev_class
-  WHERE w.rulename <> '_RETURN'
-UNION ALL SELECT 'policy', r.relname, concat_ws(' ', p.polname, pg_get_expr(p.polqual, p.polrelid),
-         pg_get_expr(p.polwithcheck, p.polrelid)) FROM pg_policy p JOIN relations r ON r.oid = p.polrelid
-UNION ALL SELECT 'statistics', s.stxname, pg_get_statisticsobjdef(s.oid) FROM pg_statistic_ext s JOIN own ON own.oid = s.stxnamespace
-UNION ALL SELECT 'definition', proname, CASE WHEN prokind = 'a' THEN proname ELSE pg_get_functiondef(oid) END FROM functions
-UNION ALL SELECT 'name', typname, typname FROM types
-UNION ALL SELECT 'default', typname, typdefault FROM types
-UNION ALL SELECT 'label', t.typname, e.enumlabel FROM pg_enum e JOIN types t ON t.oid = e.enumtypid
-UNION ALL SELECT 'name', nspname, nspname FROM pg_namespace JOIN own USING (oid)
-UNION ALL SELECT 'name', collname, collname FROM pg_collation JOIN own ON own.oid = collnamespace
-UNION ALL SELECT 'name', oprname, oprname FROM pg_operator JOIN own ON own.oid = oprnamespace
-UNION ALL SELECT 'options', dictname, concat_ws(' ', dictname, dictinitoption) FROM pg_ts_dict JOIN own ON own.oid = dictnamespace
-UNION ALL SELECT 'name', cfgname, cfgname FROM pg_ts_config JOIN own ON own.oid = cfgnamespace
-UNION ALL SELECT 'options', srvname, concat_ws(' ', srvname, array_to_string(srvoptions, ' ')) FROM pg_foreign_server
-UNION ALL SELECT 'options', fdwname, concat_ws(' ', fdwname, array_to_string(fdwoptions, ' ')) FROM pg_foreign_data_wrapper
-UNION ALL SELECT 'name', pubname, pubname FROM pg_publication
-UNION ALL SELECT 'name', evtname, evtname FROM pg_event_trigger
-UNION ALL SELECT 'settings', coalesce(d.datname, 'all databases'), array_to_string(s.setconfig, ' ')
-  FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database()
-UNION ALL SELECT 'comment', c.identity, d.description
-  FROM pg_description d, pg_identify_object(d.classoid, d.objoid, d.objsubid) c
-  WHERE d.objoid >= 16384 AND (d.classoid, d.objoid) NOT IN (SELECT classid, objid FROM foreign_objects)
-UNION ALL SELECT 'comment', datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()
-UNION ALL SELECT 'security label', c.identity, l.label FROM pg_seclabel l, pg_identify_object(l.classoid, l.objoid, l.objsubid) c
+UNION ALL
+SELECT 'name of a column', relname, attname
+  FROM pg_attribute JOIN relations r ON r.oid = attrelid WHERE attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT 'options', relname, array_to_string(reloptions, ' ') FROM relations
+UNION ALL
+SELECT 'bounds', relname, pg_get_expr(relpartbound, oid) FROM relations
+UNION ALL
+SELECT 'default', relname || '.' || attname, pg_get_expr(adbin, adrelid)
+  FROM pg_attrdef d JOIN relations r ON r.oid = adrelid
+  JOIN pg_attribute a ON a.attrelid = adrelid AND attnum = adnum
+UNION ALL
+SELECT 'constraint', coalesce(relname, typname), conname || ' ' || pg_get_constraintdef(o.oid)
+  FROM pg_constraint o LEFT JOIN relations r ON r.oid = conrelid LEFT JOIN types t ON t.oid = contypid
+ WHERE relname IS NOT NULL OR typname IS NOT NULL
+UNION ALL
+SELECT 'definition', relname, pg_get_viewdef(oid) FROM relations WHERE relkind IN ('v', 'm')
+UNION ALL
+SELECT 'index', relname, pg_get_indexdef(indexrelid) FROM pg_index JOIN relations r ON r.oid = indrelid
+UNION ALL
+SELECT 'trigger', relname, pg_get_triggerdef(g.oid)
+  FROM pg_trigger g JOIN relations r ON r.oid = tgrelid WHERE NOT tgisinternal
+UNION ALL
+SELECT 'rule', relname, pg_get_ruledef(w.oid)
+  FROM pg_rewrite w JOIN relations r ON r.oid = ev_class WHERE rulename <> '_RETURN'
+UNION ALL
+SELECT 'policy', relname,
+       concat_ws(' ', polname, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+  FROM pg_policy JOIN relations r ON r.oid = polrelid
+UNION ALL
+SELECT 'statistics', stxname, pg_get_statisticsobjdef(s.oid)
+  FROM pg_statistic_ext s JOIN own ON own.oid = stxnamespace
+UNION ALL
+SELECT 'definition', proname, CASE prokind WHEN 'a' THEN proname ELSE pg_get_functiondef(oid) END
+  FROM functions
+UNION ALL
+SELECT 'name', typname, typname FROM types
+UNION ALL
+SELECT 'default', typname, typdefault FROM types
+UNION ALL
+SELECT 'label', typname, enumlabel FROM pg_enum JOIN types t ON t.oid = enumtypid
+UNION ALL
+SELECT 'name', nspname, nspname FROM pg_namespace JOIN own USING (oid)
+UNION ALL
+SELECT 'name', collname, collname FROM pg_collation JOIN own ON own.oid = collnamespace
+UNION ALL
+SELECT 'options', dictname, concat_ws(' ', dictname, dictinitoption)
+  FROM pg_ts_dict JOIN own ON own.oid = dictnamespace
+UNION ALL
+SELECT 'name', cfgname, cfgname FROM pg_ts_config JOIN own ON own.oid = cfgnamespace
+UNION ALL
+SELECT 'options', srvname, concat_ws(' ', srvname, array_to_string(srvoptions, ' ')) FROM pg_foreign_server
+UNION ALL
+SELECT 'name', pubname, pubname FROM pg_publication
+UNION ALL
+SELECT 'name', evtname, evtname FROM pg_event_trigger
+UNION ALL
+SELECT 'settings', datname, array_to_string(setconfig, ' ')
+  FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database()
+UNION ALL
+SELECT 'comment', o.identity, description
+  FROM pg_description d, pg_identify_object(classoid, d.objoid, d.objsubid) o
+ WHERE d.objoid >= 16384 AND (classoid, d.objoid) NOT IN (SELECT * FROM extended)
+UNION ALL
+SELECT 'comment', datname, shobj_description(oid, 'pg_database')
+  FROM pg_database WHERE datname = current_database()
+UNION ALL
+SELECT 'security label', o.identity, label
+  FROM pg_seclabel l, pg_identify_object(classoid, l.objoid, objsubid) o
 """
 
 

@@ -152,7 +152,7 @@ def search_schema(target: Connection, forms: Forms) -> tuple[dict[str, tuple[str
     """Search the schema's own text.
 
     Returns the places that have an original value or what looks like an address or a number of somebody, each
-    with the columns whose value it is, and the places that may name somebody who stands in no column.
+    with what was found, and the places that may name somebody who stands in no column.
     """
     texts = schema_texts(target)
     own, named = (pl.Series([text[place] for text in texts], dtype=pl.String) for place in (2, 1))
@@ -163,7 +163,7 @@ def search_schema(target: Connection, forms: Forms) -> tuple[dict[str, tuple[str
     ]
     found: dict[str, set[str]] = {}
     for row, of in found_in(own, forms)[0].select("row", "of").unique().iter_rows():
-        found.setdefault(places[row], set()).add(forms.origins[of])
+        found.setdefault(places[row], set()).add(f"a real value of {forms.origins[of]}")
     for row, looks in looks_personal(own).items():
         found.setdefault(places[row], {looks})
     suspects = {places[row] for row in may_name(texts)} - found.keys()
