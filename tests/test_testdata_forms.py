@@ -6,7 +6,8 @@ import pytest
 from hidden_people import WAYS, Person, nobody, people, shown_in
 
 from labkit.testdata import Policy, audit, obscure
-from labkit.testdata._forms import CROWD, Forms, first_and_last
+from labkit.testdata._forms import CROWD, Forms
+from labkit.testdata._names import first_and_last
 from labkit.testdata._redact import Redactor
 from labkit.testdata._schema_text import LOOKS, looks_personal
 from labkit.testdata._texts import FREQUENT, _Found, found_in

@@ -10,15 +10,25 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from labkit.testdata._names import (
+    DOTTED,
+    FULL,
+    INITIAL,
+    LAST,
+    PAIR,
+    PART,
+    TITLED,
+    full_forms,
+    in_german,
+    plain_words,
+    short_forms,
+    taken_apart,
+    usual_letters,
+    words,
+)
 from labkit.testdata._ordinary import TITLES, ordinary
-from labkit.testdata._read import hashed, national, normalized
+from labkit.testdata._read import IGNORED, hashed, national, normalized
 from labkit.testdata._reading import plain, with_addresses
-
-FULL, PAIR, INITIAL, DOTTED, LAST, TITLED, PART = range(7)
-"""How much a form needs around it to count. FULL: nothing, it is two parts of one person, a number or an
-e-mail address. PAIR: capitals, because both parts are ordinary words. INITIAL: two words, or a long one.
-DOTTED: "Z. Young", because "a young" are ordinary words. LAST: a capital. TITLED: a title, as in "Mr Young".
-PART: one part of a name, which names nobody but is redacted."""
 
 CROWD = 12
 """A name of so many people names none of them: each is meant with a probability of at most 0.09."""
@@ -26,50 +36,26 @@ CROWD = 12
 LONGEST, HEAD, NEAR = 5, 3, 4
 """Words of a name that are searched for together, those of another value, and how near two parts stand."""
 
-LEAST, SHORT, LONG, ENOUGH = 5, 4, 6, 6
-"""Letters of a full name; of a family name alone; of an initial and a family name in one word; of a value."""
+LONG, ENOUGH = 6, 6
+"""Letters of an initial and a family name in one word, and of another value."""
 
-# A name in camel case is two words; a dot after a single letter belongs to it.
-CAMEL = r"(\p{Ll})(\p{Lu})"
-WORD, PLAIN_WORD = r"\b\p{Lu}\.|[\p{L}\p{M}\p{N}]+", r"[\p{L}\p{N}]+"
 CAPITAL = r"^[\p{Lu}\p{Lt}\p{Lo}]"
-IDEOGRAPH = r"(\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul})"
 NUMBER = r"\d(?:[^\p{L}\p{N}]{0,3}\d){6,}"
 ADDRESS = r"[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}.-]+"
-
-# How Germans and Danes write their letters without them.
-GERMAN = {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"}
-
-NAMELESS = (
-    rf"(?i)^(?:(?:{'|'.join(sorted(TITLES))})\b\.?\s*)+|(?:[\s,]+(?:jr|sr|md|dds|phd|dvm|i{{2,3}}|iv)\.?)+$"
-)
-FAMILY_FIRST = r"^([^,]+),\s*(.+)$"
-PARTICLES = "van|von|de|del|della|di|da|dos|das|du|la|le|al|el|bin|ibn|ben|ter|ten|der|den|zu|zur|vom"
-FAMILY_LAST = rf"(?i)^(?:(.*?)\s+)??((?:(?:{PARTICLES})\s+)*\S+)$"
+FIRST_WORDS = rf"^\s*(\S+(?:\s+\S+){{0,{HEAD - 1}}})"
 
 HITS = ("row", "at", "words", "hash", "of", "level", "people")
 """The columns of what is found: the number of the text, the place and number of the words, the form and its
 origin, and how many people have the form."""
 
-
-NONE = pl.DataFrame(schema={"hash": pl.UInt64, "level": pl.UInt8, "who": pl.UInt64, "of": pl.UInt16})
-
-
-def words(texts: pl.Series) -> pl.Series:
-    """Return the words of each text as a list, as they are written; a name in camel case is two."""
-    return _apart(texts).str.extract_all(WORD)
-
-
-def _apart(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(CAMEL, "$1 $2").str.replace_all(IDEOGRAPH, " $1 ")
-
-
-def first_and_last(names: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return first and family names of whole names: "Ann van Dyk", "van Dyk, Ann", "Dr. Ann van Dyk"."""
-    bare = names.str.normalize("NFKC").str.replace_all(NAMELESS, "").str.strip_chars()
-    turned, usual = bare.str.extract_groups(FAMILY_FIRST), bare.str.extract_groups(FAMILY_LAST)
-    first = turned.struct.field("2").fill_null(usual.struct.field("1")).fill_null("")
-    return first, turned.struct.field("1").fill_null(usual.struct.field("2")).fill_null("")
+KNOWN = {"hash": pl.UInt64, "level": pl.UInt8, "of": pl.UInt16, "people": pl.UInt32}
+PEOPLE = {
+    "initial": pl.String,
+    "family": pl.String,
+    "who": pl.UInt64,
+    "ordinary": pl.Boolean,
+    "of": pl.UInt16,
+}
 
 
 class Forms:
@@ -82,7 +68,8 @@ class Forms:
     def __init__(self, *, parts: bool = False) -> None:
         """Take no form yet. parts is whether one part of a name counts too, however many people have it."""
         self._parts = parts
-        self._blocks: list[pl.DataFrame] = []
+        self._blocks = [pl.DataFrame(schema=KNOWN)]
+        self._people = [pl.DataFrame(schema=PEOPLE)]
         self._words: list[pl.Series] = [hashed(pl.Series(sorted(TITLES)))]
         self._known: tuple[pl.DataFrame, pl.Series] | None = None
         self.origins: list[str] = []
@@ -91,40 +78,20 @@ class Forms:
     def add_names(self, first: pl.Series, last: pl.Series, origin: str) -> None:
         """Add people by their first and family names, row by row; None and "" stand for no name."""
         named = pl.DataFrame([first.alias("first"), last.alias("last")]).fill_null("").unique()
-        named = named.with_columns(pl.all().str.normalize("NFKC"))
-        self._add_people(named, origin)
-        german = named.filter(pl.any_horizontal(pl.all().str.contains("(?i)[äöüåø]")))
-        if len(german):
-            self._add_people(german.with_columns(pl.all().str.replace_many(GERMAN)), origin)
-
-    def _add_people(self, named: pl.DataFrame, origin: str) -> None:
-        people = named.select(_plain_words(named["first"]).alias("f"), _plain_words(named["last"]).alias("l"))
-        people = people.filter(pl.col("l").list.len() + pl.col("f").list.len() > 0)
-        own = people.select(
-            pl.col("f").list.join("").alias("first"),
-            pl.col("f").list.first().fill_null("").alias("one"),
-            pl.col("l").list.join("").alias("last"),
-            pl.col("l").alias("part"),
-        )
-        own = own.with_columns(pl.concat_str("first", pl.lit("|"), "last").hash().alias("who"))
-        # Of a family name of several words, each may stand for the whole.
-        parts = own.explode("part", empty_as_null=False).with_columns(pl.col("part").alias("last"))
-        parts = parts.filter(pl.col("last").str.len_chars() >= SHORT)
-        both = pl.concat([own.drop("part"), parts.drop("part")]).filter(pl.col("last") != "").unique()
-        known = ordinary(both["last"])
-        both = both.with_columns(
-            (known | (_letters("last") < SHORT)).alias("ordinary"),
-            ordinary(both["one"]).alias("ordinary first"),
-        )
-        self._add(_of_people(both), origin)
-        self._add_words(
-            pl.concat([people[name].explode(empty_as_null=False) for name in "fl"]).unique(), origin
-        )
-        # "jean-lucquackenbush": joined, but not at the inner hyphen.
-        inner = people.filter(pl.col("f").list.len() + pl.col("l").list.len() > 2)  # noqa: PLR2004 - words
-        for one, other in ("fl", "lf"):
-            joint = pl.col(one).list.last() + pl.col(other).list.first()
-            self._words.append(hashed(inner.select(joint).to_series().drop_nulls()))
+        for some in (named, in_german(named)):
+            if len(some):
+                people, single = taken_apart(some)
+                self._add(full_forms(people), origin)
+                self._add_words(single, origin)
+                self._people.append(
+                    people.select(
+                        pl.col("one").str.head(1).alias("initial"),
+                        "family",
+                        "who",
+                        pl.col("family is ordinary").alias("ordinary"),
+                        self._of(origin),
+                    ).unique()
+                )
 
     def _add_words(self, single: pl.Series, origin: str) -> None:
         """Add the words of names: what a form is made of, and in a redacted text each by itself."""
@@ -138,42 +105,44 @@ class Forms:
 
         words_count is whether each word of a value is a part of somebody's name or address.
         """
-        values = values.drop_nulls().unique().str.normalize("NFKC")
-        addresses = values.str.contains("@")
-        whole = normalized(values.filter(addresses)).drop_nulls()
-        digits = normalized(values.filter(~addresses))
+        values = usual_letters(values.drop_nulls().unique())
+        addresses = values.str.contains("@", literal=True)
+        whole = values.filter(addresses).str.to_lowercase().str.replace_all(IGNORED, "")
+        others = values.filter(~addresses)
+        digits = normalized(others)
         are_digits = digits.str.contains(r"^\d+$").fill_null(value=False)
         numbers = digits.filter(are_digits & (digits.str.len_chars() > ENOUGH)).unique()
         self.numbers.update(lengths(numbers))
-        listed = _plain_words(values.filter(~addresses).filter(~are_digits))
-        heads = listed.list.head(HEAD)
+        others = others.filter(~are_digits)
+        heads = plain_words(others.str.extract(FIRST_WORDS).drop_nulls().unique()).list.head(HEAD)
         text = heads.list.join("")
-        enough = (heads.list.len() > 1) & (text.str.len_chars() >= ENOUGH)
-        mixed = text.str.contains(r"\d") & text.str.contains(r"\p{L}") & (text.str.len_chars() >= ENOUGH)
-        heads = heads.filter(enough | mixed)
+        mixed = (heads.list.len() > 1) | (text.str.contains(r"\d") & text.str.contains(r"\p{L}"))
+        heads = heads.filter(mixed & (text.str.len_chars() >= ENOUGH))
         for forms in (whole, whole.str.reverse(), numbers, heads.list.join("")):
-            self._add(_forms(forms.unique(), FULL), origin)
+            self._add(_forms(forms, FULL), origin)
         self._words.append(hashed(heads.explode(empty_as_null=False).unique()))
-        if words_count:
-            self._add_words(listed.explode(empty_as_null=False).unique(), origin)
+        if words_count and self._parts:
+            self._add_words(plain_words(others).explode(empty_as_null=False).unique(), origin)
 
     def _add(self, forms: pl.DataFrame, origin: str) -> None:
+        every = forms.with_columns(self._of(origin), pl.lit(1, pl.UInt32).alias("people")).select(*KNOWN)
+        self._blocks.append(every)
+        self._known = None
+
+    def _of(self, origin: str) -> pl.Expr:
         if origin not in self.origins:
             self.origins.append(origin)
-        of = pl.lit(self.origins.index(origin), pl.UInt16).alias("of")
-        self._blocks.append(forms.with_columns(of))
-        self._known = None
+        return pl.lit(self.origins.index(origin), pl.UInt16).alias("of")
 
     @property
     def known(self) -> tuple[pl.DataFrame, pl.Series]:
         """All forms, each once for each origin, and the hashes of all words that one can begin with."""
         if self._known is None:
-            every = pl.concat([NONE, *self._blocks]).unique()
-            known = every.group_by("hash", "of", "level").agg(pl.col("who").n_unique().alias("people"))
+            short = short_forms(pl.concat(self._people).unique()).select(*KNOWN)
             if not self._parts:
-                known = known.filter((pl.col("people") < CROWD) | pl.col("level").is_in([FULL, PAIR]))
-            self._known = known, pl.concat([*self._words, known["hash"]]).unique()
-            self._blocks = [every]
+                short = short.filter(pl.col("people") < CROWD)
+            known = pl.concat([*self._blocks, short]).unique()
+            self._known = known, pl.concat([*self._words, known["hash"]])
         return self._known
 
     def names_in(self, texts: pl.Series) -> pl.DataFrame:
@@ -208,42 +177,8 @@ class Forms:
         return hits.with_columns(**place).select(*HITS), lengths(numbers["text"])
 
 
-def _of_people(both: pl.DataFrame) -> pl.DataFrame:
-    """Return the forms of people: first, one (of several first names), last, who, and which are ordinary."""
-    first, one, last = (pl.col(name) for name in ("first", "one", "last"))
-    initial = one.str.head(1)
-    plural = last + "s"
-    lone = pl.when("ordinary").then(TITLED).otherwise(LAST)
-    short = pl.when("ordinary").then(DOTTED).otherwise(INITIAL)
-    full = pl.when(pl.col("ordinary") & pl.col("ordinary first")).then(PAIR).otherwise(FULL)
-    forms = [
-        both.filter(given != "").select(text=text, level=level.cast(pl.UInt8), who="who")
-        for text, level, given in (
-            (first + last, full, first), (last + first, full, first), (one + last, full, first),
-            (last + one, full, first), (initial + last, short, first), (last + initial, short, first),
-            (last, lone, last), (plural, lone, last),
-        )
-    ]  # fmt: skip
-    whole = pl.concat(forms)
-    least = pl.when(pl.col("level") <= PAIR).then(LEAST).otherwise(2)
-    ideographs = pl.col("text").str.contains(IDEOGRAPH)
-    whole = whole.filter((pl.col("text").str.len_chars() >= least) | ideographs).unique()
-    return whole.select(pl.col("text").hash().alias("hash"), "level", "who")
-
-
 def _forms(texts: pl.Series, level: int) -> pl.DataFrame:
-    """Return forms that need no person."""
-    return pl.DataFrame([hashed(texts).alias("hash")]).select(
-        "hash", pl.lit(level, pl.UInt8).alias("level"), pl.lit(0, pl.UInt64).alias("who")
-    )
-
-
-def _plain_words(texts: pl.Series) -> pl.Series:
-    return plain(_apart(texts)).str.extract_all(PLAIN_WORD)
-
-
-def _letters(column: str) -> pl.Expr:
-    return pl.col(column).str.len_chars()
+    return pl.DataFrame([hashed(texts).alias("hash")]).with_columns(pl.lit(level, pl.UInt8).alias("level"))
 
 
 def lengths(numbers: pl.Series) -> Counter[int]:

@@ -7,7 +7,8 @@ from itertools import product
 import polars as pl
 
 from labkit.testdata._copy import Connection
-from labkit.testdata._forms import Forms, first_and_last
+from labkit.testdata._forms import Forms
+from labkit.testdata._names import first_and_last
 from labkit.testdata._read import frames
 from labkit.testdata._schema import Schema
 

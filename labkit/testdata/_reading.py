@@ -33,7 +33,7 @@ SAYS_AT = r"(?i)\bat\b|ät\b|_at_|@\s|\s@|\(@"
 def plain(texts: pl.Series) -> pl.Series:
     """Return texts in lower case and without accents: "Ångström" and "ANGSTROM" are the same name."""
     lower = texts.str.to_lowercase()
-    return _where(
+    return where(
         lower,
         UNUSUAL,
         lambda own: own.str.replace_many(LETTERS).str.normalize("NFKD").str.replace_all(r"\p{M}", ""),
@@ -45,9 +45,9 @@ def unfolded(texts: pl.Series) -> pl.Series:
 
     Source: Unicode Standard Annex 15, normalization form NFKC. None stays None.
     """
-    plain = _where(texts, ESCAPES, lambda own: pl.Series(list(map(_unescaped, own)), dtype=pl.String))
+    plain = where(texts, ESCAPES, lambda own: pl.Series(list(map(_unescaped, own)), dtype=pl.String))
     # After that, because an accent may follow what was escaped.
-    return _where(plain, UNUSUAL, lambda own: own.str.normalize("NFKC").str.replace_all(NOTHING, ""))
+    return where(plain, UNUSUAL, lambda own: own.str.normalize("NFKC").str.replace_all(NOTHING, ""))
 
 
 def _unescaped(text: str) -> str:
@@ -57,8 +57,8 @@ def _unescaped(text: str) -> str:
 
 def decoded(texts: pl.Series) -> pl.Series:
     """Return texts with what is encoded in them after them: base64, hexadecimal, l e t t e r s  a p a r t."""
-    read = _where(texts, ENCODED, lambda own: pl.Series(list(map(_decoded, own)), dtype=pl.String))
-    return _where(read, UNUSUAL, lambda own: own.str.normalize("NFKC").str.replace_all(NOTHING, ""))
+    read = where(texts, ENCODED, lambda own: pl.Series(list(map(_decoded, own)), dtype=pl.String))
+    return where(read, UNUSUAL, lambda own: own.str.normalize("NFKC").str.replace_all(NOTHING, ""))
 
 
 def _decoded(text: str, depth: int = DEPTH) -> str:
@@ -104,10 +104,10 @@ def _of_bytes(text: str) -> str:
 
 def with_addresses(texts: pl.Series) -> pl.Series:
     """Return texts in which "at" and "dot" of spelled-out e-mail addresses are signs."""
-    return _where(texts, SAYS_AT, lambda own: own.str.replace_all(AT, "@").str.replace_all(DOT, "."))
+    return where(texts, SAYS_AT, lambda own: own.str.replace_all(AT, "@").str.replace_all(DOT, "."))
 
 
-def _where(texts: pl.Series, pattern: str, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+def where(texts: pl.Series, pattern: str, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """Change those texts alone that have a pattern."""
     rows = texts.str.contains(pattern).fill_null(value=False).arg_true()
     return texts.clone().scatter(rows, change(texts.gather(rows))) if len(rows) else texts

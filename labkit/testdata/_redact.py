@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from labkit.testdata._forms import Forms, words
+from labkit.testdata._forms import Forms
+from labkit.testdata._names import words
 from labkit.testdata._reading import ENCODED, PIECE, SAYS_AT, SPACED, plain_of, unfolded
 
 REMOVED = "[removed]"

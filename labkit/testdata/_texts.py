@@ -9,7 +9,8 @@ import polars as pl
 
 from labkit.testdata._compare import most_by_chance
 from labkit.testdata._copy import Connection
-from labkit.testdata._forms import LAST, NUMBER, Forms
+from labkit.testdata._forms import NUMBER, Forms
+from labkit.testdata._names import LAST
 from labkit.testdata._people import Identifying, gather
 from labkit.testdata._read import KEY, frames
 from labkit.testdata._reading import binary, decoded, unfolded, with_addresses
