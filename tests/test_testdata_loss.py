@@ -84,6 +84,13 @@ def test_a_policy_says_what_it_demands() -> None:
     assert Policy.load('tolerance = 1\n[t]\na = "keep"\n').demands.tolerance == 1
 
 
+def test_a_tolerance_is_for_a_column() -> None:
+    """One for a column that is not there says which is meant."""
+    demands = Demands(tolerances={"orders.totl": 1.0})
+    with pytest.raises(LabError, match=r"write orders\.total"):
+        demands.check(["orders.id", "orders.total"])
+
+
 def test_a_table_may_be_called_as_a_demand() -> None:
     """A table has rules, where a demand is a number."""
     policy = Policy.load('[k]\nid = "keep"\n[tolerance]\nid = "keep"\n')

@@ -1,7 +1,8 @@
 """What a policy demands of the result, beside its rules: k, l, and how much a distribution may lose."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Self
 
 from labkit.errors import LabError
@@ -45,6 +46,16 @@ class Demands:
                 )
         single = {name: float(value) for name, value in tolerances.items() if name != "usual"}
         return cls(**taken, tolerance=float(usual), tolerances=single)
+
+    def check(self, columns: Collection[str]) -> None:
+        """Raise LabError when a tolerance is for none of these columns, "table.column"."""
+        for column in self.tolerances:
+            if column not in columns:
+                near = get_close_matches(column, columns, n=1)
+                next_step = f"write {near[0]}" if near else f"take {column} out of it"
+                raise LabError(
+                    "tolerance = {usual = …, and columns as table.column}", repr(column), next_step
+                )
 
     def allowed(self, column: str) -> float:
         """Return the most that a column, "table.column", may lose."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from labkit.testdata._copy import Connection
 from labkit.testdata._forms import Forms
-from labkit.testdata._names import first_and_last
+from labkit.testdata._names import IDEOGRAPH, first_and_last
 from labkit.testdata._read import frames
 from labkit.testdata._schema import Schema
 
@@ -19,6 +19,7 @@ address, or a value that names the person as it is."""
 Identifying = Mapping[str, Mapping[str, str]]
 """By table, the columns that name somebody, and what each has: FIRST, FAMILY, WHOLE, WORDS or VALUE."""
 
+SEVERAL = rf"\S[\s,]+\S|{IDEOGRAPH}{{2}}"
 PART = r"first|given|fore|last|family|sur|vor|nach|_"
 
 
@@ -35,7 +36,10 @@ def gather(source: Connection, schema: Schema, columns: Identifying, forms: Form
 def _add_names(block: pl.DataFrame, table: str, kinds: Mapping[str, str], forms: Forms) -> None:
     of_kind = {kind: [column for column, its in kinds.items() if its == kind] for kind in kinds.values()}
     for column in of_kind.get(WHOLE, ()):
-        forms.add_names(*first_and_last(block[column].drop_nulls().unique()), f"{table}.{column}")
+        names = block[column].drop_nulls().unique()
+        # One word alone may be a middle name, or that of a company.
+        several = names.filter(names.str.contains(SEVERAL))
+        forms.add_names(*first_and_last(several), f"{table}.{column}")
     firsts, families = of_kind.get(FIRST, ()), of_kind.get(FAMILY, ())
     # Two people in a row have their own columns each: "contact_first_name" belongs to "contact_last_name".
     pairs = [pair for pair in product(firsts, families) if _whose(pair[0]) == _whose(pair[1])]

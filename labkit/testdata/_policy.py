@@ -101,6 +101,9 @@ class Policy:
             its column, or makes values of a key equal.
         """
         self._refuse_unknown(schema)
+        self.demands.check(
+            {f"{table.name}.{name}" for table in schema.tables.values() for name in table.columns}
+        )
         whole = {table.name: self._of_table(schema, table) for table in schema.tables.values()}
         if missing := [
             (table, name) for table, rules in whole.items() for name, rule in rules.items() if not rule

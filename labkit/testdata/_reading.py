@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-ESCAPES = r"%[0-9A-Fa-f]{2}|&#?\w+;|\\u[0-9A-Fa-f]{4}|\\[nrt]"
+ESCAPES = r"%[0-9A-Fa-f]{2}|&#?\w+;|\\u[0-9A-Fa-f]{4}"
 UNUSUAL, NOTHING = r"[^\x00-\x7F]", r"[\p{Cf}\x00]"
 ENCODED = r"[A-Za-z0-9+/_-]{12,}={0,2}|(?:\p{L} ){4,}\p{L}"
 """Texts without these are read as they stand: everything else of a text is plain letters and digits."""
@@ -17,7 +17,7 @@ ENCODED = r"[A-Za-z0-9+/_-]{12,}={0,2}|(?:\p{L} ){4,}\p{L}"
 PIECE = re.compile(r"(?:\\x|0x)?[A-Za-z0-9+/_-]{12,}={0,2}")
 SPACED = re.compile(r"(?<!\w)(?:[^\W_] ){4,}[^\W_](?!\w)")
 HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2}){6,}")
-ESCAPE = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|[nrt])")
+ESCAPE = re.compile(r"\\+u([0-9A-Fa-f]{4})")
 # Letters that Unicode does not take apart into a letter and an accent.
 LETTERS = {"ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th"}
 
@@ -51,7 +51,7 @@ def unfolded(texts: pl.Series) -> pl.Series:
 
 
 def _unescaped(text: str) -> str:
-    text = ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else " ", text)
+    text = ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
     return html.unescape(unquote(text))
 
 

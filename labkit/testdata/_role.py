@@ -25,6 +25,11 @@ DESCRIBES = r"born|birth|dob|age|sex|gender|zip|post_?code|postal|city|town|stat
 """Words in the names of columns that a neighbour or a register knows of somebody."""
 
 SENSITIVE = r"diagnos|drug|medic|substance|treatment|condition|disease|allerg|icd|blood|insur|salary|income"
+OF_PERSONS = (
+    r"(full|patient|customer|client|person|contact|doctor|prescriber|user|member|employee|guest)_?name"
+)
+"""A column that is called "name" alone, or another one's name, may have the names of products."""
+
 NUMBERS = r"ssn|iban|bban|passport|license_plate|card_number|msisdn|phone|email|user_name|ipv\d|mac_address"
 """Parts of the names of Faker's methods that make what one person alone has."""
 
@@ -150,15 +155,10 @@ def _identifying(table: Table, rules: Mapping[str, Rule]) -> dict[str, str]:
     suggested = _suggested(table)
     by_rule = {name: kind for name, rule in rules.items() if (kind := _kind(rule))}
     by_name = {name: kind for name, rule in suggested.items() if (kind := _kind(rule))}
-    sure = {*(name for name, kind in by_name.items() if kind != WHOLE), *_decided(rules, suggested, by_rule)}
-    return by_rule | by_name if sure else {}
-
-
-def _decided(
-    rules: Mapping[str, Rule], suggested: Mapping[str, Rule], by_rule: Mapping[str, str]
-) -> set[str]:
-    """Return the columns that a rule of the policy, not one that a name suggests, says to name somebody."""
-    return {name for name in by_rule if rules[name] != suggested[name]}
+    sure = any(kind != WHOLE or re.search(OF_PERSONS, name.lower()) for name, kind in by_name.items())
+    # A rule that no name suggests is somebody's decision.
+    decided = any(rules[name] != suggested[name] for name in by_rule)
+    return by_rule | by_name if sure or decided else {}
 
 
 def _kind(rule: Rule) -> str | None:
