@@ -122,6 +122,23 @@ def test_a_name_in_very_many_texts_is_an_ordinary_word_there() -> None:
     assert column.result().leaking == 1
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "\\ud83d\\ude00 \\ud83d",
+        "%zz %80%ff &#xD800; &bogus;",
+        "0x" + "ff" * 40,
+        "A" * 500,
+        "½ ﬁ \u0301 \u200b",
+        "\\x" * 9,
+    ],
+)
+def test_whatever_a_text_holds_is_read(odd: str, known: Forms, redactor: Redactor) -> None:
+    """Half letters, wrong escapes and long digits are neither people nor faults, and stay as they are."""
+    assert rows_found([odd, "", " "], known) == set()
+    assert redactor.redact(pl.Series([odd, None])).to_list() == [odd, None]
+
+
 def test_numbers_beside_numbers_are_found() -> None:
     """A telephone number counts wherever it stands in a row of numbers, and another number does not."""
     texts = ["12345 415 207 3013 9", "4152073013", "order 415 207 3014", "1 4 1 5 2 0 7 3 0 1 3"]

@@ -52,7 +52,9 @@ def unfolded(texts: pl.Series) -> pl.Series:
 
 def _unescaped(text: str) -> str:
     text = ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
-    return html.unescape(unquote(text))
+    # Two escapes may be the halves of one letter; half a letter is none.
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return html.unescape(unquote(whole))
 
 
 def decoded(texts: pl.Series) -> pl.Series:

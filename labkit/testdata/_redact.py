@@ -11,7 +11,7 @@ import polars as pl
 
 from labkit.testdata._forms import Forms
 from labkit.testdata._names import words
-from labkit.testdata._reading import ENCODED, PIECE, SAYS_AT, SPACED, plain_of, unfolded
+from labkit.testdata._reading import ENCODED, PIECE, SAYS_AT, SPACED, plain_of, unfolded, where
 
 REMOVED = "[removed]"
 
@@ -43,21 +43,25 @@ class Redactor:
 
     def _pieces(self, texts: pl.Series) -> pl.Series:
         """Remove encoded pieces that hold something to remove, then addresses and numbers."""
-        rows = texts.str.contains(ENCODED).fill_null(value=False).arg_true()
-        if len(rows):
-            texts = texts.clone().scatter(rows, pl.Series(list(map(self._decoded, texts.gather(rows)))))
-        rows = texts.str.contains(SAYS_AT).fill_null(value=False).arg_true()
-        if len(rows):
-            texts = texts.clone().scatter(rows, texts.gather(rows).str.replace_all(SPELLED, REMOVED))
+        texts = where(texts, ENCODED, self._encoded)
+        texts = where(texts, SAYS_AT, lambda own: own.str.replace_all(SPELLED, REMOVED))
         return texts.str.replace_all(ADDRESSES, REMOVED).str.replace_all(NUMBERS, REMOVED)
 
-    def _decoded(self, text: str) -> str:
-        text = PIECE.sub(lambda match: self._unless_clean(match[0], plain_of(match[0])), text)
-        return SPACED.sub(lambda match: self._unless_clean(match[0], match[0].replace(" ", "")), text)
+    def _encoded(self, texts: pl.Series) -> pl.Series:
+        listed = texts.to_list()
+        within = {match[0]: plain_of(match[0]) for text in listed for match in PIECE.finditer(text)}
+        within |= {match[0]: match[0].replace(" ", "") for text in listed for match in SPACED.finditer(text)}
+        within = {piece: inner for piece, inner in within.items() if inner}
+        if not within:
+            return texts
+        clean = self.redact(pl.Series(list(within.values())))
+        gone = {piece for (piece, inner), left in zip(within.items(), clean, strict=True) if left != inner}
 
-    def _unless_clean(self, piece: str, inner: str) -> str:
-        within = pl.Series([inner])
-        return REMOVED if inner and self.redact(within)[0] != inner else piece
+        def unless_clean(match: re.Match[str]) -> str:
+            return REMOVED if match[0] in gone else match[0]
+
+        redacted = [SPACED.sub(unless_clean, PIECE.sub(unless_clean, text)) for text in listed]
+        return pl.Series(redacted, dtype=pl.String)
 
     def _names(self, texts: pl.Series) -> pl.Series:
         """Remove the words of names. Only the texts that have some are taken apart."""
