@@ -5,6 +5,7 @@ in the text, and so does an ordinary word that is a name too ("may", "Young") wh
 it is one. A text that no test needs is therefore better made null.
 """
 
+import re
 from collections.abc import Iterator
 
 import polars as pl
