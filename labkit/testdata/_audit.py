@@ -23,7 +23,7 @@ from labkit.testdata._role import Roles, roles_of
 from labkit.testdata._rule import DATE, family
 from labkit.testdata._schema import Schema, Table
 from labkit.testdata._schema_text import large_objects
-from labkit.testdata._texts import originals, search, search_schema
+from labkit.testdata._texts import FreeText, originals, search, search_schema
 
 FEW = "its made-up values are so few that many people get their own by chance"
 
@@ -81,11 +81,7 @@ def audit(
         pair = _Pair(before, after, schema, roles, notify)
         leaked, matches, not_run, people = _compare(pair, linkage_attack=linkage_attack)
         persons = _persons(pair, people, linkage_attack=linkage_attack)
-        notify("searching texts for every original value")
-        real = originals(before, schema, roles.direct_identifiers, roles.free)
-        texts = dict(search(after, schema, roles.texts, real))
-        notify("searching the schema's own text")
-        in_schema, suspects = search_schema(after, real)
+        texts, in_schema, suspects = _search(pair)
         notify("comparing distributions")
         return Audit(
             rows=rows,
@@ -183,6 +179,16 @@ def _plain(roles: Roles, name: str, *, linkage_attack: bool) -> list[str]:
     """Return the columns to read as they are: quasi-identifiers and, for the attack, direct identifiers."""
     direct = [*roles.direct_identifiers[name]] if linkage_attack else []
     return list(dict.fromkeys([*roles.quasi_identifiers, *direct]))
+
+
+def _search(pair: _Pair) -> tuple[dict[str, FreeText], dict[str, tuple[str, ...]], list[str]]:
+    """Search texts and the schema: what texts have, what the schema has, and where it may name somebody."""
+    pair.notify("searching texts for every original value")
+    roles = pair.roles
+    real = originals(pair.before, pair.schema, roles.direct_identifiers, roles.free)
+    texts = dict(search(pair.after, pair.schema, roles.texts, real))
+    pair.notify("searching the schema's own text")
+    return texts, *search_schema(pair.after, real)
 
 
 def _persons(pair: _Pair, people: Compared | None, *, linkage_attack: bool) -> _Persons:

@@ -12,6 +12,7 @@ from labkit.testdata._schema import Column, Schema, Table
 from labkit.testdata._suggest import suggest
 from labkit.testdata.kinds import KINDS
 
+REDACT = Rule("redact")
 NAME_KINDS = {"first_name": FIRST, "last_name": FAMILY, "name": WHOLE}
 """The beginnings of the kinds of names, and what a column of the kind has of a person."""
 
@@ -89,30 +90,9 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
         }
         for name in schema.tables
     }
-    stays = {
-        name: [
-            column
-            for column, rule in rules[name].items()
-            if column not in changed[name] and (not policy or rule.kind not in {*CHANGED, "generalize"})
-        ]
-        for name in schema.tables
-    }
-    texts = {
-        name: [column for column in columns if _holds_text(schema, name, column)]
-        for name, columns in stays.items()
-    }
-    unsearched = {
-        f"{name}.{column}": schema.tables[name].columns[column].type
-        for name, columns in stays.items()
-        for column in columns
-        if column not in texts[name]
-    }
+    texts, unsearched = _searched(schema, _stays(rules, changed, any_rule=not policy))
     free = {
-        name: [
-            column
-            for column in columns
-            if "redact" in {rules[name][column].kind, suggested[name][column].kind}
-        ]
+        name: [column for column in columns if REDACT in {rules[name][column], suggested[name][column]}]
         for name, columns in texts.items()
     }
     of_people = schema.tables[people].columns.values() if people else ()
@@ -124,6 +104,34 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
     sensitive = _sensitive(schema, people)
     measured = _measured(schema, rules, direct)
     return Roles(changed, direct, texts, unsearched, free, people, quasi, sensitive, matched, measured, few)
+
+
+def _stays(rules: Rules, changed: Rules, *, any_rule: bool) -> dict[str, list[str]]:
+    """Return by table the columns in which original values may stay; with any_rule, all that need not change."""
+    gone = set() if any_rule else {*CHANGED, "generalize"}
+    return {
+        name: [
+            column
+            for column, rule in columns.items()
+            if column not in changed[name] and rule.kind not in gone
+        ]
+        for name, columns in rules.items()
+    }
+
+
+def _searched(schema: Schema, stays: Mapping[str, list[str]]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the columns to search by table, and the types of the others by "table.column"."""
+    texts = {
+        name: [column for column in columns if _holds_text(schema, name, column)]
+        for name, columns in stays.items()
+    }
+    others = {
+        f"{name}.{column}": schema.tables[name].columns[column].type
+        for name, columns in stays.items()
+        for column in columns
+        if column not in texts[name]
+    }
+    return texts, others
 
 
 def _measured(schema: Schema, rules: Rules, direct: Identifying) -> dict[str, str]:
