@@ -92,7 +92,7 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
     }
     texts, unsearched = _searched(schema, _stays(rules, changed, any_rule=not policy))
     free = {
-        name: [column for column in columns if REDACT in {rules[name][column], suggested[name][column]}]
+        name: [column for column in columns if REDACT in (rules[name][column], suggested[name][column])]
         for name, columns in texts.items()
     }
     of_people = schema.tables[people].columns.values() if people else ()
@@ -107,7 +107,7 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
 
 
 def _stays(rules: Rules, changed: Rules, *, any_rule: bool) -> dict[str, list[str]]:
-    """Return by table the columns in which original values may stay; with any_rule, all that need not change."""
+    """Return by table the columns whose values may stay; with any_rule, all that need not change."""
     gone = set() if any_rule else {*CHANGED, "generalize"}
     return {
         name: [
