@@ -154,16 +154,11 @@ class Forms:
         listed = words(texts)
         every = pl.DataFrame([listed.alias("word")]).with_row_index("row")
         every = every.explode("word", empty_as_null=False).drop_nulls("word").with_row_index("at")
-        own = every["word"].unique()
-        seen = pl.DataFrame([own, plain(own).str.strip_chars_end(".").alias("plain")])
-        seen = seen.filter(hashed(seen["plain"]).is_in(vocabulary.implode())).with_columns(
-            pl.col("word").str.contains(CAPITAL).alias("capital"),
-            pl.col("word").str.ends_with(".").alias("dot"),
-        )
+        seen = _seen(every["word"].unique(), vocabulary)
         known = every.join(seen, on="word").sort("at")
         starts = listed.list.len().fill_null(0).cum_sum() - listed.list.len().fill_null(0)
         runs = [run.join(forms, on="hash").filter(_counts()) for run in _runs(known)]
-        near = [pair.join(forms, on="hash").filter(pl.col("level") <= PAIR) for pair in _near(known)]
+        near = [pair.join(forms, on="hash").filter(_counts_apart()) for pair in _near(known)]
         hits = pl.concat([hits.select(*HITS) for hits in (*runs, *near)])
         return hits.with_columns(pl.col("at") - starts.gather(hits["row"]))
 
@@ -208,20 +203,38 @@ def _runs(known: pl.DataFrame) -> Iterator[pl.DataFrame]:
         ).filter("together").with_columns(pl.col("text").hash().alias("hash"))  # fmt: skip
 
 
+def _seen(own: pl.Series, vocabulary: pl.Series) -> pl.DataFrame:
+    """Return those words that a form may have: word, plain, and whether there is a capital and a dot."""
+    seen = pl.DataFrame([own, plain(own).str.strip_chars_end(".").alias("plain")])
+    # "quackenbush01" is a word too: digits at its ends are left out when it is none with them.
+    bare = seen["plain"].str.extract(r"^\d*([^\d]{4,}?)\d*$").fill_null(seen["plain"])
+    whole = hashed(seen["plain"]).is_in(vocabulary.implode())
+    seen = seen.with_columns(seen["plain"].zip_with(whole, bare))
+    return seen.filter(hashed(seen["plain"]).is_in(vocabulary.implode())).with_columns(
+        pl.col("word").str.contains(CAPITAL).alias("capital"),
+        pl.col("word").str.ends_with(".").alias("dot"),
+    )
+
+
 def _near(known: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield pairs of capitalized words with a few others between them, as in "first: Ann, last: Lee"."""
-    parts = known.filter(pl.col("capital") & (pl.col("plain").str.len_chars() > 1))
+    """Yield pairs of words with a few others between them, as in "first: Ann, last: Lee"."""
+    parts = known.filter(pl.col("plain").str.len_chars() > 1)
     apart = pl.col("at").shift(-1) - pl.col("at")
     pairs = parts.select(
         "row",
         "at",
         following=pl.col("at").shift(-1),
         text=pl.concat_str("plain", pl.col("plain").shift(-1)),
+        capital=pl.col("capital") & pl.col("capital").shift(-1),
         near=(pl.col("row") == pl.col("row").shift(-1)) & apart.is_between(2, NEAR),
     ).filter("near")
     pairs = pairs.with_columns(pl.col("text").hash().alias("hash"), pl.lit(1, pl.UInt8).alias("words"))
     yield pairs
     yield pairs.with_columns(pl.col("following").alias("at"))
+
+
+def _counts_apart() -> pl.Expr:
+    return (pl.col("level") == FULL) | ((pl.col("level") == PAIR) & pl.col("capital"))
 
 
 def _counts() -> pl.Expr:

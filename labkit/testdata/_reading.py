@@ -9,17 +9,24 @@ from urllib.parse import unquote
 
 import polars as pl
 
-ESCAPES = r"%[0-9A-Fa-f]{2}|&#?\w+;|\\u[0-9A-Fa-f]{4}"
+ESCAPES = r"%[0-9A-Fa-f]{2}|&#?\w+;|\\u[0-9A-Fa-f]{4}|(?:=[0-9A-F]{2}){2}"
 UNUSUAL, NOTHING = r"[^\x00-\x7F]", r"[\p{Cf}\x00]"
-ENCODED = r"[A-Za-z0-9+/_-]{12,}={0,2}|(?:\p{L} ){4,}\p{L}"
+ENCODED = r"[A-Za-z0-9+/_-]{12,}={0,2}|(?:\\x[0-9A-Fa-f]{2}|\b[0-9A-Fa-f]{2}[ :]){6,}|(?:\p{L} ){4,}\p{L}"
 """Texts without these are read as they stand: everything else of a text is plain letters and digits."""
 
-PIECE = re.compile(r"(?:\\x|0x)?[A-Za-z0-9+/_-]{12,}={0,2}")
+PIECE = re.compile(
+    r"(?:\\x[0-9A-Fa-f]{2}){6,}|\b(?:[0-9A-Fa-f]{2}[ :]){5,}[0-9A-Fa-f]{2}\b"
+    r"|(?:\\x|0x)?[A-Za-z0-9+/_-]{12,}={0,2}"
+)
 SPACED = re.compile(r"(?<!\w)(?:[^\W_] ){4,}[^\W_](?!\w)")
 HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2}){6,}")
+QUOTED = re.compile(r"(?:=[0-9A-F]{2}){2,}")
+"""Letters that are quoted-printable, as RFC 2045 writes them in e-mails."""
 ESCAPE = re.compile(r"\\+u([0-9A-Fa-f]{4})")
 # Letters that Unicode does not take apart into a letter and an accent.
 LETTERS = {"ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th"}
+
+LEXEME = re.compile(r"'((?:[^']|'')*)'(?::(\d+))?")
 
 LEAST, DEPTH = 6, 3
 """A decoded piece counts from so many characters on, and is itself read so many times."""
@@ -54,7 +61,8 @@ def _unescaped(text: str) -> str:
     text = ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
     # Two escapes may be the halves of one letter; half a letter is none.
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return html.unescape(unquote(whole))
+    percent = QUOTED.sub(lambda match: match[0].replace("=", "%"), whole)
+    return html.unescape(unquote(unquote(percent)))
 
 
 def decoded(texts: pl.Series) -> pl.Series:
@@ -71,7 +79,7 @@ def _decoded(text: str, depth: int = DEPTH) -> str:
 
 def plain_of(piece: str) -> str:
     """Return the text that a piece of base64 or hexadecimal digits encodes; "" when it encodes none."""
-    digits = piece.removeprefix("\\x").removeprefix("0x")
+    digits = re.sub(r"\\x|^0x|[ :]", "", piece)
     if HEXADECIMAL.fullmatch(digits):
         return _readable(bytes.fromhex(digits))
     # Ordinary words have neither digits nor capitals within; base64 of a text has.
@@ -102,6 +110,16 @@ def _of_bytes(text: str) -> str:
     octets = bytes.fromhex(text.removeprefix("\\x"))
     octets = octets.replace(b"\x00", b"")  # of UTF-16 the Latin letters are left
     return re.sub(r"[^\S\n]+|\x00|�", " ", octets.decode("utf-8", "replace"))
+
+
+def lexemes(texts: pl.Series) -> pl.Series:
+    """Return values of tsvector as the words of their texts, in the order of the text."""
+    return pl.Series([None if text is None else _of_lexemes(text) for text in texts], dtype=pl.String)
+
+
+def _of_lexemes(text: str) -> str:
+    listed = [(int(place or 0), word.replace("''", "'")) for word, place in LEXEME.findall(text)]
+    return " ".join(word for _, word in sorted(listed))
 
 
 def with_addresses(texts: pl.Series) -> pl.Series:

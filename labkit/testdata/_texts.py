@@ -13,11 +13,12 @@ from labkit.testdata._forms import NUMBER, Forms
 from labkit.testdata._names import LAST
 from labkit.testdata._people import Identifying, gather
 from labkit.testdata._read import KEY, frames
-from labkit.testdata._reading import binary, decoded, unfolded, with_addresses
+from labkit.testdata._reading import binary, decoded, lexemes, unfolded, with_addresses
 from labkit.testdata._schema import Schema
 from labkit.testdata._schema_text import looks_personal, may_name, schema_texts
 
-BYTES = "bytea"
+READ = {"bytea": binary, "tsvector": lexemes}
+"""How values of some types are read as texts."""
 
 WHOLE_ADDRESS = r"[\p{L}\p{N}._%+'-]+@(?:[\p{L}\p{N}-]+\.)+\p{L}{2,}"
 """An e-mail address that a text says to be one: "leave at the door" is none."""
@@ -92,7 +93,8 @@ def search(
             for block in blocks:
                 for column in columns:
                     own = block[column]
-                    found[column].add(block[KEY], binary(own) if types[column] == BYTES else own)
+                    read = READ.get(types[column])
+                    found[column].add(block[KEY], read(own) if read else own)
         yield from ((f"{table}.{column}", found[column].result()) for column in columns)
 
 
