@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from itertools import product
 
 import polars as pl
@@ -26,11 +27,14 @@ PART = r"first|given|fore|last|family|sur|vor|nach|_"
 def gather(source: Connection, schema: Schema, columns: Identifying, forms: Forms) -> None:
     """Add everybody in these columns to forms. A first and a family name in one row are one person's."""
     for table, kinds in columns.items():
-        for block in frames(source, schema.tables[table], list(kinds)) if kinds else ():
-            _add_names(block, table, kinds, forms)
-            for column, kind in kinds.items():
-                if kind in {WORDS, VALUE}:
-                    forms.add_values(block[column], f"{table}.{column}", words_count=kind == WORDS)
+        if not kinds:
+            continue
+        with closing(frames(source, schema.tables[table], list(kinds))) as blocks:
+            for block in blocks:
+                _add_names(block, table, kinds, forms)
+                for column, kind in kinds.items():
+                    if kind in {WORDS, VALUE}:
+                        forms.add_values(block[column], f"{table}.{column}", words_count=kind == WORDS)
 
 
 def _add_names(block: pl.DataFrame, table: str, kinds: Mapping[str, str], forms: Forms) -> None:

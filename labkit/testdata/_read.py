@@ -27,7 +27,8 @@ def frames(
 ) -> Generator[pl.DataFrame]:
     """Yield a table's rows block by block: KEY, then these columns, all as texts. NULL is None.
 
-    KEY is "" for a table without a primary key.
+    KEY is "" for a table without a primary key. Until the rows are read or the generator is closed, the
+    connection takes no other work, not even a rollback: read it under `contextlib.closing`.
     """
     parts = sql.SQL(", '·', ").join(map(sql.Identifier, table.primary_key))
     key = sql.SQL("concat({})").format(parts) if table.primary_key else sql.SQL("''")
