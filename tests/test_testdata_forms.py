@@ -139,6 +139,14 @@ def test_whatever_a_text_holds_is_read(odd: str, known: Forms, redactor: Redacto
     assert redactor.redact(pl.Series([odd, None])).to_list() == [odd, None]
 
 
+def test_among_made_up_values_only_numbers_and_addresses_count(known: Forms) -> None:
+    """A made-up name may be somebody's by chance; a made-up address is nobody's."""
+    texts = [f'{{"name": "{who.name}"}}' for who in FEW[:3]] + [f'{{"mail": "{FEW[0].email}"}}']
+    column = _Found(known, names=False)
+    column.add(pl.Series(list("abcd")), pl.Series(texts))
+    assert (column.result().leaking, column.result().where) == (1, ("d",))
+
+
 def test_numbers_beside_numbers_are_found() -> None:
     """A telephone number counts wherever it stands in a row of numbers, and another number does not."""
     texts = ["12345 415 207 3013 9", "4152073013", "order 415 207 3014", "1 4 1 5 2 0 7 3 0 1 3"]
@@ -241,7 +249,7 @@ def test_a_fault_inside_an_audit_is_shown(fresh: Callable[[], str], monkeypatch:
     obscure(source, target, policy)
     assert audit(source, target, policy).problems == []
 
-    def broken(_: object, __: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ValueError("a fault")
 
     monkeypatch.setattr("labkit.testdata._texts.found_in", broken)

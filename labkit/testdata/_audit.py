@@ -154,6 +154,11 @@ def _compare(
         for name, columns in pair.roles.few.items()
         for column in columns
     ]
+    not_run += [
+        f"names in {name}.{column}: a made-up one may be somebody's by chance"
+        for name, columns in pair.roles.made_up.items()
+        for column in columns
+    ]
     people = None
     for name, table in pair.schema.tables.items():
         changed = pair.roles.changed[name]
@@ -186,7 +191,7 @@ def _search(pair: _Pair) -> tuple[dict[str, FreeText], dict[str, tuple[str, ...]
     pair.notify("searching texts for every original value")
     roles = pair.roles
     real = originals(pair.before, pair.schema, roles.direct_identifiers, roles.free)
-    texts = dict(search(pair.after, pair.schema, roles.texts, real))
+    texts = dict(search(pair.after, pair.schema, roles.texts, real, roles.made_up))
     pair.notify("searching the schema's own text")
     return texts, *search_schema(pair.after, real)
 

@@ -19,6 +19,9 @@ NAME_KINDS = {"first_name": FIRST, "last_name": FAMILY, "name": WHOLE}
 CHANGED = {"fake", "format_preserving", "unissued", "pseudonymize", "date_shift", "null"}
 """Kinds of rules after which no row may have its own value any more."""
 
+OWN = {"keep", "redact"}
+"""Kinds of rules after which a text has nothing but what it had."""
+
 MEASURED = {"keep", "date_shift", "generalize"}
 """Kinds of rules after which a column is to be distributed as it was."""
 
@@ -45,6 +48,7 @@ class Roles:
     changed: columns that may keep none of their own values, with the rule that demands it.
     direct_identifiers: columns that name a person by themselves, and what they have of one.
     texts: columns that can hold anything, and are searched.
+    made_up: those of them with made-up values inside, beside others.
     unsearched: the other columns of which values stay, with their types.
     free: those of the texts that people write.
     people: the table that is about persons; None when there is none.
@@ -58,6 +62,7 @@ class Roles:
     changed: Rules
     direct_identifiers: Identifying
     texts: Mapping[str, list[str]]
+    made_up: Mapping[str, list[str]]
     unsearched: Mapping[str, str]
     free: Mapping[str, list[str]]
     people: str | None
@@ -95,6 +100,10 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
         name: [column for column in columns if REDACT in (rules[name][column], suggested[name][column])]
         for name, columns in texts.items()
     }
+    made_up = {
+        name: [column for column in columns if policy and rules[name][column].kind not in OWN]
+        for name, columns in texts.items()
+    }
     of_people = schema.tables[people].columns.values() if people else ()
     quasi = [column.name for column in of_people if _suggests(DESCRIBES, column)]
     matched = {
@@ -103,7 +112,9 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
     }
     sensitive = _sensitive(schema, people)
     measured = _measured(schema, rules, direct)
-    return Roles(changed, direct, texts, unsearched, free, people, quasi, sensitive, matched, measured, few)
+    return Roles(
+        changed, direct, texts, made_up, unsearched, free, people, quasi, sensitive, matched, measured, few
+    )
 
 
 def _stays(rules: Rules, changed: Rules, *, any_rule: bool) -> dict[str, list[str]]:

@@ -81,11 +81,19 @@ def originals(
 
 
 def search(
-    target: Connection, schema: Schema, texts: Mapping[str, list[str]], forms: Forms
+    target: Connection,
+    schema: Schema,
+    texts: Mapping[str, list[str]],
+    forms: Forms,
+    made_up: Mapping[str, list[str]],
 ) -> Iterator[tuple[str, FreeText]]:
-    """Yield for each column of text its name, "table.column", and the original values in it."""
+    """Yield for each column of text its name, "table.column", and the original values in it.
+
+    made_up are the columns with made-up values inside: there a name may be somebody's by chance, and only
+    numbers and addresses are searched for.
+    """
     for table, columns in texts.items():
-        found = {column: _Found(forms) for column in columns}
+        found = {column: _Found(forms, names=column not in made_up[table]) for column in columns}
         if not columns:
             continue
         types = {column: schema.tables[table].columns[column].type for column in columns}
@@ -101,8 +109,8 @@ def search(
 class _Found:
     """What was found in one column so far."""
 
-    def __init__(self, forms: Forms) -> None:
-        self._forms, self._rows, self._chance = forms, 0, 0.0
+    def __init__(self, forms: Forms, *, names: bool = True) -> None:
+        self._forms, self._names, self._rows, self._chance = forms, names, 0, 0.0
         self._hits: list[pl.DataFrame] = []
 
     def add(self, keys: pl.Series, texts: pl.Series) -> None:
@@ -112,7 +120,7 @@ class _Found:
         self._rows += len(block)
         # Each different text is searched once, however many rows have it.
         groups = block.group_by("text").agg(pl.col(KEY).first(), pl.len().alias("rows"))
-        hits, candidates = found_in(groups["text"], self._forms)
+        hits, candidates = found_in(groups["text"], self._forms, names=self._names)
         self._chance += by_chance(candidates, self._forms.numbers)
         of_rows = groups.drop("text").with_row_index("row")
         number = pl.lit(len(self._hits)).alias("block")
@@ -139,11 +147,14 @@ class _Found:
         )
 
 
-def found_in(texts: pl.Series, forms: Forms) -> tuple[pl.DataFrame, Counter[int]]:
-    """Return the forms in texts, read as a curious person does, and how many numbers have each length."""
+def found_in(texts: pl.Series, forms: Forms, *, names: bool = True) -> tuple[pl.DataFrame, Counter[int]]:
+    """Return the forms in texts, read as a curious person does, and how many numbers have each length.
+
+    names is whether names count too, beside numbers and addresses.
+    """
     read = decoded(unfolded(texts))
     values, candidates = forms.values_in(read)
-    return pl.concat([forms.names_in(read), values]), candidates
+    return (pl.concat([forms.names_in(read), values]) if names else values), candidates
 
 
 def by_chance(candidates: Mapping[int, int], numbers: Mapping[int, int]) -> float:
