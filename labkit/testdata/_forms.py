@@ -48,6 +48,9 @@ HITS = ("row", "at", "words", "hash", "of", "level", "people")
 """The columns of what is found: the number of the text, the place and number of the words, the form and its
 origin, and how many people have the form."""
 
+RUN = ("row", "at", "words", "text", "capital", "titled", "dot", "apart")
+"""The columns of a run of words; apart is whether others stand between them."""
+
 KNOWN = {"hash": pl.UInt64, "level": pl.UInt8, "of": pl.UInt16, "people": pl.UInt32}
 PEOPLE = {
     "initial": pl.String,
@@ -157,9 +160,9 @@ class Forms:
         seen = _seen(every["word"].unique(), vocabulary)
         known = every.join(seen, on="word").sort("at")
         starts = listed.list.len().fill_null(0).cum_sum() - listed.list.len().fill_null(0)
-        runs = [run.join(forms, on="hash").filter(_counts()) for run in _runs(known)]
-        near = [pair.join(forms, on="hash").filter(_counts_apart()) for pair in _near(known)]
-        hits = pl.concat([hits.select(*HITS) for hits in (*runs, *near)])
+        # All at once, because a join goes through all forms, and they are many.
+        runs = pl.concat([*_runs(known), *_near(known)])
+        hits = runs.join(forms, on="hash").filter(_counts()).select(*HITS)
         return hits.with_columns(pl.col("at") - starts.gather(hits["row"]))
 
     def values_in(self, texts: pl.Series) -> tuple[pl.DataFrame, Counter[int]]:
@@ -193,14 +196,22 @@ def _runs(known: pl.DataFrame) -> Iterator[pl.DataFrame]:
         last = {"row": pl.col("row").shift(1 - length), "at": pl.col("at").shift(1 - length)}
         together = (last["row"] == pl.col("row")) & (last["at"] == pl.col("at") + (length - 1))
         parts = [pl.col("plain").shift(-place) for place in range(length)]
-        yield known.select(
-            "row", "at", "titled",
+        run = known.select(
+            "row",
+            "at",
+            "titled",
             text=pl.concat_str(parts),
             capital=pl.all_horizontal(pl.col("capital").shift(-place) for place in range(length)),
             dot=pl.any_horizontal(pl.col("dot").shift(-place) for place in range(length)),
             words=pl.lit(length, pl.UInt8),
+            apart=pl.lit(value=False),
             together=together,
-        ).filter("together").with_columns(pl.col("text").hash().alias("hash"))  # fmt: skip
+        )
+        yield _hashed(run.filter("together"))
+
+
+def _hashed(runs: pl.DataFrame) -> pl.DataFrame:
+    return runs.select(*RUN, pl.col("text").hash().alias("hash"))
 
 
 def _seen(own: pl.Series, vocabulary: pl.Series) -> pl.DataFrame:
@@ -226,20 +237,19 @@ def _near(known: pl.DataFrame) -> Iterator[pl.DataFrame]:
         following=pl.col("at").shift(-1),
         text=pl.concat_str("plain", pl.col("plain").shift(-1)),
         capital=pl.col("capital") & pl.col("capital").shift(-1),
+        titled=pl.lit(value=False),
+        dot=pl.lit(value=False),
+        words=pl.lit(1, pl.UInt8),
+        apart=pl.lit(value=True),
         near=(pl.col("row") == pl.col("row").shift(-1)) & apart.is_between(2, NEAR),
     ).filter("near")
-    pairs = pairs.with_columns(pl.col("text").hash().alias("hash"), pl.lit(1, pl.UInt8).alias("words"))
-    yield pairs
-    yield pairs.with_columns(pl.col("following").alias("at"))
-
-
-def _counts_apart() -> pl.Expr:
-    return (pl.col("level") == FULL) | ((pl.col("level") == PAIR) & pl.col("capital"))
+    yield _hashed(pairs)
+    yield _hashed(pairs.with_columns(pl.col("following").alias("at")))
 
 
 def _counts() -> pl.Expr:
     """Return whether a run is more than a chance meeting of words with the form of its level."""
-    capital, alone = pl.col("capital"), pl.col("words") == 1
+    capital, alone = pl.col("capital"), (pl.col("words") == 1) & ~pl.col("apart")
     needs = {
         FULL: pl.lit(value=True),
         PAIR: capital | alone,
@@ -249,7 +259,8 @@ def _counts() -> pl.Expr:
         TITLED: capital & pl.col("titled"),
         PART: pl.lit(value=True),
     }
-    return pl.any_horizontal((pl.col("level") == level) & need for level, need in needs.items())
+    counts = pl.any_horizontal((pl.col("level") == level) & need for level, need in needs.items())
+    return counts & (~pl.col("apart") | (pl.col("level") <= PAIR))
 
 
 def _addresses(texts: pl.Series) -> pl.DataFrame:
