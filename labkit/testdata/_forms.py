@@ -26,7 +26,7 @@ from labkit.testdata._names import (
     usual_letters,
     words,
 )
-from labkit.testdata._ordinary import TITLES, ordinary
+from labkit.testdata._ordinary import DOCTORS, TITLES, ordinary
 from labkit.testdata._read import IGNORED, hashed, national, normalized
 from labkit.testdata._reading import plain, with_addresses
 
@@ -48,8 +48,8 @@ HITS = ("row", "at", "words", "hash", "of", "level", "people")
 """The columns of what is found: the number of the text, the place and number of the words, the form and its
 origin, and how many people have the form."""
 
-RUN = ("row", "at", "words", "text", "capital", "titled", "dot", "apart")
-"""The columns of a run of words; apart is whether others stand between them."""
+RUN = ("row", "at", "words", "text", "capital", "before", "dot", "apart")
+"""The columns of a run of words; before is the known word before it, apart whether others stand in between."""
 
 KNOWN = {"hash": pl.UInt64, "level": pl.UInt8, "of": pl.UInt16, "people": pl.UInt32}
 PEOPLE = {
@@ -73,7 +73,7 @@ class Forms:
         self._parts = parts
         self._blocks = [pl.DataFrame(schema=KNOWN)]
         self._people = [pl.DataFrame(schema=PEOPLE)]
-        self._words: list[pl.Series] = [hashed(pl.Series(sorted(TITLES)))]
+        self._words: list[pl.Series] = [hashed(pl.Series(sorted(TITLES | DOCTORS)))]
         self._known: tuple[pl.DataFrame, pl.Series] | None = None
         self.origins: list[str] = []
         self.numbers: Counter[int] = Counter()
@@ -186,12 +186,9 @@ def lengths(numbers: pl.Series) -> Counter[int]:
 
 def _runs(known: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Yield the runs of one to LONGEST words that follow each other in a text."""
-    before = known.select(
-        follows=(pl.col("row") == pl.col("row").shift(1)) & (pl.col("at") == pl.col("at").shift(1) + 1),
-        title=pl.col("plain").is_in(sorted(TITLES)).shift(1),
-    )
-    titled = (before["follows"] & before["title"]).fill_null(value=False).alias("titled")
-    known = known.with_columns(titled)
+    follows = (pl.col("row") == pl.col("row").shift(1)) & (pl.col("at") == pl.col("at").shift(1) + 1)
+    before = pl.when(follows).then(pl.col("plain").shift(1)).otherwise(pl.lit(""))
+    known = known.with_columns(before.alias("before"))
     for length in range(1, LONGEST + 1):
         last = {"row": pl.col("row").shift(1 - length), "at": pl.col("at").shift(1 - length)}
         together = (last["row"] == pl.col("row")) & (last["at"] == pl.col("at") + (length - 1))
@@ -199,7 +196,7 @@ def _runs(known: pl.DataFrame) -> Iterator[pl.DataFrame]:
         run = known.select(
             "row",
             "at",
-            "titled",
+            "before",
             text=pl.concat_str(parts),
             capital=pl.all_horizontal(pl.col("capital").shift(-place) for place in range(length)),
             dot=pl.any_horizontal(pl.col("dot").shift(-place) for place in range(length)),
@@ -237,7 +234,7 @@ def _near(known: pl.DataFrame) -> Iterator[pl.DataFrame]:
         following=pl.col("at").shift(-1),
         text=pl.concat_str("plain", pl.col("plain").shift(-1)),
         capital=pl.col("capital") & pl.col("capital").shift(-1),
-        titled=pl.lit(value=False),
+        before=pl.lit(""),
         dot=pl.lit(value=False),
         words=pl.lit(1, pl.UInt8),
         apart=pl.lit(value=True),
@@ -255,8 +252,8 @@ def _counts() -> pl.Expr:
         PAIR: capital | alone,
         INITIAL: ~alone | (pl.col("text").str.len_chars() > LONG),
         DOTTED: pl.col("dot") & capital,
-        LAST: capital,
-        TITLED: capital & pl.col("titled"),
+        LAST: capital & ~pl.col("before").is_in(sorted(DOCTORS)),
+        TITLED: capital & pl.col("before").is_in(sorted(TITLES)),
         PART: pl.lit(value=True),
     }
     counts = pl.any_horizontal((pl.col("level") == level) & need for level, need in needs.items())

@@ -21,8 +21,6 @@ TITLES = frozenset(
         "ms",
         "miss",
         "mx",
-        "dr",
-        "prof",
         "sir",
         "madam",
         "family",
@@ -54,6 +52,9 @@ TITLES = frozenset(
     ]
 )
 """Words before a name, in lower case and without accents."""
+
+DOCTORS = frozenset({"dr", "prof", "doctor", "doktor"})
+"""Words before the family name of whoever treats people: it is seldom that of the person whom a text is about."""
 
 
 @cache
