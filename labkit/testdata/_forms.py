@@ -49,7 +49,7 @@ HITS = ("row", "at", "words", "hash", "of", "level", "people")
 origin, and how many people have the form."""
 
 RUN = ("row", "at", "words", "text", "capital", "before", "dot", "apart")
-"""The columns of a run of words; before is the known word before it, apart whether others stand in between."""
+"""The columns of a run of words; before is the known word before it, apart whether others stand inside."""
 
 KNOWN = {"hash": pl.UInt64, "level": pl.UInt8, "of": pl.UInt16, "people": pl.UInt32}
 PEOPLE = {

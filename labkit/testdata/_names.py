@@ -22,7 +22,8 @@ IDEOGRAPH = r"(\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul})"
 # How Germans and Danes write their letters without them.
 GERMAN = {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"}
 
-NAMELESS = rf"(?i)^(?:(?:{'|'.join(sorted(TITLES | DOCTORS))})\b\.?\s*)+|(?:[\s,]+(?:jr|sr|md|dds|phd|dvm|i{{2,3}}|iv)\.?)+$"
+BEFORE = "|".join(sorted(TITLES | DOCTORS))
+NAMELESS = rf"(?i)^(?:(?:{BEFORE})\b\.?\s*)+|(?:[\s,]+(?:jr|sr|md|dds|phd|dvm|i{{2,3}}|iv)\.?)+$"
 FAMILY_FIRST = r"^([^,]+),\s*(.+)$"
 PARTICLES = "van|von|de|del|della|di|da|dos|das|du|la|le|al|el|bin|ibn|ben|ter|ten|der|den|zu|zur|vom"
 FAMILY_LAST = rf"(?i)^(?:(.*?)\s+)??((?:(?:{PARTICLES})\s+)*\S+)$"

@@ -54,7 +54,7 @@ TITLES = frozenset(
 """Words before a name, in lower case and without accents."""
 
 DOCTORS = frozenset({"dr", "prof", "doctor", "doktor"})
-"""Words before the family name of whoever treats people: it is seldom that of the person whom a text is about."""
+"""Words before the family name of whoever treats people, seldom before that of whom a text is about."""
 
 
 @cache
