@@ -219,6 +219,18 @@ def test_json_and_a_number_that_stands_in_no_column_are_found(source: str, fresh
     assert report.free_text["orders.note"].of["the text of orders.note"] == 2 * (PEOPLE // 20) + 1
 
 
+def test_a_name_in_two_columns_is_found_in_one(source: str, fresh: Callable[[], str]) -> None:
+    """A first and a family name make one name, whichever way round a text has it."""
+    split = """ALTER TABLE customers ADD first_name text, ADD last_name text;
+        UPDATE customers SET first_name = split_part(name, ' ', 1), last_name = split_part(name, ' ', 2);
+        ALTER TABLE customers DROP name;
+        UPDATE orders SET note = last_name || ', ' || first_name FROM customers AS c WHERE c.id = customer"""
+    run(source, split)
+    gone = "UPDATE customers SET first_name = 'X', last_name = 'Y', email = NULL, phone = NULL, ssn = NULL"
+    notes = naive(source, fresh(), gone).free_text["orders.note"]
+    assert notes.of == {"customers.first_name + last_name": PEOPLE}
+
+
 def test_shuffled_values_are_more_than_chance(source: str, fresh: Callable[[], str]) -> None:
     """Values that went to other people are no longer anybody's own, and are reported as real values."""
     shuffled = (
@@ -325,6 +337,32 @@ def test_a_small_subset_may_differ_by_chance(rows: int, changes: tuple[str, ...]
     before = Statistics(nulls=0.0, width=4, distinct=3, rows=9000, common=0.5)
     after = Statistics(nulls=0.0, width=4, distinct=3, rows=rows, common=0.6)
     assert Distribution(before, after).changes == changes
+
+
+def test_a_policy_may_demand_more(source: str, fresh: Callable[[], str]) -> None:
+    """K and l that are not reached are problems, and so is a column that loses more than its tolerance."""
+    top = 'k = 6\nl = 6\ntolerance = {"customers.born" = 0.01}\n[customers]'
+    problems = by_policy(source, fresh(), ("[customers]", top)).problems
+    begins = (
+        "k is 5, and the policy demands 6: ",
+        "l is 5, and the policy demands 6: ",
+        "customers.born lost 0.0",
+    )
+    assert [one.startswith(begin) for one, begin in zip(problems, begins, strict=True)] == [True] * 3
+
+
+def test_a_database_of_one_value_is_useless(source: str, fresh: Callable[[], str]) -> None:
+    """One birthday and one postcode for everybody protect well, and do not pass."""
+    report = naive(source, fresh(), "UPDATE customers SET born = '1900-01-01', zip = NULL, sex = 'x'")
+    lost = [problem.partition(" ")[0] for problem in report.problems if "of its distribution" in problem]
+    assert lost == ["customers.born", "customers.sex", "customers.zip"]
+    assert report.distributions["customers.id"].lost is None
+
+
+def test_without_a_table_of_people_a_demand_cannot_be_met(source: str, fresh: Callable[[], str]) -> None:
+    """Where k cannot be counted, the demand is told, and is no success."""
+    top = ('[customers]\nid = "keep"', 'k = 2\n[customers]\nid = "pseudonymize"')
+    assert "k cannot be counted, and the policy demands 2" in by_policy(source, fresh(), top).problems[0]
 
 
 def test_neither_database_is_changed(source: str, fresh: Callable[[], str]) -> None:

@@ -21,6 +21,7 @@ from labkit.errors import LabError
 from labkit.testdata import Policy, Rule, audit, obscure
 from labkit.testdata._change import Changer
 from labkit.testdata._fakes import Fakes
+from labkit.testdata._forms import Forms
 from labkit.testdata._locale import Locale
 from labkit.testdata._mac import Bits
 from labkit.testdata._persona import Personas
@@ -325,7 +326,7 @@ def changed(
     """Return what becomes of a column of text under a kind, by the people in another column."""
     rules = {"own": Rule("fake", kind, "who", locale), "who": Rule("keep")}
     columns = {name: Column(name, "text", nullable=True, generated=False) for name in rules}
-    changer = Changer(Table("public", "t", columns, (), ()), rules, KEY, Redactor(()), Fakes())
+    changer = Changer(Table("public", "t", columns, (), ()), rules, KEY, Redactor(Forms()), Fakes())
     block = pl.DataFrame({"own": own, "who": people}).write_csv(include_header=False)
     names = dict.fromkeys(columns, pl.String)
     return pl.read_csv(changer(block.encode()), has_header=False, schema=names)["own"].to_list()

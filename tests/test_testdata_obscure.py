@@ -19,6 +19,7 @@ from labkit.testdata._change import Changer
 from labkit.testdata._copy import _found, connected
 from labkit.testdata._fakes import Fakes
 from labkit.testdata._ff1 import ff1
+from labkit.testdata._forms import Forms
 from labkit.testdata._mac import cmac
 from labkit.testdata._pattern import Pattern
 from labkit.testdata._persona import Personas
@@ -326,7 +327,7 @@ def test_what_is_kept_beside_what_is_changed_is_kept_whole(values: list[str | No
     """Any text comes through a block as it went in, NULL and empty told apart."""
     column = {name: Column(name, "text", nullable=True, generated=False) for name in ("kept", "mail")}
     rules = {"kept": Rule("keep"), "mail": Rule("fake", "email")}
-    changer = Changer(Table("public", "t", column, (), ()), rules, KEY, Redactor(()), Fakes())
+    changer = Changer(Table("public", "t", column, (), ()), rules, KEY, Redactor(Forms()), Fakes())
     block = pl.DataFrame(
         {"kept": values, "mail": ["a@b.test"] * len(values)}, schema={"kept": pl.String, "mail": pl.String}
     )
@@ -355,7 +356,7 @@ def changed_by(rules: dict[str, Rule], **values: list[str | None]) -> pl.DataFra
         name: Column(name, "date" if rule.kind == "date_shift" else "text", nullable=True, generated=False)
         for name, rule in rules.items()
     }
-    changer = Changer(Table("public", "t", columns, (), ()), rules, KEY, Redactor(()), Fakes())
+    changer = Changer(Table("public", "t", columns, (), ()), rules, KEY, Redactor(Forms()), Fakes())
     names = dict.fromkeys(columns, pl.String)
     out = changer(pl.DataFrame(values, schema=names).write_csv(include_header=False).encode())
     return pl.read_csv(out, has_header=False, schema=names)

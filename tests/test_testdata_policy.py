@@ -10,6 +10,7 @@ from labkit.errors import LabError
 from labkit.testdata import Policy, Rule
 from labkit.testdata._change import PSEUDONYM_DIGITS
 from labkit.testdata._compare import TARGET, Compared
+from labkit.testdata._forms import Forms
 from labkit.testdata._linkage_attack import LinkageAttack, attack, digests
 from labkit.testdata._quasi_identifier import WHOLE, QuasiIdentifier, k_anonymity, quasi_identifiers
 from labkit.testdata._read import KEY, normalized
@@ -174,7 +175,9 @@ def test_text_is_compared_without_case_spaces_and_punctuation() -> None:
 
 def test_somebody_called_removed_is_redacted_once() -> None:
     """The mark for a removed word is not taken for a name."""
-    redacted = Redactor(["Removed", "Ångström"]).redact(pl.Series(["to ANGSTRÖM, a@b.test", None]))
+    people = Forms(parts=True)
+    people.add_names(pl.Series(["Removed"]), pl.Series(["Ångström"]), "people.name")
+    redacted = Redactor(people).redact(pl.Series(["to ANGSTRÖM, a@b.test", None]))
     assert redacted.to_list() == ["to [removed], [removed]", None]
 
 

@@ -1,15 +1,18 @@
 """Audits a test database against the one that it was made from."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
+import psycopg
 from psycopg import sql
 
 from labkit.errors import LabError
 from labkit.testdata._compare import ChanceMatches, Compared, chance_matches, leaked_originals, load
 from labkit.testdata._copy import Connection, Progress, reading, shown
+from labkit.testdata._demands import Demands
 from labkit.testdata._distribution import distributions
 from labkit.testdata._linkage_attack import LinkageAttack, attack, digests
 from labkit.testdata._policy import Policy
@@ -19,7 +22,8 @@ from labkit.testdata._report import Audit
 from labkit.testdata._role import Roles, roles_of
 from labkit.testdata._rule import DATE, family
 from labkit.testdata._schema import Schema, Table
-from labkit.testdata._texts import originals, search
+from labkit.testdata._schema_text import large_objects
+from labkit.testdata._texts import FreeText, originals, search, search_schema
 
 FEW = "its made-up values are so few that many people get their own by chance"
 
@@ -60,11 +64,15 @@ def audit(
     whether a list of all people is compared with the target as well. progress gets a sentence for each step;
     None reports nothing.
 
-    :raises LabError: when a database cannot be reached, the policy does not fit the source, the target lacks
-        a table or a column of the source, or it has no rows.
+    :raises LabError: when a database cannot be reached or read, the policy does not fit the source, the
+        target lacks a table or a column of the source, or it has no rows.
     """
     started, notify = time.monotonic(), progress or (lambda _: None)
-    with reading(source) as (before, schema), reading(target) as (after, copied):
+    with (
+        reading(source) as (before, schema),
+        reading(target) as (after, copied),
+        _closed_on_failure(before, after),
+    ):
         _refuse_other(schema, copied, shown(target))
         rows = {name: _count(after, schema, name) for name in schema.tables}
         if not any(rows.values()):
@@ -73,23 +81,41 @@ def audit(
         pair = _Pair(before, after, schema, roles, notify)
         leaked, matches, not_run, people = _compare(pair, linkage_attack=linkage_attack)
         persons = _persons(pair, people, linkage_attack=linkage_attack)
-        notify("searching texts for every original value")
-        real = originals(before, schema, roles.direct_identifiers, roles.free)
-        texts = dict(search(after, schema, roles.texts, real))
+        texts, in_schema, suspects = _search(pair)
         notify("comparing distributions")
         return Audit(
             rows=rows,
             leaked_originals=leaked,
             chance_matches=matches,
             free_text=texts,
-            distributions=distributions(source, target, schema),
+            schema=in_schema,
+            not_searched={**roles.unsearched, **large_objects(after)},
+            distributions=distributions(source, target, schema, roles.measured),
             people=roles.people,
             **vars(persons),
             foreign_keys=foreign_keys(after, schema, copied),
-            not_run=not_run,
+            not_run=[*not_run, *(f"whether the {place} names somebody" for place in suspects)],
             policy_digest=policy.digest if policy else None,
+            demands=policy.demands if policy else Demands(),
             seconds=round(time.monotonic() - started, 2),
         )
+
+
+@contextmanager
+def _closed_on_failure(*connections: Connection) -> Iterator[None]:
+    """Close connections when the block fails, so that nothing waits for rows that nobody reads any more."""
+    try:
+        yield
+    except BaseException as problem:
+        for connection in connections:
+            connection.close()
+        if isinstance(problem, psycopg.Error):
+            expected = "two databases of which all tables can be read to the end"
+            next_step = (
+                "remove the cause, for example: GRANT SELECT ON ALL TABLES IN SCHEMA public TO your_role"
+            )
+            raise LabError(expected, str(problem).strip(), next_step) from problem
+        raise
 
 
 def _refuse_other(schema: Schema, copied: Schema, where: str) -> None:
@@ -128,6 +154,11 @@ def _compare(
         for name, columns in pair.roles.few.items()
         for column in columns
     ]
+    not_run += [
+        f"names in {name}.{column}: a made-up one may be somebody's by chance"
+        for name, columns in pair.roles.made_up.items()
+        for column in columns
+    ]
     people = None
     for name, table in pair.schema.tables.items():
         changed = pair.roles.changed[name]
@@ -151,8 +182,18 @@ def _compare(
 
 def _plain(roles: Roles, name: str, *, linkage_attack: bool) -> list[str]:
     """Return the columns to read as they are: quasi-identifiers and, for the attack, direct identifiers."""
-    direct = roles.direct_identifiers[name] if linkage_attack else []
+    direct = [*roles.direct_identifiers[name]] if linkage_attack else []
     return list(dict.fromkeys([*roles.quasi_identifiers, *direct]))
+
+
+def _search(pair: _Pair) -> tuple[dict[str, FreeText], dict[str, tuple[str, ...]], list[str]]:
+    """Search texts and the schema: what texts have, what the schema has, and where it may name somebody."""
+    pair.notify("searching texts for every original value")
+    roles = pair.roles
+    real = originals(pair.before, pair.schema, roles.direct_identifiers, roles.free)
+    texts = dict(search(pair.after, pair.schema, roles.texts, real, roles.made_up))
+    pair.notify("searching the schema's own text")
+    return texts, *search_schema(pair.after, real)
 
 
 def _persons(pair: _Pair, people: Compared | None, *, linkage_attack: bool) -> _Persons:

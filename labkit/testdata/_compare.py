@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +87,8 @@ def _load(
 ) -> pl.DataFrame:
     # Hashes take 64 bits a value however long its text is, so that a large table fits into memory.
     columns = [*hashes, *(name for name in plain if name not in hashes)]
-    blocks = [_hashes(block, hashes, plain) for block in frames(connection, table, columns)]
+    with closing(frames(connection, table, columns)) as rows:
+        blocks = [_hashes(block, hashes, plain) for block in rows]
     none = pl.DataFrame(schema=dict.fromkeys([KEY, *columns], pl.String))
     return pl.concat(blocks or [_hashes(none, hashes, plain)])
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from labkit.testdata._copy import connected
+from labkit.testdata._loss import Shape, loss, shape_of
 from labkit.testdata._schema import Schema, name_of
 
 STATISTICS = """
 SELECT s.schemaname, s.tablename, s.attname, s.null_frac, s.avg_width,
        round(CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * c.reltuples ELSE s.n_distinct END),
        greatest(c.reltuples, 0),
-       coalesce(s.most_common_freqs[1], 0)
+       coalesce(s.most_common_freqs[1], 0),
+       s.most_common_vals::text::text[], s.most_common_freqs, s.histogram_bounds::text::text[]
   FROM pg_stats s JOIN pg_namespace n ON n.nspname = s.schemaname
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename
- WHERE NOT s.inherited
+ WHERE s.inherited = (c.relkind = 'p')
 """
 NULLS, COMMON, DISTINCT, WIDTH, DEVIATIONS = 0.02, 0.05, 2.0, 1.5, 3
 """Differences above these count as changes. NULLS and COMMON are differences of shares, and a share has to
@@ -43,10 +45,15 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Distribution:
-    """A column's statistics before and after."""
+    """A column's statistics before and after.
+
+    lost: how much of its distribution is lost, from 0 for nothing to 1 for as much as if all values were one,
+        or more. None when that is not measured, because new values are made up, or when there is no value.
+    """
 
     before: Statistics
     after: Statistics
+    lost: float | None = None
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -74,17 +81,25 @@ def _differ_by(one: float, other: float, factor: float) -> bool:
     return high > low * factor
 
 
-def distributions(source: str, target: str, schema: Schema) -> dict[str, Distribution]:
+def distributions(
+    source: str, target: str, schema: Schema, measured: Mapping[str, str]
+) -> dict[str, Distribution]:
     """Return the statistics of each column, "table.column", in both databases; source and target are URLs.
 
-    A column without statistics is left out. PostgreSQL updates the statistics first, which writes no data.
-    A role that may not update them gets a warning, and the old statistics count.
+    measured are the columns whose loss is measured, and what their values are for `loss`. A column without
+    statistics is left out. PostgreSQL updates the statistics first, which writes no data. A role that may not
+    update them gets a warning, and the old statistics count.
     """
     before, after = _statistics(source, schema), _statistics(target, schema)
-    return {name: Distribution(before[name], after[name]) for name in before if name in after}
+    found = {}
+    for name in (name for name in before if name in after):
+        (one, shape), (other, now) = before[name], after[name]
+        lost = loss(shape, now, measured[name]) if name in measured else None
+        found[name] = Distribution(one, other, None if lost is None else round(lost, 4))
+    return found
 
 
-def _statistics(url: str, schema: Schema) -> Mapping[str, Statistics]:
+def _statistics(url: str, schema: Schema) -> Mapping[str, tuple[Statistics, Shape]]:
     tables = sql.SQL(", ").join(
         sql.Identifier(table.schema, table.relation) for table in schema.tables.values()
     )
@@ -92,11 +107,12 @@ def _statistics(url: str, schema: Schema) -> Mapping[str, Statistics]:
         connection.autocommit = True  # the lock of ANALYZE is held to a transaction's end
         connection.execute(sql.SQL("ANALYZE {}").format(tables))
         rows = connection.execute(STATISTICS).fetchall()
-    order = [f"{name}.{column}" for name, table in schema.tables.items() for column in table.columns]
     statistics = {
-        f"{name_of(place, table)}.{column}": Statistics(
-            round(nulls, 4), width, int(distinct), int(rows), round(common, 4)
+        f"{name_of(place, table)}.{column}": (
+            Statistics(round(nulls, 4), width, int(distinct), int(rows), round(common, 4)),
+            shape_of(nulls, *shape),
         )
-        for place, table, column, nulls, width, distinct, rows, common in rows
+        for place, table, column, nulls, width, distinct, rows, common, *shape in rows
     }
+    order = [f"{name}.{column}" for name, table in schema.tables.items() for column in table.columns]
     return {name: statistics[name] for name in order if name in statistics}

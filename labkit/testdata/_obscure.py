@@ -8,16 +8,18 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any
 
-import polars as pl
 from psycopg import sql
 
 from labkit.errors import LabError
 from labkit.testdata._change import Changer
 from labkit.testdata._copy import Connection, Progress, Reading, copy
 from labkit.testdata._fakes import Fakes
+from labkit.testdata._forms import Forms
 from labkit.testdata._generalize import generalized
+from labkit.testdata._people import VALUE, WORDS, gather
 from labkit.testdata._policy import Policy, Rules
-from labkit.testdata._redact import Redactor, words_of
+from labkit.testdata._redact import Redactor
+from labkit.testdata._role import identifying
 from labkit.testdata._rule import TEXT, Rule, family
 from labkit.testdata._schema import Schema, Table
 from labkit.testdata._subset import Subset, checked
@@ -78,7 +80,7 @@ def obscure(
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
         rules, subset = policy.resolve(schema), checked(reader, schema, policy.where)
-        redactor = Redactor(_known_words(reader, schema, rules, policy.fakes, notify))
+        redactor = Redactor(_known_people(reader, schema, rules, policy.fakes, notify))
         return {
             name: _reading(
                 table, rules[name], subset, Changer(table, rules[name], key, redactor, policy.fakes)
@@ -141,31 +143,19 @@ def _expression(table: Table, name: str, rule: Rule, kept: str | None) -> sql.Co
     return sql.SQL("CASE WHEN {} THEN {} END").format(sql.SQL(kept), read) if kept else read
 
 
-def _known_words(
-    source: Connection, schema: Schema, rules: Rules, fakes: Fakes, notify: Progress
-) -> set[str]:
-    """Return the words by which people are known; none when there is no free text to redact."""
+def _known_people(source: Connection, schema: Schema, rules: Rules, fakes: Fakes, notify: Progress) -> Forms:
+    """Return the people whose names are redacted; nobody when there is no free text to redact."""
+    forms = Forms(parts=True)
     if not any(rule.kind == "redact" for columns in rules.values() for rule in columns.values()):
-        return set()
+        return forms
     notify("gathering names and addresses to redact in free text")
-    words: set[str] = set()
+    named = identifying(schema, rules)
     for table, columns in rules.items():
+        # Numbers and e-mail addresses are removed anyhow, whoever has them.
+        kinds = {column: kind for column, kind in named[table].items() if kind != VALUE}
         for column, rule in columns.items():
             of_text = family(schema.tables[table].columns[column].type) == TEXT
-            if rule.kind == "fake" and of_text and fakes.kind(rule).has_words:
-                words |= _words(source, schema.tables[table], column)
-    return words
-
-
-def _words(source: Connection, table: Table, column: str) -> set[str]:
-    query = sql.SQL("SELECT DISTINCT {} FROM {}").format(
-        sql.Identifier(column), sql.Identifier(table.schema, table.relation)
-    )
-    # A named cursor stays on the server: an ordinary one would load millions of names at once.
-    with source.cursor(name="labkit_words") as cursor:
-        cursor.itersize = 50_000
-        cursor.execute(query)
-        words: set[str] = set()
-        while rows := cursor.fetchmany(cursor.itersize):
-            words |= words_of(pl.Series([row[0] for row in rows], dtype=pl.String))
-        return words
+            if column not in kinds and rule.kind == "fake" and of_text and fakes.kind(rule).has_words:
+                kinds[column] = WORDS
+        gather(source, schema, {table: kinds}, forms)
+    return forms

@@ -11,6 +11,7 @@ from typing import Any, Self
 from faker.providers import BaseProvider
 
 from labkit.errors import LabError
+from labkit.testdata._demands import Demands
 from labkit.testdata._fakes import Fakes
 from labkit.testdata._locale import read_locale
 from labkit.testdata._provider import checked_provider, read_providers
@@ -34,7 +35,7 @@ class Policy:
 
     A column of a foreign key has the rule of the column that it refers to, and need not be written.
     forget_key means that `obscure` takes no key: it makes one and forgets it. fakes makes the made-up values,
-    in the policy's locale and with its providers.
+    in the policy's locale and with its providers. demands are what the audit checks beside the rules.
     """
 
     rules: Rules
@@ -42,6 +43,7 @@ class Policy:
     text: str
     forget_key: bool = False
     fakes: Fakes = field(default_factory=Fakes, compare=False)
+    demands: Demands = field(default_factory=Demands)
 
     @classmethod
     def load(cls, source: Path | str, *, providers: Sequence[type[BaseProvider]] = ()) -> Self:
@@ -62,6 +64,7 @@ class Policy:
             raise LabError("a policy in TOML, one rule a column", str(problem), next_step) from problem
         forget_key = tables.pop(FORGET) is True if isinstance(tables.get(FORGET), bool) else False
         where = tables.pop(SUBSET, {})
+        demands = Demands.take(tables)
         fakes = _fakes(tables, providers)
         for name, value in [*tables.items(), *((f"{SUBSET}.{name}", {}) for name in where)]:
             if not isinstance(value, dict):
@@ -74,9 +77,8 @@ class Policy:
             table: {column: _rule(f"{table}.{column}", rule, fakes) for column, rule in columns.items()}
             for table, columns in tables.items()
         }
-        return cls(
-            rules, {name: str(condition) for name, condition in where.items()}, text, forget_key, fakes
-        )
+        conditions = {name: str(condition) for name, condition in where.items()}
+        return cls(rules, conditions, text, forget_key, fakes, demands)
 
     @classmethod
     def safe_harbor(cls, survey: Survey) -> Self:
@@ -99,6 +101,9 @@ class Policy:
             its column, or makes values of a key equal.
         """
         self._refuse_unknown(schema)
+        self.demands.check(
+            {f"{table.name}.{name}" for table in schema.tables.values() for name in table.columns}
+        )
         whole = {table.name: self._of_table(schema, table) for table in schema.tables.values()}
         if missing := [
             (table, name) for table, rules in whole.items() for name, rule in rules.items() if not rule

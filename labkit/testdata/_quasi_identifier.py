@@ -1,6 +1,7 @@
 """Quasi-identifiers: what columns that describe people still reveal, and how many people share it."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,8 +177,9 @@ def _values(
         return None
     own = [name for name in owner if name != KEY]
     blocks = []
-    for block in frames(connection, table, list(dict.fromkeys([*own, column]))):
-        who = block.select(pl.concat_str(own, separator="·")).to_series() if own else block[KEY]
-        pair = [hashed(who).alias(KEY), hashed(block[column]).alias("value")]
-        blocks.append(pl.DataFrame(pair).drop_nulls())
+    with closing(frames(connection, table, list(dict.fromkeys([*own, column])))) as rows:
+        for block in rows:
+            who = block.select(pl.concat_str(own, separator="·")).to_series() if own else block[KEY]
+            pair = [hashed(who).alias(KEY), hashed(block[column]).alias("value")]
+            blocks.append(pl.DataFrame(pair).drop_nulls())
     return pl.concat(blocks).unique() if blocks else None

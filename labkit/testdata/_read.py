@@ -1,6 +1,6 @@
 """Reads columns of a table as polars frames of texts, and normalizes texts to compare them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import polars as pl
@@ -24,10 +24,11 @@ NATIONAL = 10
 
 def frames(
     connection: psycopg.Connection[Any], table: Table, columns: Sequence[str]
-) -> Iterator[pl.DataFrame]:
+) -> Generator[pl.DataFrame]:
     """Yield a table's rows block by block: KEY, then these columns, all as texts. NULL is None.
 
-    KEY is "" for a table without a primary key.
+    KEY is "" for a table without a primary key. Until the rows are read or the generator is closed, the
+    connection takes no other work, not even a rollback: read it under `contextlib.closing`.
     """
     parts = sql.SQL(", '·', ").join(map(sql.Identifier, table.primary_key))
     key = sql.SQL("concat({})").format(parts) if table.primary_key else sql.SQL("''")

@@ -41,7 +41,7 @@ def draw(report: Audit) -> str:
     left += _section(LEFT, below, "Real values in texts", _texts(report))
     right = [*_people(report, top)]
     right += _distributions(report, top + 6 * ROW)
-    rows = max(len(report.leaked_originals) + len(report.free_text) + 4, 8 + len(_shown(report)))
+    rows = max(len(report.leaked_originals) + len(report.free_text) + 5, 8 + len(_shown(report)))
     label = f"{title}. {'. '.join(report.problems)}"
     return picture(WIDTH, top + ROW * rows, label, *shapes, *left, *right)
 
@@ -76,6 +76,8 @@ def _texts(report: Audit) -> Iterator[tuple[str, float | None, str]]:
     for name, texts in report.free_text.items():
         sign = FILLS["passed" if texts.clean else "failed"][0]
         yield name, texts.leaking / max(texts.rows, 1), f"{sign} {texts.leaking} of {texts.rows}"
+    sign = FILLS["failed" if report.schema else "passed"][0]
+    yield "the schema's own text", float(bool(report.schema)), f"{sign} {len(report.schema)} places"
 
 
 def _people(report: Audit, top: int) -> list[str]:
@@ -89,9 +91,14 @@ def _people(report: Audit, top: int) -> list[str]:
     shapes.append(text(x + 2 * BAR + 10, top + ROW + 16, words))
     names = [f"{name.rpartition('.')[2]} ({how})" for name, how in report.quasi_identifiers.items()]
     shapes.append(text(x, top + 2 * ROW + 16, cut(f"quasi-identifiers: {', '.join(names) or 'none'}", 84)))
-    groups = f"k = {_or_none(report.k)}: the smallest group of people who look alike"
-    values = f"l = {_or_none(report.l)}: the fewest different sensitive values in such a group"
+    demands = report.demands
+    groups = f"k = {_or_none(report.k)}{_demanded(demands.k)}: the smallest group of people who look alike"
+    values = f"l = {_or_none(report.l)}{_demanded(demands.l)}: the fewest sensitive values in such a group"
     return [*shapes, text(x, top + 3 * ROW + 16, groups), text(x, top + 4 * ROW + 16, values)]
+
+
+def _demanded(least: int | None) -> str:
+    return "" if least is None else f" ({least} demanded)"
 
 
 def _or_none(number: int | None) -> str:
@@ -161,10 +168,12 @@ def _originals_table(report: Audit) -> Table:
 
 def _text_table(report: Audit) -> Table:
     columns = ("column", "texts", "with a real value", "of", "keys of the first")
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (name, texts.rows, texts.leaking, ", ".join(texts.of), ", ".join(texts.where))
         for name, texts in report.free_text.items()
     ]
+    rows += [(f"the schema's {place}", 1, 1, ", ".join(of), "") for place, of in report.schema.items()]
+    rows += [(name, f"not searched: {why}", "", "", "") for name, why in report.not_searched.items()]
     return Table(columns, rows, "texts searched for every original value")
 
 
@@ -181,7 +190,16 @@ def _people_table(report: Audit) -> Table:
 
 
 def _distribution_table(report: Audit) -> Table:
-    columns = ("column", "NULL", "different values", "of rows", "most common", "mean bytes", "changed")
+    columns = (
+        "column",
+        "lost",
+        "NULL",
+        "different values",
+        "of rows",
+        "most common",
+        "mean bytes",
+        "changed",
+    )
     rows = []
     for name, distribution in report.distributions.items():
         one, other = distribution.before, distribution.after
@@ -192,5 +210,7 @@ def _distribution_table(report: Audit) -> Table:
             f"{one.common:.1%} → {other.common:.1%}",
             f"{one.width} → {other.width}",
         )
-        rows.append((name, *pairs, ", ".join(distribution.changes)))
-    return Table(columns, rows, "distributions, before → after")
+        lost = "" if distribution.lost is None else f"{distribution.lost:.2f}"
+        rows.append((name, lost, *pairs, ", ".join(distribution.changes)))
+    caption = "distributions, before → after; lost: 0 is nothing, 1 is as if all values were one"
+    return Table(columns, rows, caption)

@@ -21,6 +21,8 @@ PACKAGES = {
     "pynonymizer": ["pynonymizer"],
     "pg_anon": ["pg_anon"],
     "format-preserving": ["ff3", "pyffx"],
+    "scrubadub": ["scrubadub"],
+    "presidio": ["presidio-analyzer"],
 }
 LONGEST_S = 900
 
@@ -94,6 +96,30 @@ for name, one in (("ff3", lambda i: ff3.encrypt(f"{i:09d}")), ("pyffx", ffx.encr
 print(json.dumps(rates))
 """
 
+SCRUBADUB = """
+import json, sys
+import scrubadub
+scrubber = scrubadub.Scrubber()
+texts = json.load(sys.stdin)
+print(json.dumps({name: [scrubber.clean(text) != text for text in own] for name, own in texts.items()}))
+"""
+
+# Without a model of names, which is no package: its patterns for e-mail addresses, numbers and so on.
+PRESIDIO = """
+import json, sys
+import spacy
+from presidio_analyzer import AnalyzerEngine
+from presidio_analyzer.nlp_engine import SpacyNlpEngine
+class Blank(SpacyNlpEngine):
+    def __init__(self):
+        super().__init__(models=[{"lang_code": "en", "model_name": "blank"}])
+        self.nlp = {"en": spacy.blank("en")}
+engine = AnalyzerEngine(nlp_engine=Blank(), supported_languages=["en"])
+texts = json.load(sys.stdin)
+found = {n: [bool(engine.analyze(text, language="en")) for text in own] for n, own in texts.items()}
+print(json.dumps(found))
+"""
+
 
 class NotRun(Exception):
     """A peer could not be installed or run here; the text says why."""
@@ -126,6 +152,18 @@ class Peers:
         python = self._installed("format-preserving") / "python"
         rates: dict[str, float] = json.loads(run([python, "-c", FORMAT_PRESERVING]))
         return rates
+
+    def finds(self, peer: str, texts: Mapping[str, list[str]]) -> dict[str, list[bool]]:
+        """Return for each text whether scrubadub or presidio finds anything in it.
+
+        :raises NotRun: when it cannot.
+        """
+        python, script = (
+            self._installed(peer) / "python",
+            {"scrubadub": SCRUBADUB, "presidio": PRESIDIO}[peer],
+        )
+        found: dict[str, list[bool]] = json.loads(run([python, "-c", script], given=json.dumps(texts)))
+        return found
 
     def _installed(self, peer: str) -> Path:
         place = self._folder / peer
@@ -187,15 +225,22 @@ def timed(command: list[object], folder: Path) -> float:
     return time.monotonic() - started
 
 
-def run(command: list[object], folder: Path | None = None) -> str:
-    """Run a command to its end and return its output.
+def run(command: list[object], folder: Path | None = None, *, given: str | None = None) -> str:
+    """Run a command to its end, with what is given as its input, and return its output.
 
     :raises NotRun: when it fails or takes too long.
     """
     words = [str(word) for word in command]
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, timeout=LONGEST_S, cwd=folder, env=os.environ, check=False
+            words,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_S,
+            cwd=folder,
+            env=os.environ,
+            check=False,
         )
     except subprocess.TimeoutExpired as problem:
         raise NotRun(f"{Path(words[0]).name} took over {LONGEST_S} s") from problem
