@@ -47,7 +47,7 @@ def survey(url: str, *, as_json: bool) -> None:
 
     surveyed = testdata.survey(url)
     if as_json:
-        print_json([{**vars(column), "rule": column.rule.toml()} for column in surveyed.columns])
+        print_json(surveyed.to_json())
         return
     for cycle in surveyed.cycles:
         step_printer()(f"a cycle of references: {' → '.join([*cycle, cycle[0]])}")

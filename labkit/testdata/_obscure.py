@@ -12,15 +12,17 @@ import polars as pl
 from psycopg import sql
 
 from labkit.errors import LabError
-from labkit.testdata._change import Changer
-from labkit.testdata._copy import Connection, Progress, Reading, copy
+from labkit.testdata._change import EXTRA, Changer
+from labkit.testdata._copy import Connection, copy
 from labkit.testdata._fakes import Fakes
 from labkit.testdata._generalize import generalized
 from labkit.testdata._policy import Policy, Rules
 from labkit.testdata._redact import Redactor, words_of
+from labkit.testdata._rows import Progress, Reading
 from labkit.testdata._rule import TEXT, Rule, family
 from labkit.testdata._schema import Schema, Table
 from labkit.testdata._subset import Subset, checked
+from labkit.testdata._trial import refuse_misfits, refuse_unknown_paths
 
 KEY_BYTES = 32
 ROW = "copied"
@@ -64,7 +66,7 @@ def obscure(
     state. progress gets a sentence for each step; None reports nothing.
 
     :raises LabError: when the policy does not cover or fit the database, a value does not fit its rule, the
-        target is not empty, or a connection is lost. A target that was begun is dropped.
+        target is not empty, or a connection is lost. The target is then as empty as before.
     """
     if key is not None and policy.forget_key:
         next_step = "leave the key out, or take forget_key out of the policy"
@@ -78,6 +80,8 @@ def obscure(
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
         rules, subset = policy.resolve(schema), checked(reader, schema, policy.where)
+        refuse_misfits(reader, schema, rules, policy.fakes)
+        refuse_unknown_paths(reader, schema, rules, subset)
         redactor = Redactor(_known_words(reader, schema, rules, policy.fakes, notify))
         return {
             name: _reading(
@@ -102,7 +106,7 @@ def subset(
     sentence for each step; None reports nothing.
 
     :raises LabError: when a condition or its table is wrong, the tables refer to each other in a cycle, the
-        target is not empty, or a connection is lost. A target that was begun is dropped.
+        target is not empty, or a connection is lost. The target is then as empty as before.
     """
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
@@ -120,7 +124,7 @@ def _reading(table: Table, rules: Mapping[str, Rule], cut: Subset, changer: Chan
     dropped = cut.dropped(table.name, ROW)
     columns = [_expression(table, name, rule, dropped.get(name)) for name, rule in rules.items()]
     if changer and changer.is_needed:
-        columns += [sql.Identifier(ROW, name.removeprefix("by ")) for name in changer.columns[len(rules) :]]
+        columns += [sql.Identifier(ROW, name.removeprefix(EXTRA)) for name in changer.columns[len(rules) :]]
     query = sql.SQL("SELECT {} FROM {} AS {}").format(
         sql.SQL(", ").join(columns), sql.SQL(cut.source(table.name)), sql.Identifier(ROW)
     )
@@ -135,7 +139,7 @@ def _expression(table: Table, name: str, rule: Rule, kept: str | None) -> sql.Co
     column, kind = sql.Identifier(ROW, name), table.columns[name].type
     read: sql.Composable = column
     if rule.kind == "null":
-        read = sql.SQL("NULL::{}").format(sql.SQL(kind))
+        read = sql.SQL("NULL")
     elif rule.kind == "generalize" and rule.argument is not None:
         read = generalized(column, kind, rule.argument)
     return sql.SQL("CASE WHEN {} THEN {} END").format(sql.SQL(kept), read) if kept else read
@@ -145,7 +149,8 @@ def _known_words(
     source: Connection, schema: Schema, rules: Rules, fakes: Fakes, notify: Progress
 ) -> set[str]:
     """Return the words by which people are known; none when there is no free text to redact."""
-    if not any(rule.kind == "redact" for columns in rules.values() for rule in columns.values()):
+    parts = (part for columns in rules.values() for rule in columns.values() for part in rule.parts)
+    if not any(part.kind == "redact" for part in parts):
         return set()
     notify("gathering names and addresses to redact in free text")
     words: set[str] = set()

@@ -92,7 +92,11 @@ def roles_of(schema: Schema, policy: Policy | None) -> Roles:
 
 
 def _suggested(table: Table) -> dict[str, Rule]:
-    return {column.name: suggest(column)[0] for column in table.columns.values() if not column.generated}
+    return {
+        column.name: suggest(column).rule or Rule("keep")
+        for column in table.columns.values()
+        if not column.generated
+    }
 
 
 def _direct_identifiers(rules: Mapping[str, Rule]) -> list[str]:
@@ -125,7 +129,7 @@ def _texts(
         for column in table.columns.values()
         if column.name in rules
         and column.name not in changed
-        and (any_rule or rules[column.name].kind in {"keep", "redact"})
+        and (any_rule or rules[column.name].kind in {"keep", "redact", "json"})
         and family(column.type) in {TEXT, JSON, OTHER}
         and column.type not in UNSEARCHED
     ]

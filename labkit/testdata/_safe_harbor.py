@@ -41,7 +41,9 @@ def _stricter(column: Surveyed, table: Table) -> Surveyed | None:
 
 def _rule(column: Surveyed, table: Table) -> Rule | None:
     """Return the stricter rule for a column; None when there is none."""
-    kind, nullable = family(column.type), table.columns[column.column].nullable
+    if column.rule is None:
+        return None
+    kind, nullable = family(table.columns[column.column].type), table.columns[column.column].nullable
     in_key = any(column.column in key for key in table.unique)
     if kind == DATE:
         return Rule("generalize", "birth year" if column.is_personal else "year")
