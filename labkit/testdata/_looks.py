@@ -85,15 +85,19 @@ def _names() -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _is_name(text: str, least: int) -> bool:
-    """Return whether a text is of so many to four words of letters, capital ones first, and has a known name.
+    """Return whether a text is of so many to four words, titles among them, and has a known name.
 
     A single word has to be a first name: many family names are words too.
     """
-    words = re.findall(r"[^\s,]+", TITLES.sub(" ", text))
-    if not least <= len(words) <= MOST_WORDS or not all(map(WORD.fullmatch, words)):
+    words, titles = re.findall(r"[^\s,]+", TITLES.sub(" ", text)), TITLES.findall(text)
+    if (
+        not least <= len(words) + len(titles) <= MOST_WORDS
+        or not words
+        or not all(map(WORD.fullmatch, words))
+    ):
         return False
     first, known = _names()
-    if len(words) == 1:
+    if len(words) + len(titles) == 1:
         return plain_name(words[0]) in first
     return words[0][0].isupper() and any(plain_name(word) in known for word in words)
 
