@@ -146,6 +146,9 @@ def test_a_few_values_that_are_always_repeated_are_categories() -> None:
         ("x", "inet", [], '{fake = "ipv4"}'),
         ("x", "boolean", [], '"keep"'),
         ("x", "character(2)", ["ab"], '"null"'),
+        ("email", "character varying(24)", [], '"pseudonymize"'),
+        ("email", "character varying(15)", [], '"null"'),
+        ("at", "time(3) without time zone", [], '"keep"'),
     ],
 )
 def test_other_types_are_judged_by_name_and_value_too(

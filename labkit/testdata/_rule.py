@@ -116,6 +116,11 @@ def toml_key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quoted(name)
 
 
+def comment(text: str) -> str:
+    """Return a text without the control characters that a comment in TOML may not have."""
+    return re.sub(r"[\x00-\x1f\x7f]", "?", text)
+
+
 def quoted(text: str) -> str:
     """Return a text in the quotes of TOML."""
     # JSON's escapes are TOML's, but TOML wants one for DEL as well.

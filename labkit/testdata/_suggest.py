@@ -17,12 +17,15 @@ from labkit.testdata._rule import (
     TEXT,
     UUID,
     Rule,
+    comment,
     element,
     family,
     misfit,
     toml_key,
+    width,
 )
 from labkit.testdata._schema import Column
+from labkit.testdata.kinds import KINDS
 
 Confidence = Literal["high", "medium", "low"]
 KEEP, NULL, CODE, YEAR = Rule("keep"), Rule("null"), Rule("pseudonymize"), Rule("generalize", "year")
@@ -61,7 +64,7 @@ class Proposal(NamedTuple):
 
     def toml(self, name: str) -> str:
         """Return the line of a policy for a column or a path; without a rule, a comment to decide on."""
-        why = f"{self.reason} (confidence: {self.confidence})"
+        why = comment(f"{self.reason} (confidence: {self.confidence})")
         if self.rule is None:
             return f'# {toml_key(name)} = "keep"  # {why}: decide, no other rule fits'
         return (
@@ -80,15 +83,22 @@ def suggest(column: Column, *, key: bool = False, values: pl.Series = EMPTY) -> 
     of = element(column.type)
     judge = JUDGES.get(family(of), _other)
     proposal = judge(column, texts, key)
-    if proposal.rule and misfit(proposal.rule, column):
+    if proposal.rule and not _fits(proposal.rule, column):
         return _next_best(column, proposal)
     return proposal
+
+
+def _fits(rule: Rule, column: Column) -> bool:
+    """Return whether a rule fits a column's type, and what it makes its width."""
+    kind = KINDS.get(str(rule.argument))
+    most = width(column.narrowest)
+    return not misfit(rule, column) and not (kind and most and most < kind.least_width)
 
 
 def _next_best(column: Column, proposal: Proposal) -> Proposal:
     """Return a proposal with a rule that fits its column: a code, else NULL, else none."""
     rules = [] if proposal.rule == KEEP else [CODE, NULL]
-    rule = next((rule for rule in rules if not misfit(rule, column)), None)
+    rule = next((rule for rule in rules if _fits(rule, column)), None)
     return proposal._replace(rule=rule)
 
 

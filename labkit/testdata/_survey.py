@@ -1,6 +1,5 @@
 """Surveys a database: what it holds, which columns look personal, and a first policy to decide on."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +11,7 @@ from labkit.testdata._array import elements
 from labkit.testdata._copy import Connection, reading
 from labkit.testdata._document import suggest_inside
 from labkit.testdata._refusal import refuse_version
-from labkit.testdata._rule import TEXT, Rule, element, family, toml_key
+from labkit.testdata._rule import TEXT, Rule, comment, element, family, toml_key
 from labkit.testdata._schema import Column, ForeignKey, Schema, Table
 from labkit.testdata._suggest import KEEP, Confidence, Proposal, suggest
 from labkit.testdata.kinds import KINDS
@@ -85,8 +84,9 @@ class Survey:
             lines += ["", f"[{toml_key(table)}]"]
             for column in own:
                 if column.inherits:
-                    to = _in_comment(f"{column.column}: same rule as {column.inherits}, to which it refers")
-                    lines.append(f"# {to}")
+                    lines.append(
+                        comment(f"# {column.column}: same rule as {column.inherits}, to which it refers")
+                    )
                 elif not column.inside:
                     lines.append(column.proposal.toml(column.column))
             for column in own:
@@ -105,11 +105,6 @@ class Survey:
             }
             for column in self.columns
         ]
-
-
-def _in_comment(text: str) -> str:
-    """Return a text without the control characters that no comment in TOML may have."""
-    return re.sub(r"[\x00-\x1f\x7f]", "?", text)
 
 
 def survey(url: str) -> Survey:
