@@ -36,7 +36,8 @@ def _stricter(column: Surveyed, table: Table) -> Surveyed | None:
         return None
     letter = ANY_OTHER if rule.kind == "pseudonymize" else LETTERS.get(str(rule.argument))
     letter = SOCIAL_SECURITY if rule.kind == "unissued" else letter
-    return replace(column, rule=rule, reason=f"identifier ({letter})" if letter else column.reason)
+    reason = f"identifier ({letter})" if letter else column.reason
+    return replace(column, rule=rule, reason=reason, inside={})
 
 
 def _rule(column: Surveyed, table: Table) -> Rule | None:
