@@ -3,7 +3,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from labkit.testdata._schema import Column, ForeignKey, View, read_schema
+from labkit.testdata._catalog import read_schema
+from labkit.testdata._schema import Column, ForeignKey, View
 
 pytest_plugins = ["postgres"]
 pytestmark = pytest.mark.engine

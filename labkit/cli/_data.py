@@ -47,7 +47,7 @@ def survey(url: str, *, as_json: bool) -> None:
 
     surveyed = testdata.survey(url)
     if as_json:
-        print_json([{**vars(column), "rule": column.rule.toml()} for column in surveyed.columns])
+        print_json(surveyed.to_json())
         return
     for cycle in surveyed.cycles:
         step_printer()(f"a cycle of references: {' → '.join([*cycle, cycle[0]])}")
@@ -68,7 +68,7 @@ def survey(url: str, *, as_json: bool) -> None:
 def obscure(source: str, target: str, path: Path, key_file: Path | None, *, as_json: bool) -> None:
     """Copy the database at SOURCE into the empty one at TARGET, and change each column by its rule.
 
-    Example: labkit data obscure postgresql:///a postgresql:///b --policy p.toml
+    Example: labkit data obscure service=live service=test --policy p.toml
     """
     from labkit import testdata  # noqa: PLC0415 - loads polars, as in generate
 

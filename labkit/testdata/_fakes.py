@@ -25,7 +25,7 @@ from labkit.errors import LabError
 from labkit.testdata import _rule
 from labkit.testdata._locale import Locale, chosen
 from labkit.testdata._mac import Bits
-from labkit.testdata._rule import Rule, family, width
+from labkit.testdata._rule import Rule, element, family, width
 from labkit.testdata._schema import Column
 from labkit.testdata.kinds import AMERICAN, KINDS, Kind, Words, words_of_locale
 
@@ -104,11 +104,11 @@ class Fakes:
         """Return why a rule's made-up values do not fit a column, as half a sentence; None when they do."""
         if rule.kind != "fake":
             return None
-        least = self.kind(rule).least_width
-        if least > (width(column.type) or least):
-            return f"the rule needs {least} characters, and the column is {column.type}"
-        kind = family(column.type)
-        read = FORMS.get(column.type if kind == _rule.OTHER else kind, str)
+        least, of = self.kind(rule).least_width, element(column.type)
+        if least > (width(column.narrowest) or least):
+            return f"the rule needs {least} characters, and the column is {column.narrowest}"
+        kind = family(of)
+        read = FORMS.get(of if kind == _rule.OTHER else kind, str)
         for text in self.make(rule, SAMPLE[:TRIED], None).drop_nulls().to_list():
             try:
                 read(text)

@@ -11,8 +11,9 @@ import psycopg
 from psycopg import sql
 
 from labkit.errors import LabError
-from labkit.testdata._copy import Connection, connected, refuse_filled, shown
+from labkit.testdata._copy import Connection, connected, shown
 from labkit.testdata._pharmacy import SIZE, Pharmacy
+from labkit.testdata._refusal import refuse_filled
 
 BEFORE, AFTER = "pharmacy.sql", "pharmacy-keys.sql"
 
@@ -45,7 +46,8 @@ def generate(
     """
     if customers < 1:
         raise LabError("1 customer or more", str(customers), "generate(url, customers=1000)")
-    refuse_filled(url)
+    with connected(url) as target:
+        refuse_filled(target, shown(url))
     notify, started, pharmacy = progress or (lambda _: None), time.monotonic(), Pharmacy(seed, customers)
     rows: dict[str, int] = {}
     with _whole(url) as target:

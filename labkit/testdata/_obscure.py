@@ -11,8 +11,8 @@ from typing import Any
 from psycopg import sql
 
 from labkit.errors import LabError
-from labkit.testdata._change import Changer
-from labkit.testdata._copy import Connection, Progress, Reading, copy
+from labkit.testdata._change import EXTRA, Changer
+from labkit.testdata._copy import Connection, copy
 from labkit.testdata._fakes import Fakes
 from labkit.testdata._forms import Forms
 from labkit.testdata._generalize import generalized
@@ -20,9 +20,11 @@ from labkit.testdata._people import VALUE, WORDS, gather
 from labkit.testdata._policy import Policy, Rules
 from labkit.testdata._redact import Redactor
 from labkit.testdata._role import identifying
+from labkit.testdata._rows import Progress, Reading
 from labkit.testdata._rule import TEXT, Rule, family
 from labkit.testdata._schema import Schema, Table
 from labkit.testdata._subset import Subset, checked
+from labkit.testdata._trial import refuse_misfits, refuse_unknown_paths
 
 KEY_BYTES = 32
 ROW = "copied"
@@ -66,7 +68,7 @@ def obscure(
     state. progress gets a sentence for each step; None reports nothing.
 
     :raises LabError: when the policy does not cover or fit the database, a value does not fit its rule, the
-        target is not empty, or a connection is lost. A target that was begun is dropped.
+        target is not empty, or a connection is lost. The target is then as empty as before.
     """
     if key is not None and policy.forget_key:
         next_step = "leave the key out, or take forget_key out of the policy"
@@ -80,6 +82,8 @@ def obscure(
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
         rules, subset = policy.resolve(schema), checked(reader, schema, policy.where)
+        refuse_misfits(reader, schema, rules, policy.fakes)
+        refuse_unknown_paths(reader, schema, rules, subset)
         redactor = Redactor(_known_people(reader, schema, rules, policy.fakes, notify))
         return {
             name: _reading(
@@ -104,7 +108,7 @@ def subset(
     sentence for each step; None reports nothing.
 
     :raises LabError: when a condition or its table is wrong, the tables refer to each other in a cycle, the
-        target is not empty, or a connection is lost. A target that was begun is dropped.
+        target is not empty, or a connection is lost. The target is then as empty as before.
     """
 
     def plan(reader: Connection, schema: Schema) -> Mapping[str, Reading]:
@@ -122,7 +126,7 @@ def _reading(table: Table, rules: Mapping[str, Rule], cut: Subset, changer: Chan
     dropped = cut.dropped(table.name, ROW)
     columns = [_expression(table, name, rule, dropped.get(name)) for name, rule in rules.items()]
     if changer and changer.is_needed:
-        columns += [sql.Identifier(ROW, name.removeprefix("by ")) for name in changer.columns[len(rules) :]]
+        columns += [sql.Identifier(ROW, name.removeprefix(EXTRA)) for name in changer.columns[len(rules) :]]
     query = sql.SQL("SELECT {} FROM {} AS {}").format(
         sql.SQL(", ").join(columns), sql.SQL(cut.source(table.name)), sql.Identifier(ROW)
     )
@@ -137,7 +141,7 @@ def _expression(table: Table, name: str, rule: Rule, kept: str | None) -> sql.Co
     column, kind = sql.Identifier(ROW, name), table.columns[name].type
     read: sql.Composable = column
     if rule.kind == "null":
-        read = sql.SQL("NULL::{}").format(sql.SQL(kind))
+        read = sql.SQL("NULL")
     elif rule.kind == "generalize" and rule.argument is not None:
         read = generalized(column, kind, rule.argument)
     return sql.SQL("CASE WHEN {} THEN {} END").format(sql.SQL(kept), read) if kept else read
@@ -146,7 +150,8 @@ def _expression(table: Table, name: str, rule: Rule, kept: str | None) -> sql.Co
 def _known_people(source: Connection, schema: Schema, rules: Rules, fakes: Fakes, notify: Progress) -> Forms:
     """Return the people whose names are redacted; nobody when there is no free text to redact."""
     forms = Forms(parts=True)
-    if not any(rule.kind == "redact" for columns in rules.values() for rule in columns.values()):
+    parts = (part for columns in rules.values() for rule in columns.values() for part in rule.parts)
+    if not any(part.kind == "redact" for part in parts):
         return forms
     notify("gathering names and addresses to redact in free text")
     named = identifying(schema, rules)

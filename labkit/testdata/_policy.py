@@ -15,9 +15,9 @@ from labkit.testdata._demands import Demands
 from labkit.testdata._fakes import Fakes
 from labkit.testdata._locale import read_locale
 from labkit.testdata._provider import checked_provider, read_providers
-from labkit.testdata._rule import PLAIN, WITH_ARGUMENT, Rule, misfit, read_rule
+from labkit.testdata._rule import PLAIN, WITH_ARGUMENT, Rule, misfit, read_rule, toml_key
 from labkit.testdata._safe_harbor import safe_harbor
-from labkit.testdata._schema import ForeignKey, Schema, Table
+from labkit.testdata._schema import Demand, ForeignKey, Schema, Table
 from labkit.testdata._suggest import suggest
 from labkit.testdata._survey import Survey
 
@@ -121,8 +121,8 @@ class Policy:
         for name in [*self.rules, *self.where]:
             if name not in schema.tables:
                 known = list(schema.tables)
-                near = [table for table in known if table.startswith(f"{name}.")]
-                next_step = f'write ["{near[0]}"], with quotes' if near else _nearest(name, known)
+                near = [table for table in known if table.startswith(f"{name}.") or table == f"public.{name}"]
+                next_step = f"write [{toml_key(near[0])}], with quotes" if near else _nearest(name, known)
                 raise LabError(f"tables of the database: {', '.join(known)}", f"[{name}]", next_step)
         for name, rules in self.rules.items():
             columns = schema.tables[name].columns
@@ -131,9 +131,9 @@ class Policy:
                     seen = f"{name}.{column}" + (", which is computed" if column in columns else "")
                     copied = ", ".join(own.name for own in columns.values() if not own.generated)
                     raise LabError(f"columns of {name}: {copied}", seen, _nearest(column, list(columns)))
-                if rule.by is not None and rule.by not in columns:
-                    next_step = _nearest(rule.by, list(columns))
-                    raise LabError(f"{name}.{column}: by = a column of {name}", repr(rule.by), next_step)
+                if by := next((part.by for part in rule.parts if part.by and part.by not in columns), None):
+                    next_step = _nearest(by, list(columns))
+                    raise LabError(f"{name}.{column}: by = a column of {name}", repr(by), next_step)
 
     def _of_table(self, schema: Schema, table: Table) -> dict[str, Rule | None]:
         copied = [column.name for column in table.columns.values() if not column.generated]
@@ -172,8 +172,9 @@ def _fakes(tables: dict[str, Any], providers: Sequence[type[BaseProvider]]) -> F
 
 def _rule(place: str, written: object, fakes: Fakes) -> Rule:
     rule = read_rule(place, written)
-    if rule.kind == "fake":
-        fakes.check(place, rule)
+    for part in rule.parts:
+        if part.kind == "fake":
+            fakes.check(place, part)
     return rule
 
 
@@ -182,12 +183,16 @@ def _refuse_nested(table: str, columns: Mapping[str, object]) -> None:
     for name, inner in columns.items():
         if not isinstance(inner, Mapping) or set(inner) & set(WITH_ARGUMENT):
             continue
+        place = f"{toml_key(table)}.{toml_key(name)}"
+        if any(path.startswith("$") for path in inner):
+            expected, next_step = "paths in a table that ends with .json", f"write [{place}.json]"
+            raise LabError(expected, f"[{place}]", next_step)
         # A misspelt rule, such as {rnd = 100}, is a table inside of a table too, but holds no rules.
         if any(
             isinstance(rule, Mapping) or (isinstance(rule, str) and rule in PLAIN) for rule in inner.values()
         ):
-            seen, next_step = f"[{table}.{name}]", f'write ["{table}.{name}"], with quotes'
-            raise LabError("a table of another schema in quotes", seen, next_step)
+            next_step = f"write [{toml_key(f'{table}.{name}')}], with quotes"
+            raise LabError("a table of another schema in quotes", f"[{place}]", next_step)
 
 
 def _references(schema: Schema, table: str, column: str) -> Iterator[tuple[ForeignKey, str]]:
@@ -211,17 +216,19 @@ def _missing(schema: Schema, missing: list[tuple[str, str]]) -> LabError:
     lines: list[str] = []
     for table in dict.fromkeys(table for table, _ in missing):
         keys = {column for key in schema.tables[table].unique for column in key}
-        lines.append(f"[{table}]" if "." not in table else f'["{table}"]')
-        for column in (column for its, column in missing if its == table):
-            rule, why = suggest(schema.tables[table].columns[column], key=column in keys)
-            lines.append(f"{column} = {rule.toml()}  # {why}")
+        lines.append(f"[{toml_key(table)}]")
+        own = schema.tables[table].columns
+        lines += [
+            suggest(own[column], key=column in keys).toml(column) for its, column in missing if its == table
+        ]
     seen = f"none for {', '.join(f'{table}.{column}' for table, column in missing)}"
     return LabError("a rule for every column", seen, "decide, and add for example:\n" + "\n".join(lines))
 
 
 def _check(table: Table, rules: Mapping[str, Rule], fakes: Fakes) -> None:
     for column, rule in rules.items():
-        if why := misfit(rule, table.columns[column]) or fakes.misfit(rule, table.columns[column]):
+        own = table.columns[column]
+        if why := misfit(rule, own) or fakes.misfit(rule, own):
             next_step = f"choose another rule for {table.name}.{column}"
             raise LabError(f"a rule that fits {table.name}.{column}", why, next_step)
     unique = [key for key in table.unique if all(column in rules for column in key)]
@@ -235,6 +242,25 @@ def _check(table: Table, rules: Mapping[str, Rule], fakes: Fakes) -> None:
             expected = f"different values in {table.name} ({', '.join(key)}), which is unique"
             seen = f"{column} = {rules[column].toml()}, which can make equal values"
             raise LabError(expected, seen, next_step)
+    for demand in table.demands:
+        _check_demand(table, demand, rules, fakes)
+
+
+def _check_demand(table: Table, demand: Demand, rules: Mapping[str, Rule], fakes: Fakes) -> None:
+    """Raise LabError when a rule can make rows that an index forbids."""
+    for column in [name for name in rules if name in {*demand.apart, *demand.kept, *demand.filled}]:
+        rule = rules[column]
+        if column in demand.kept and rule.kind != "keep":
+            what = "values that stay as they are"
+        elif column in demand.apart and not fakes.keeps_apart(rule):
+            what = "different values"
+        elif column in demand.filled and rule.kind == "null":
+            what = "values that are not all NULL"
+        else:
+            continue
+        expected = f"{what} in {table.name}.{column}, because of the index {demand.index}"
+        next_step = f'write {column} = "keep", or drop {demand.index} in a copy of the source first'
+        raise LabError(expected, f"{column} = {rule.toml()}", next_step)
 
 
 def _check_references(schema: Schema, rules: Rules) -> None:

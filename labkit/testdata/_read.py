@@ -7,11 +7,11 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from labkit.testdata._copy import blocks
+from labkit.testdata._rows import blocks
 from labkit.testdata._schema import Table
 
-KEY = "key"
-"""The column that identifies a row: the table's primary key, as one text."""
+KEY = "\0key"
+"""The column that identifies a row: the table's primary key, as one text. No column's name has a NUL."""
 
 IGNORED = r"[^\w@]|_"
 """What does not count in a comparison: all but letters, digits and the sign of e-mail."""

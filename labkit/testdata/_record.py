@@ -2,8 +2,6 @@
 
 import importlib.metadata
 
-from psycopg.conninfo import conninfo_to_dict
-
 from labkit.artifacts import ArtifactDatabase, Fact, Kind, Reference, Subject
 from labkit.testdata._copy import connected
 from labkit.testdata._obscure import Obscured
@@ -21,7 +19,7 @@ def record(artifacts: ArtifactDatabase, target: str, report: Audit, made: Obscur
     from labkit.postgres import fingerprint  # noqa: PLC0415 - brings the container engine's libraries
 
     with connected(target) as connection:
-        subject = Subject(f"test-database/{conninfo_to_dict(target)['dbname']}", fingerprint(connection))
+        subject = Subject(f"test-database/{connection.info.dbname}", fingerprint(connection))
     tools = ("pipeline-labkit", "faker") if made else ("pipeline-labkit",)
     references = [Reference("tool", f"pkg:pypi/{name}@{importlib.metadata.version(name)}") for name in tools]
     if report.policy_digest:

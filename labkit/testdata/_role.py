@@ -196,7 +196,11 @@ def _kind(rule: Rule) -> str | None:
 
 
 def _suggested(table: Table) -> dict[str, Rule]:
-    return {column.name: suggest(column)[0] for column in table.columns.values() if not column.generated}
+    return {
+        column.name: suggest(column).rule or Rule("keep")
+        for column in table.columns.values()
+        if not column.generated
+    }
 
 
 def _people(schema: Schema, direct: Identifying) -> str | None:

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.errors import LabError
 from labkit.testdata._ff1 import LEAST, MOST
+from labkit.testdata._json import steps_of
 from labkit.testdata._locale import Locale, read_locale
 from labkit.testdata._schema import Column
 
@@ -23,7 +24,11 @@ WITH_ARGUMENT = {
     "unissued": "the digits marked # are replaced, in a form of numbers that no authority issues",
     "date_shift": "a date moves by up to so many days, the same for the same person",
     "generalize": "less exact: a date to its year, a number to a multiple, a postcode to three digits",
+    "json": "a rule for each path in it: keep and null for all that is at the path, others for one value",
 }
+AT_A_PATH = {*PLAIN, "fake", "format_preserving", "unissued", "date_shift"}
+"""Rules for a value inside of JSON, which is taken as a text."""
+
 GENERALIZATIONS = ("year", "month", "birth year", "postcode")
 """birth year is the year, but all people over 90 share one: they are so few that the year would name them."""
 
@@ -39,6 +44,7 @@ FITS = {
     "unissued": {TEXT},
     "date_shift": {DATE},
     "generalize": {TEXT, INTEGER, NUMBER, DATE},
+    "json": {JSON},
 }
 UNIQUE = {"keep", "null", "pseudonymize", "format_preserving"}
 """Rules that keep different values different; some kinds of fakes do so too."""
@@ -47,7 +53,7 @@ PSEUDONYM = 16
 """The number of characters that a pseudonym needs: cut shorter, two of them could become equal."""
 
 FAMILIES = {
-    TEXT: r"text|character varying.*|character\(.*|character|citext|name",
+    TEXT: r"text|character varying.*|character\(.*|character|bpchar|citext|name",
     INTEGER: r"smallint|integer|bigint",
     NUMBER: r"numeric.*|real|double precision",
     DATE: r"date|timestamp.*",
@@ -63,7 +69,7 @@ class Rule:
     argument is a text ("name", "###-##-####", "year"), a number (days, a multiple), or None for a plain kind.
     by names the column whose value identifies the person of a row; None means the column's own value.
     locale gives a fake's locales and their weights; None means the policy's. arguments are those of a fake
-    that is a method of Faker's.
+    that is a method of Faker's. paths are the rules of JSON by path.
     """
 
     kind: str
@@ -71,9 +77,19 @@ class Rule:
     by: str | None = None
     locale: Locale | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    paths: Mapping[str, "Rule"] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> Iterator["Rule"]:
+        """The rule itself and those of its paths."""
+        yield self
+        yield from self.paths.values()
 
     def toml(self) -> str:
         """Return the rule as it is written in a policy."""
+        if self.kind == "json":
+            rules = ", ".join(f"{quoted(path)} = {rule.toml()}" for path, rule in self.paths.items())
+            return f"{{json = {{{rules}}}}}"
         if self.argument is None:
             return f'"{self.kind}"'
         written = {self.kind: self.argument, **self.arguments}
@@ -86,17 +102,41 @@ class Rule:
 def _toml(value: object) -> str:
     """Return a value as it is written in TOML, in one line."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{name} = {_toml(inner)}' for name, inner in value.items())}}}"
+        return f"{{{', '.join(f'{toml_key(str(name))} = {_toml(inner)}' for name, inner in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
-    # The texts of JSON, its numbers and its truth values are those of TOML; dates stand there as they are.
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | int | float) else str(value)
+    if isinstance(value, str):
+        return quoted(value)
+    # The numbers and truth values of JSON are those of TOML; dates stand there as they are.
+    return json.dumps(value) if isinstance(value, int | float) else str(value)
+
+
+def toml_key(name: str) -> str:
+    """Return a name as it is written in TOML, in quotes where it needs them."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quoted(name)
+
+
+def comment(text: str) -> str:
+    """Return a text without the control characters that a comment in TOML may not have."""
+    return re.sub(r"[\x00-\x1f\x7f]", "?", text)
+
+
+def quoted(text: str) -> str:
+    """Return a text in the quotes of TOML."""
+    # JSON's escapes are TOML's, but TOML wants one for DEL as well.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def width(column_type: str) -> int | None:
     """Return how many characters a type takes; None means that there is no limit."""
+    column_type = element(column_type)
     length = re.search(r"\((\d+)\)$", column_type) if family(column_type) == TEXT else None
     return int(length[1]) if length else (1 if column_type == "character" else None)
+
+
+def element(column_type: str) -> str:
+    """Return the type to whose values a rule is applied: that of an array's elements, or the type itself."""
+    return column_type.removesuffix("[]")
 
 
 def family(column_type: str) -> str:
@@ -115,6 +155,8 @@ def read_rule(place: str, written: object) -> Rule:
         return Rule(written)
     if not isinstance(written, Mapping):
         raise _unknown(place, written)
+    if "json" in written:
+        return _read_json(place, written)
     kinds, by = set(written) & set(WITH_ARGUMENT), written.get("by")
     more = {name: value for name, value in written.items() if name not in kinds | {"by"}}
     if len(kinds) != 1 or (more and kinds != {"fake"}) or not isinstance(by, str | None):
@@ -123,6 +165,21 @@ def read_rule(place: str, written: object) -> Rule:
     argument, locale = written[kind], more.pop("locale", None)
     _check_argument(place, kind, argument)
     return Rule(kind, argument, by, None if locale is None else read_locale(place, locale), more)
+
+
+def _read_json(place: str, written: Mapping[str, Any]) -> Rule:
+    paths = written["json"]
+    if set(written) != {"json"} or not isinstance(paths, Mapping) or not paths:
+        raise _unknown(place, written)
+    rules = {path: read_rule(f"{place} {path}", rule) for path, rule in paths.items()}
+    for path, rule in rules.items():
+        if steps_of(path) is None:
+            next_step = f"correct {place} in the policy"
+            raise LabError(f"{place}: a path such as $.contact.email, $.tags[*] or $['a b']", path, next_step)
+        if rule.kind not in AT_A_PATH:
+            expected = f"{place} {path}: one of {', '.join(sorted(AT_A_PATH))}"
+            raise LabError(expected, rule.toml(), f"correct {place} in the policy")
+    return Rule("json", paths=rules)
 
 
 def _check_argument(place: str, kind: str, argument: Any) -> None:  # noqa: ANN401 - what TOML holds
@@ -155,14 +212,20 @@ def _unknown(place: str, written: object) -> LabError:
 
 
 def misfit(rule: Rule, column: Column) -> str | None:
-    """Return why a rule cannot be used for a column, as half a sentence; None when it can."""
-    kind = family(column.type)
+    """Return why a rule cannot be used for a column, as half a sentence; None when it can.
+
+    A rule for an array is one for its elements, but those that PostgreSQL itself carries out.
+    """
+    of = element(column.type) if rule.kind != "generalize" else column.type
+    kind = family(of)
     if kind not in FITS[rule.kind]:
         return f"{rule.kind} takes {' or '.join(sorted(FITS[rule.kind]))}, and the column is {column.type}"
+    if kind in {JSON, OTHER} and of != column.type and rule.kind not in PLAIN:
+        return f"{rule.kind} takes no {column.type}"
     if rule.kind == "null" and not column.nullable:
         return "null is not possible, because the column is NOT NULL"
-    if rule.kind == "pseudonymize" and (width(column.type) or PSEUDONYM) < PSEUDONYM:
-        return f"the rule needs {PSEUDONYM} characters, and the column is {column.type}"
+    if rule.kind == "pseudonymize" and (width(column.narrowest) or PSEUDONYM) < PSEUDONYM:
+        return f"the rule needs {PSEUDONYM} characters, and the column is {column.narrowest}"
     if rule.kind == "generalize" and not _generalizes(rule.argument, kind):
         return f"generalize = {rule.argument!r} does not fit a column of type {column.type}"
     return None

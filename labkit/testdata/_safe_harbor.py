@@ -36,12 +36,15 @@ def _stricter(column: Surveyed, table: Table) -> Surveyed | None:
         return None
     letter = ANY_OTHER if rule.kind == "pseudonymize" else LETTERS.get(str(rule.argument))
     letter = SOCIAL_SECURITY if rule.kind == "unissued" else letter
-    return replace(column, rule=rule, reason=f"identifier ({letter})" if letter else column.reason)
+    reason = f"identifier ({letter})" if letter else column.reason
+    return replace(column, rule=rule, reason=reason, inside={})
 
 
 def _rule(column: Surveyed, table: Table) -> Rule | None:
     """Return the stricter rule for a column; None when there is none."""
-    kind, nullable = family(column.type), table.columns[column.column].nullable
+    if column.rule is None:
+        return None
+    kind, nullable = family(table.columns[column.column].type), table.columns[column.column].nullable
     in_key = any(column.column in key for key in table.unique)
     if kind == DATE:
         return Rule("generalize", "birth year" if column.is_personal else "year")

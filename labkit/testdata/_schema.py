@@ -1,75 +1,61 @@
-"""The tables, columns, keys and views of a PostgreSQL database, read from its own catalogue."""
+"""The tables, columns, keys and views of a PostgreSQL database."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
-
-import psycopg
 
 DEFAULT = "public"
 
-COLUMNS = """
-SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
-       a.attgenerated <> ''
-  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
- ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C", a.attnum
-"""
-
-# Unique indexes, with or without a constraint. One over an expression or over some rows proves nothing about
-# a column.
-KEYS = """
-SELECT n.nspname, c.relname, i.indisprimary,
-       (SELECT array_agg(a.attname ORDER BY k.place)
-          FROM unnest(i.indkey) WITH ORDINALITY AS k (number, place)
-          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-         WHERE k.place <= i.indnkeyatts)
-  FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE i.indisunique AND i.indexprs IS NULL AND i.indpred IS NULL AND c.relkind IN ('r', 'p')
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
- ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C", i.indexrelid
-"""
-
-FOREIGN_KEYS = """
-SELECT n.nspname, c.relname, m.nspname, r.relname, o.conname,
-       (SELECT array_agg(a.attname ORDER BY k.place)
-          FROM unnest(o.conkey) WITH ORDINALITY AS k (number, place)
-          JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.number),
-       (SELECT array_agg(a.attname ORDER BY k.place)
-          FROM unnest(o.confkey) WITH ORDINALITY AS k (number, place)
-          JOIN pg_attribute a ON a.attrelid = o.confrelid AND a.attnum = k.number)
-  FROM pg_constraint o
-  JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  JOIN pg_class r ON r.oid = o.confrelid JOIN pg_namespace m ON m.oid = r.relnamespace
- WHERE o.contype = 'f' AND o.conparentid = 0
- ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C", o.conname COLLATE "C"
-"""
-
-VIEWS = """
-SELECT n.nspname, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
- ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
-"""
+RESERVED = {"subset", "forget_key", "locale", "providers"}
+"""Words of a policy's top level: a table of public that is called so is written with its schema."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its type as PostgreSQL writes it ("character varying(20)"); generated ones are computed."""
+    """A column; generated ones are computed.
+
+    type is what rules have to know: PostgreSQL's own type ("character varying(20)", "text[]") under a domain,
+    the bare name of an extension's type ("citext"), or "enum", "composite", "range".
+    declared is the type as it is written in the schema ("ext.citext"); "" when it is not known.
+    shared is the narrowest type among the columns that refer to each other with this one: what is made has to
+    fit into all of them. None when all have one type.
+    """
 
     name: str
     type: str
     nullable: bool
     generated: bool
+    declared: str = field(default="", compare=False)
+    shared: str | None = field(default=None, compare=False)
+
+    @property
+    def narrowest(self) -> str:
+        """The type into which a made value has to fit."""
+        return self.shared or self.type
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What an index demands of the rules of its columns, beside the unique keys of `Table.unique`.
+
+    apart: columns whose different values have to stay different.
+    kept: columns that have to stay as they are, because the index has an expression of them.
+    filled: columns of which it matters whether they are NULL.
+    """
+
+    index: str
+    apart: tuple[str, ...]
+    kept: tuple[str, ...]
+    filled: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Table:
     """A table: its schema, its name in that schema (relation), its columns by name, and its keys.
 
-    primary_key is () when there is none; unique lists every unique key, the primary key too.
+    primary_key is () when there is none; unique lists every unique key, the primary key too. demands are
+    those of the other indexes: on expressions, on some rows, on one partition, of exclusion constraints.
     """
 
     schema: str
@@ -77,6 +63,7 @@ class Table:
     columns: Mapping[str, Column]
     primary_key: tuple[str, ...]
     unique: tuple[tuple[str, ...], ...]
+    demands: tuple[Demand, ...] = ()
 
     @property
     def name(self) -> str:
@@ -148,31 +135,14 @@ class Schema:
 
 
 def name_of(schema: str, relation: str) -> str:
-    """Return what a table is called: "orders", or "schema.orders" outside of public."""
-    return relation if schema == DEFAULT else f"{schema}.{relation}"
+    """Return what a table is called: "orders", or "schema.orders" outside of public.
+
+    A part with a dot or a quote in it stands in quotes, so that every table has a name of its own.
+    """
+    if schema == DEFAULT and relation not in RESERVED:
+        return _part(relation)
+    return f"{_part(schema)}.{_part(relation)}"
 
 
-def read_schema(connection: psycopg.Connection[Any]) -> Schema:
-    """Read the tables, keys and views that a database has beside PostgreSQL's own."""
-    columns: dict[tuple[str, str], dict[str, Column]] = {}
-    for schema, relation, *column in connection.execute(COLUMNS):
-        columns.setdefault((schema, relation), {})[column[0]] = Column(*column)
-    keys: dict[tuple[str, str], list[tuple[bool, tuple[str, ...]]]] = {}
-    for schema, relation, primary, names in connection.execute(KEYS):
-        keys.setdefault((schema, relation), []).append((primary, tuple(names)))
-    tables = [
-        Table(
-            schema=place[0],
-            relation=place[1],
-            columns=own,
-            primary_key=next((names for primary, names in keys.get(place, ()) if primary), ()),
-            unique=tuple(names for _, names in keys.get(place, ())),
-        )
-        for place, own in columns.items()
-    ]
-    foreign = [
-        ForeignKey(name, name_of(schema, table), tuple(from_), name_of(to_schema, to), tuple(to_columns))
-        for schema, table, to_schema, to, name, from_, to_columns in connection.execute(FOREIGN_KEYS)
-    ]
-    views = [View(name_of(schema, name), kind == "m") for schema, name, kind in connection.execute(VIEWS)]
-    return Schema({table.name: table for table in tables}, foreign, views)
+def _part(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if set(name) & {".", '"'} else name

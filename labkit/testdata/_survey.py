@@ -1,65 +1,61 @@
 """Surveys a database: what it holds, which columns look personal, and a first policy to decide on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import polars as pl
 from psycopg import sql
 
+from labkit.testdata._array import elements
 from labkit.testdata._copy import Connection, reading
-from labkit.testdata._rule import JSON, TEXT, Rule, family
+from labkit.testdata._document import suggest_inside
+from labkit.testdata._refusal import refuse_version
+from labkit.testdata._rule import TEXT, Rule, comment, element, family, toml_key
 from labkit.testdata._schema import Column, ForeignKey, Schema, Table
-from labkit.testdata._suggest import suggest
+from labkit.testdata._suggest import KEEP, Confidence, Proposal, suggest
+from labkit.testdata.kinds import KINDS
 
-SAMPLE = 500
-"""Rows of a table that are read."""
-
-MOST = 0.5
-"""More than this share of a column's values has to fit a pattern for the column to count as that."""
-
-WORDS = 3.0
-"""A text of more words than this on average is free text."""
+SAMPLE, LONGEST = 500, 10_000
+"""Rows of a table that are read, and characters of a value."""
 
 EMAIL = Rule("fake", "email")
-LOOKS = (
-    (r"^[^\s@]+@[^\s@]+\.[^\s@]+$", EMAIL, "its values look like e-mail addresses"),
-    (
-        r"^\d{3}-\d{2}-\d{4}$",
-        Rule("format_preserving", "###-##-####"),
-        "its values look like social security numbers",
-    ),
-    (r"^\+?[\d ().\-/]{9,20}$", Rule("fake", "phone_number"), "its values look like telephone numbers"),
-    (r"^\d{1,3}(\.\d{1,3}){3}$", Rule("fake", "ipv4"), "its values look like internet addresses"),
-    (r"^https?://", Rule("fake", "url"), "its values look like web addresses"),
-)
-PERSONAL = {"fake", "format_preserving", "unissued", "date_shift", "generalize", "redact", "null"}
+PERSONAL = {"fake", "format_preserving", "unissued", "date_shift", "generalize", "redact", "null", "json"}
 
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A column, the rule that is proposed for it, and the reason.
+    """A column, the rule that is proposed for it, the reason, and how sure the proposal is.
 
-    inherits names the column that this one refers to ("customers.id"), and whose rule it has; None when it
-    refers to none.
+    rule is None where no rule is both safe and possible: a person has to decide. inherits names the column
+    that this one refers to ("customers.id"), and whose rule it has; None when it refers to none. inside are
+    the proposals for the values of JSON, by path.
     """
 
     table: str
     column: str
     type: str
-    rule: Rule
+    rule: Rule | None
     reason: str
+    confidence: Confidence
     inherits: str | None
+    inside: Mapping[str, Proposal] = field(default_factory=dict)
 
     @property
     def is_personal(self) -> bool:
         """Return whether the column looks personal, by the rule that is proposed."""
-        return self.rule.kind in PERSONAL
+        return self.rule is None or self.rule.kind in PERSONAL
 
     @property
     def is_unclear(self) -> bool:
-        """Return whether the column can hold anything: free text, JSON, and texts of an unknown kind."""
-        kept = self.rule.kind == "keep" and family(self.type) == TEXT
-        return not self.inherits and (kept or self.rule.kind == "redact" or family(self.type) == JSON)
+        """Return whether the column can hold anything: free text, JSON, and what is of an unknown kind."""
+        of_anything = self.rule is None or self.rule.kind in {"redact", "json"}
+        return not self.inherits and (of_anything or self.confidence == "low")
+
+    @property
+    def proposal(self) -> Proposal:
+        """The rule with its reason."""
+        return Proposal(self.rule, self.reason, self.confidence)
 
 
 @dataclass(frozen=True)
@@ -84,13 +80,31 @@ class Survey:
         """Return a first policy in TOML, every column with its reason: to be read, and decided on."""
         lines = ["# Each column has a proposal. Read it, decide, and take the comment away."]
         for table in self.order:
-            lines += ["", f'["{table}"]' if "." in table else f"[{table}]"]
-            for column in (column for column in self.columns if column.table == table):
+            own = [column for column in self.columns if column.table == table]
+            lines += ["", f"[{toml_key(table)}]"]
+            for column in own:
                 if column.inherits:
-                    lines.append(f"# {column.column}: same rule as {column.inherits}, to which it refers")
-                else:
-                    lines.append(f"{column.column} = {column.rule.toml()}  # {column.reason}")
+                    lines.append(
+                        comment(f"# {column.column}: same rule as {column.inherits}, to which it refers")
+                    )
+                elif not column.inside:
+                    lines.append(column.proposal.toml(column.column))
+            for column in own:
+                if column.inside:
+                    lines += ["", f"[{toml_key(table)}.{toml_key(column.column)}.json]"]
+                    lines += [proposal.toml(path) for path, proposal in column.inside.items()]
         return "\n".join(lines) + "\n"
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the columns as JSON data, each rule as it is written in a policy; null where none fits."""
+        return [
+            {
+                **vars(column),
+                "rule": column.rule and column.rule.toml(),
+                "inside": {path: own.rule and own.rule.toml() for path, own in column.inside.items()},
+            }
+            for column in self.columns
+        ]
 
 
 def survey(url: str) -> Survey:
@@ -98,9 +112,11 @@ def survey(url: str) -> Survey:
 
     url is libpq's. Nothing is written, and the survey holds no value of the database.
 
-    :raises LabError: when the database cannot be reached.
+    :raises LabError: when the database cannot be reached, is of a version that cannot be copied, or the role
+        may not read a table.
     """
     with reading(url) as (source, schema):
+        refuse_version(source.info.server_version)
         columns = [column for table in schema.tables.values() for column in _table(source, schema, table)]
     views = [view.name for view in schema.views]
     return Survey(schema.tables, columns, schema.foreign_keys, schema.order, schema.cycles, views)
@@ -109,6 +125,7 @@ def survey(url: str) -> Survey:
 def _table(source: Connection, schema: Schema, table: Table) -> list[Surveyed]:
     copied = [column for column in table.columns.values() if not column.generated]
     keys = {name for key in table.unique for name in key}
+    keys |= {name for demand in table.demands for name in (*demand.apart, *demand.kept)}
     sample = _sample(source, table, copied)
     inherits = {
         own: f"{key.to}.{to}"
@@ -116,15 +133,40 @@ def _table(source: Connection, schema: Schema, table: Table) -> list[Surveyed]:
         for own, to in zip(key.columns, key.to_columns, strict=True)
         if (key.to, to) != (table.name, own)
     }
-    columns = []
-    for column in copied:
-        rule, reason = suggest(column, key=column.name in keys)
-        if rule.kind == "keep" and family(column.type) == TEXT:
-            rule, reason = _by_values(sample[column.name], rule, reason)
-        columns.append(
-            Surveyed(table.name, column.name, column.type, rule, reason, inherits.get(column.name))
-        )
+    columns = [_column(table, column, sample[column.name], keys, inherits) for column in copied]
     return _as_one_person(columns, keys, table)
+
+
+def _column(
+    table: Table, column: Column, values: pl.Series, keys: set[str], inherits: Mapping[str, str]
+) -> Surveyed:
+    inside: Mapping[str, Proposal] = {}
+    proposal = suggest(column, key=column.name in keys, values=_elements(column, values))
+    kept = next((demand.index for demand in table.demands if column.name in demand.kept), None)
+    if kept and proposal.rule != KEEP:
+        proposal = Proposal(None, f"{proposal.reason}, but the index {kept} needs it", "low")
+    if column.type in {"json", "jsonb"} and not kept and len(values.drop_nulls()):
+        inside = suggest_inside(values.drop_nulls().to_list())
+        rules = {path: own.rule or Rule("null") for path, own in inside.items()}
+        proposal = Proposal(Rule("json", paths=rules), "a rule for each path", "low")
+    return Surveyed(
+        table.name,
+        column.name,
+        column.declared or column.type,
+        proposal.rule,
+        proposal.reason,
+        proposal.confidence,
+        inherits.get(column.name),
+        inside,
+    )
+
+
+def _elements(column: Column, values: pl.Series) -> pl.Series:
+    """Return a column's values, or those that stand in its arrays."""
+    if element(column.type) == column.type:
+        return values
+    texts = [text for array in values.drop_nulls() for *_, text in elements(array)]
+    return pl.Series(column.name, texts, dtype=pl.String)
 
 
 def _as_one_person(columns: list[Surveyed], keys: set[str], table: Table) -> list[Surveyed]:
@@ -135,39 +177,36 @@ def _as_one_person(columns: list[Surveyed], keys: set[str], table: Table) -> lis
     emails = [
         column.column
         for column in columns
-        if column.rule == EMAIL and not table.columns[column.column].nullable
+        if column.rule == EMAIL
+        and not table.columns[column.column].nullable
+        and family(table.columns[column.column].type) == TEXT
     ]
     if len(emails) != 1:
         return columns
     # From the last column to the first, so that the first column of each kind remains.
     first = {
-        column.rule.argument: column.column for column in reversed(columns) if column.rule.kind == "fake"
+        column.rule.argument: column.column
+        for column in reversed(columns)
+        if column.rule
+        and column.rule.kind == "fake"
+        and column.rule.argument in KINDS
+        and not table.columns[column.column].type.endswith("[]")
     }
     tied = set(first.values()) - keys - {emails[0]}
     return [
-        replace(column, rule=replace(column.rule, by=emails[0])) if column.column in tied else column
+        replace(column, rule=replace(column.rule, by=emails[0]))
+        if column.rule and column.column in tied
+        else column
         for column in columns
     ]
 
 
 def _sample(source: Connection, table: Table, columns: Sequence[Column]) -> pl.DataFrame:
-    texts = [sql.SQL("{}::text").format(sql.Identifier(column.name)) for column in columns]
+    names = dict.fromkeys((column.name for column in columns), pl.String)
+    if not names:
+        return pl.DataFrame()
+    texts = [sql.SQL("left({}::text, {})").format(sql.Identifier(name), LONGEST) for name in names]
     query = sql.SQL("SELECT {} FROM {} LIMIT {}").format(
         sql.SQL(", ").join(texts), sql.Identifier(table.schema, table.relation), sql.Literal(SAMPLE)
     )
-    names = dict.fromkeys((column.name for column in columns), pl.String)
     return pl.DataFrame(source.execute(query).fetchall(), schema=names, orient="row")
-
-
-def _by_values(values: pl.Series, rule: Rule, reason: str) -> tuple[Rule, str]:
-    """Return the rule that a column's values suggest and the reason; without one, what was given."""
-    texts = values.drop_nulls()
-    texts = texts.filter(texts != "")
-    if texts.is_empty():
-        return rule, reason
-    for pattern, other, why in LOOKS:
-        if texts.str.contains(pattern).sum() > MOST * len(texts):
-            return other, why
-    if float(texts.str.count_matches(r"\S+").sum()) > WORDS * len(texts):
-        return Rule("redact"), "its values are long texts: decide"
-    return rule, reason

@@ -109,13 +109,15 @@ def _table(name: str, place: Place, rows: Sequence[Surveyed], rest: str) -> list
 def _words(column: Surveyed) -> str:
     """Return the proposal for a column in a few words."""
     rule = column.rule
-    return column.inherits or (rule.kind if rule.argument is None else f"{rule.kind} {rule.argument}")
+    if column.inherits or rule is None:
+        return column.inherits or "none fits"
+    return rule.kind if rule.argument is None else f"{rule.kind} {rule.argument}"
 
 
 def _brief(column: Surveyed) -> str:
     """Return the proposal for a column in the picture: without the argument where both do not fit."""
     words = _words(column)
-    return words if len(words) <= MOST else column.inherits or column.rule.kind
+    return words if len(words) <= MOST or not column.rule else column.inherits or column.rule.kind
 
 
 def _reference(
@@ -144,6 +146,7 @@ def tables(surveyed: Survey) -> list[Table]:
             meanings[mark(column)],
             _words(column),
             column.reason,
+            column.confidence,
         )
         for column in surveyed.columns
     ]
@@ -152,7 +155,7 @@ def tables(surveyed: Survey) -> list[Table]:
         for key in surveyed.foreign_keys
     ]
     return [
-        Table(("column", "type", "is", "proposal", "because"), columns, heading(surveyed)),
+        Table(("column", "type", "is", "proposal", "because", "confidence"), columns, heading(surveyed)),
         Table(("table", "refers to"), references, "references"),
         Table(
             ("view",), [(view,) for view in surveyed.views], "views: the copy has them too, over its own rows"

@@ -22,8 +22,8 @@ from bench_obscure import MIB, Server, tell
 from postgres import server
 
 from labkit.testdata import Generated, generate, survey
-from labkit.testdata._copy import blocks
 from labkit.testdata._generate import BEFORE
+from labkit.testdata._rows import blocks
 
 ROUNDS = 3
 CUSTOMERS = 200_000
