@@ -103,11 +103,11 @@ class _Canary:
         """Send the chosen clients to one canary, step by step, and in the end everybody."""
         canaries = replacement.standby(self.image, 1)
         for part in self.to.shares:
-            self.fleet.environment.balancer.route(canaries[0], self.to.keys, part, salt=canaries[0].container)
+            self.fleet.balancer.route(canaries[0], self.to.keys, part, salt=canaries[0].container)
             try:
                 yield from self._watch(replacement, canaries)
             except Withdrawn:  # at once: more clients would meet it until it is removed
-                self.fleet.environment.balancer.unroute(*canaries)
+                self.fleet.balancer.unroute(*canaries)
                 raise
         replacement.switch(canaries, ())
 
@@ -125,7 +125,7 @@ class _Canary:
         for _ in watching(self.watch_s, self.control, self.health):
             self._examine(chosen)
             yield
-        servers = self.fleet.environment.balancer.servers(self.fleet.service)
+        servers = self.fleet.balancer.servers(self.fleet.service)
         names = {*replacement.made, *(canary.name for canary in chosen)}
         requests = sum(server.requests for name, server in servers.items() if name in names)
         if requests < self.least_requests and not self.control.promoted:

@@ -53,9 +53,10 @@ def image_before(fleet: Fleet) -> str:
 
     :raises LabError: when no such deployment is on record.
     """
-    upgrades = [fact.predicate for fact in _facts(fleet) if fact.kind == Kind.SERVICE_UPGRADED]
-    # A deployment that replaced no instance has no from_image: it changed nothing, so it is passed over.
-    image = next((fields["from_image"] for fields in reversed(upgrades) if fields["from_image"]), None)
+    facts = (fact.predicate for fact in _facts(fleet) if fact.kind == Kind.SERVICE_UPGRADED)
+    upgrades = [(fields["from_image"], fields["to_image"]) for fields in facts]
+    # Passed over is a deployment that replaced nothing, which has no from_image, or the configuration alone.
+    image = next((old for old, new in reversed(upgrades) if old and old != new), None)
     if image is None:
         raise LabError(
             f"a deployment of {fleet.service} in {fleet.environment.name} to roll back from",
@@ -100,7 +101,7 @@ def status(fleet: Fleet) -> Status:
     states = [instance.state for instance in fleet.instances if instance.state != "DRAIN"]
     if last in {*_IN_PROGRESS, "interrupted"} or set(states) != {UP}:
         return Status.DEGRADED
-    traffic = fleet.environment.balancer.traffic(fleet.service)
+    traffic = fleet.balancer.traffic(fleet.service)
     if traffic.failed > OBJECTIVE * traffic.requests:
         return Status.DEGRADED
     if last in {"failed", "rolled back"}:
@@ -135,6 +136,40 @@ def upgraded(fleet: Fleet, deployment: Deployment) -> None:
         **{name: value for name, value in deployment.to_json().items() if name != "service"},
         instances=list(fleet.states),
         running=_running(fleet.instances),
+    )
+
+
+def launched(fleet: Fleet) -> None:
+    """Record that a service serves now that was not there before."""
+    environment, instances = fleet.environment, fleet.instances
+    newest = instances[-1]
+    image = Engine.find().image(newest.image)
+    fleet.workspace.artifacts.record(
+        Kind.SERVICE_DEPLOYED,
+        Subject(fleet.service, image.digest),
+        stage=environment.stage,
+        service=fleet.service,
+        environment=environment.name,
+        references=[
+            Reference("image", newest.image, image.digest),
+            *Reference.configuration(environment.configuration),
+            Reference("environment", environment.name),
+        ],
+        version=newest.version,
+        instances=[instance.name for instance in instances],
+        running=_running(instances),
+    )
+
+
+def retired(fleet: Fleet, last: Instance) -> None:
+    """Record that a service is gone, of which this was an instance."""
+    fleet.workspace.artifacts.record(
+        Kind.SERVICE_REMOVED,
+        Subject(fleet.service, last.info.digest if last.info else ""),
+        stage=fleet.environment.stage,
+        service=fleet.service,
+        environment=fleet.environment.name,
+        version=last.version,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from labkit.artifacts import Fact, Kind, Reference, Subject
 from labkit.containers import ContainerInfo
 from labkit.engine import Owner
+from labkit.environment._change import Change
 from labkit.environment._plan import Plan
 from labkit.workspace import Workspace
 
@@ -54,6 +55,21 @@ def created(
 def used(workspace: Workspace, plan: Plan, what: str, **details: Any) -> None:  # noqa: ANN401 - JSON data
     """Record that an environment was used, for example that a command ran or its database was restored."""
     _recorder(workspace, plan)(Kind.ENVIRONMENT_USED, Subject(plan.name, plan.digest), use=what, **details)
+
+
+def changed(workspace: Workspace, plan: Plan, change: Change) -> None:
+    """Record that a living environment is changed: services that come, go or get more or fewer instances."""
+    _recorder(workspace, plan)(
+        Kind.ENVIRONMENT_USED,
+        Subject(plan.name, plan.digest),
+        references=Reference.configuration(plan.configuration),
+        because=plan.because,
+        use="change",
+        added=change.added,
+        removed=change.removed,
+        instances=change.resized,
+        configuration=change.configuration,
+    )
 
 
 def lost(workspace: Workspace) -> None:

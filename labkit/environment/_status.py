@@ -35,7 +35,7 @@ class EnvironmentStatus:
 
 
 class Labelled(NamedTuple):
-    """A container or a network that carries labels of labkit."""
+    """A network, a container or a volume that carries labels of labkit; kind is one of these words."""
 
     kind: str
     labels: Mapping[str, str]
@@ -43,7 +43,7 @@ class Labelled(NamedTuple):
 
 
 def labelled(engine: Engine, labels: Mapping[str, str | None]) -> list[Labelled]:
-    """Return the networks and containers with these labels; None asks for any value.
+    """Return the networks, containers and volumes with these labels; None asks for any value.
 
     The networks come first: their labels are labkit's alone, while a container has its image's too.
     """
@@ -51,12 +51,14 @@ def labelled(engine: Engine, labels: Mapping[str, str | None]) -> list[Labelled]
     with refusals(engine, "the environments in the engine"):
         containers = engine.client.api.containers(all=True, filters={"label": texts})
         networks = engine.client.api.networks(filters={"label": texts})
+        volumes = engine.client.api.volumes({"label": texts})["Volumes"] or []
     return [
         *(Labelled("network", one["Labels"] or {}, _time(one["Created"])) for one in networks),
         *(
             Labelled("container", one["Labels"], datetime.fromtimestamp(one["Created"], UTC))
             for one in containers
         ),
+        *(Labelled("volume", one["Labels"] or {}, _time(one["CreatedAt"])) for one in volumes),
     ]
 
 

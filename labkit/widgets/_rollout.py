@@ -66,7 +66,8 @@ def draw(
     top = TOP + len(reason) * LINE
     for row, lifetime in enumerate(instances):
         y = top + row * ROW
-        fill = NEW if lifetime.image == deployment.to_image else OLD
+        old = lifetime.serves_s == 0 or lifetime.image != deployment.to_image
+        fill = OLD if old else NEW
         shapes += [
             text(10, y + 14, lifetime.instance),
             _bar(lifetime.begins_s, lifetime.ends_s, seconds, y, IDLE),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from labkit.balancer import CHECKED, Balancer
 from labkit.containers import Answers, Element, Namespace
-from labkit.engine import SERVER
+from labkit.engine import SERVER, Label
 from labkit.environment._plan import Plan
 from labkit.errors import LabError
 
@@ -18,8 +18,10 @@ WAITING = "waiting"
 class Instance(Element):
     """One running copy of a service, behind the balancer.
 
-    name is also its name in the network. state is the balancer's word (UP, DOWN, DRAIN, MAINT), "waiting"
-    while the balancer does not know it, or the engine's word (paused, exited …) when it does not run.
+    name is also its name in the network. ready is the path of its health check. settings stands for all that
+    it was started with beside its image; is_current says whether new instances get the same now. state is the
+    balancer's word (UP, DOWN, DRAIN, MAINT), "waiting" while the balancer does not know it, or the engine's
+    word (paused, exited …) when it does not run.
     """
 
     role = "service"
@@ -40,7 +42,9 @@ class Instance(Element):
         self.service, self.version, self.balancer = service, version, balancer
         self.balancer_state = ""
         self.limits = planned.limits.over(SERVER)
-        self._port, self._ready = planned.port, planned.ready
+        self.ready, self._port = planned.ready, planned.port
+        self.settings = plan.settings(planned)
+        self.is_current = True
         self._outside = plan.outside(namespace.workspace) if plan.calls_real(planned) else ""
 
     @property
@@ -56,6 +60,9 @@ class Instance(Element):
         """
         runs = self.info is not None and self.info.state == "running"
         return self.balancer_state or "running" if runs else self.engine_state
+
+    def _labels(self) -> dict[str, str]:
+        return super()._labels() | {Label.SETTINGS: self.settings}
 
     def _before_start(self) -> None:
         if self._outside:  # it calls an external service that is real here
@@ -75,7 +82,7 @@ class Instance(Element):
         balancer.register(self, backend)
         try:
             Answers(
-                f"answers GET {self._ready} with 200",
+                f"answers GET {self.ready} with 200",
                 lambda _: balancer.is_healthy(self, backend),
                 within_s,
                 lambda _: balancer.last_check(self, backend),
