@@ -372,7 +372,9 @@ class Environment:
             if place.engine_state != "running":
                 raise place.no_answer()
             place.put(folder, files)
-            done = place.execute(command, workdir=folder, variables=variables, timeout_s=timeout_s)
+            # The test runner may be older than the plan.
+            given = variables if module else {**self._plan.variables(), **variables}
+            done = place.execute(command, workdir=folder, variables=given, timeout_s=timeout_s)
         words = command if isinstance(command, str) else shlex.join(command)
         self._namespace.on_use("run", command=words, exit_code=done.exit_code, seconds=round(done.seconds, 3))
         return done

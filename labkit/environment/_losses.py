@@ -1,6 +1,7 @@
 """What would be lost on the way from one plan to another: it is refused before anything is touched."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from labkit.environment._plan import Plan
@@ -17,7 +18,7 @@ def losses(before: Plan, after: Plan) -> Iterator[Loss]:
     """Yield what would be lost when a living environment with the plan before gets the plan after."""
     if before.system != after.system:
         yield Loss(
-            f"customers' data would be lost: it runs the system {before.system}, the commit is {after.system}",
+            f"customers' data would be lost: it runs {before.system}, the commit has {after.system}",
             f'write name = "{before.system}" in system.toml, or take another workspace: labkit start DIR',
         )
         return
@@ -70,7 +71,7 @@ def _of_containers(before: Plan, after: Plan) -> Iterator[Loss]:
     old = {container.name: container for container in before.containers}
     for new in after.containers:
         was = old.get(new.name, new)
-        if was != new:
+        if replace(was, ready=new.ready) != new:  # ready counts only while it starts
             yield Loss(
                 f"what the container {new.name} holds would be lost: the commit changes its table",
                 f"declare the changed one beside it, as [containers.{new.name}-2], and let services use that",
