@@ -210,7 +210,7 @@ while (my $client = $server->accept) {
     my $path = (split / /, <$client> // '')[1] // '';
     while (defined(my $line = <$client>)) { last if $line eq "\r\n" }
     my @calls = $path eq '/all' ? map { get($_) } split(/ /, CALLS) : ();
-    my $fails = $path ne '/all' && $path ne $ready || grep { !$_ } @calls;
+    my $fails = $path eq '/all' ? $ENV{GREETING} eq 'bad' || grep { !$_ } @calls : $path ne $ready;
     my $body = join ' ', "$ENV{LABKIT_SERVICE}=$ENV{GREETING}", @calls;
     my $status = $fails ? '500 Broken' : '200 OK';
     print $client "HTTP/1.1 $status\r\nContent-Length: ", length $body, "\r\nConnection: close\r\n\r\n$body";
@@ -337,6 +337,43 @@ def test_a_commit_that_changes_all_kinds_of_parts_loses_no_request_and_no_data(w
     names = {element.name for element in attached.elements() if element.role != "service"}
     assert names == {"balancer", "coordinator", "database", "page"}  # what page holds is not given up
     assert {fact.service for fact in workspace.artifacts.history(kind=Kind.SERVICE_REMOVED)} == {"extra"}
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(240)
+def test_a_value_with_which_customers_fail_is_taken_back(workspace: Workspace) -> None:
+    """What was replaced gets the value back that it had, the run says so, and the next goes on from there."""
+    write(workspace.shop, SYSTEM.replace('"one"', '"bad"'))
+    run = release(workspace, "A bad value")
+    assert run.state == "failed"
+    assert "api was rolled back by rolling" in run.stopped_because
+    assert "2 of version" in run.stopped_because.partition("(not changed yet)")[0]
+    environment = production(workspace)
+    assert ask(environment.url) == "front=one api=one"
+    write(workspace.shop, SYSTEM)
+    with customers(environment.url):
+        passed(release(workspace, "The value as it was"))
+    assert all(
+        instance.is_current for name in environment.services for instance in environment.instances(name)
+    )
+    assert ask(environment.url) == "front=one api=one"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [("system.toml", "customers' data in its database things"), ("001.sql", "001.sql as it was applied")],
+)
+def test_what_would_be_lost_is_asked_before_the_first_stage(
+    workspace: Workspace, file: str, words: str
+) -> None:
+    """A renamed database and a migration that is gone stop the run before anything is made."""
+    write(workspace.shop, SYSTEM.replace('"things"', '"others"') if file == "system.toml" else SYSTEM)
+    if file == "001.sql":
+        (workspace.shop / "migrations" / file).unlink()
+    run = release(workspace, "A loss")
+    assert words in run.stopped_because
+    assert [stage.state for stage in run.stages] == ["not started"]
 
 
 def passed(run: Run) -> None:

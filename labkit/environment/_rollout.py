@@ -107,7 +107,7 @@ class Rollout:
                 element.stop()
             elif name not in planned and element.role == Declared.role:
                 progress(
-                    f"{name} is in no commit any more: it stays with what it holds, until "
+                    f"{name} is declared no longer, and stays with what it holds until you remove it: "
                     f"Environment.attach({self._namespace.name!r}).element({name!r}).remove()"
                 )
 
