@@ -203,14 +203,14 @@ PROGRAM = r"""
 use strict;
 use IO::Socket::INET;
 $SIG{CHLD} = 'IGNORE';
-my $ready = -e '/moved' ? '/ready' : '/';
+my $gone = -e '/moved' ? '/' : '/ready';
 my $server = IO::Socket::INET->new(LocalPort => $ENV{LABKIT_PORT}, Listen => 50, ReuseAddr => 1) or die $!;
 while (my $client = $server->accept) {
     next if fork;
     my $path = (split / /, <$client> // '')[1] // '';
     while (defined(my $line = <$client>)) { last if $line eq "\r\n" }
     my @calls = $path eq '/all' ? map { get($_) } split(/ /, CALLS) : ();
-    my $fails = $path eq '/all' ? $ENV{GREETING} eq 'bad' || grep { !$_ } @calls : $path ne $ready;
+    my $fails = $path eq '/all' ? $ENV{GREETING} eq 'bad' || grep { !$_ } @calls : $path eq $gone;
     my $body = join ' ', "$ENV{LABKIT_SERVICE}=$ENV{GREETING}", @calls;
     my $status = $fails ? '500 Broken' : '200 OK';
     print $client "HTTP/1.1 $status\r\nContent-Length: ", length $body, "\r\nConnection: close\r\n\r\n$body";
@@ -308,7 +308,9 @@ MORE = (
     CALLS_EXTRA.replace('"one"', '"one"\nproduction = "two"')
     .replace("production = 2", "production = 3")
     .replace('port = 8081\nready = "/"', 'port = 8091\nready = "/ready"')
+    .replace('"extra", "api"', '"extra", "api", "rates"')
     + PAGE
+    + RATES
 )
 
 
@@ -320,11 +322,11 @@ def test_a_commit_that_changes_all_kinds_of_parts_loses_no_request_and_no_data(w
     assert attached.database is not None
     with attached.database.connect() as connection:
         connection.execute("INSERT INTO things VALUES ('kept')")
-    write(workspace.shop, MORE, calls="EXTRA API", moved="api")
+    write(workspace.shop, MORE, calls="EXTRA API RATES", moved="api")
     (workspace.shop / "migrations" / "002.sql").write_text("ALTER TABLE things ADD COLUMN size int;")
     with customers(attached.url):
         passed(release(workspace, "More"))
-        assert ask(attached.url) == "front=two extra=two api=two"
+        assert ask(attached.url) == "front=two extra=two api=two rates="
         assert ask(production(workspace).urls["extra"]) == "extra=two"
         assert counts(attached) == {"front": 3, "api": 1, "extra": 1}
         assert attached.element("page").execute(["printenv", "GREETING"]).output == "two\n"

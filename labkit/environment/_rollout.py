@@ -19,6 +19,7 @@ from labkit.environment._plan import Plan
 from labkit.environment.elements import elements_of
 from labkit.environment.elements.declared import Declared
 from labkit.errors import LabError
+from labkit.etcd import Etcd
 from labkit.postgres import Database, Postgres
 from labkit.system import System
 from labkit.workspace import Workspace
@@ -40,8 +41,21 @@ class Rollout:
     ) -> None:
         self._workspace, self._namespace, self._elements = workspace, namespace, elements
         self._system = system
-        self.change = Change.to(elements.plan, wanted)
+        self.change = Change.to(self._as_it_is(elements.plan), wanted)
         """What differs, from the plan as it was when the rollout was made."""
+
+    def _as_it_is(self, plan: Plan) -> Plan:
+        """Return a plan without containers and providers that are not there: they have nothing to lose."""
+        live = self._live()
+        return replace(
+            plan,
+            external=tuple(one for one in plan.external if not one.real or one.name in live),
+            containers=tuple(one for one in plan.containers if one.name in live),
+        )
+
+    def _live(self) -> dict[str, str]:
+        """Return the image of each container that there is."""
+        return {container.name: container.image for container in self._namespace.containers()}
 
     def refuse_losses(self) -> None:
         """Refuse what would lose data or requests, before anything is touched.
@@ -51,7 +65,7 @@ class Rollout:
         self.change.refuse_losses()
         name = self._namespace.name
         before = {container.name for container in self.change.before.containers}
-        live = {container.name: container.image for container in self._namespace.containers()}
+        live = self._live()
         for container in self.change.after.containers:
             left = live.get(container.name) if container.name not in before else None
             if left and container.image != left:
@@ -129,10 +143,16 @@ class Rollout:
         return {**before.images, **given, **built}
 
     def _missing(self, plan: Plan) -> list[Element]:
-        """Return the elements that were added since the creation and have no container, not started yet."""
+        """Return the elements that have no container, not started yet.
+
+        A lost database or coordinator is not among them: an empty one in its place would hide the loss.
+        """
         first = self._elements.plans.first
-        created = {element.name for element in elements_of(first, self._namespace)} if first else set()
-        live = {container.name for container in self._namespace.containers()}
+        created = elements_of(first, self._namespace) if first else []
+        lost = {element.name for element in created if isinstance(element, Postgres | Etcd)}
+        live = self._live()
         return [
-            element for element in elements_of(plan, self._namespace) if element.name not in created | live
+            element
+            for element in elements_of(plan, self._namespace)
+            if element.name not in lost and element.name not in live
         ]
