@@ -57,7 +57,9 @@ class Elements:
 
     def balancers(self) -> dict[str, Balancer]:
         """Return the balancer of each service by the service's name."""
-        plan = self.plan
+        return self._balancers(self.plan)
+
+    def _balancers(self, plan: Plan) -> dict[str, Balancer]:
         if len(plan.balancers) <= 1:
             return {service.name: self.balancer for service in plan.services}
         elements = elements_of(plan, self._namespace)
@@ -70,8 +72,9 @@ class Elements:
 
         :raises LabError: when the environment has no service of that name.
         """
-        self.plan.service(service)
-        return self.balancers()[service]
+        plan = self.plan
+        plan.service(service)
+        return self._balancers(plan)[service]
 
     def all(self) -> dict[str, Element]:
         """Return every element by name: those of the plan, even when missing, and all others that exist."""

@@ -30,6 +30,7 @@ from labkit.environment._elements import Elements
 from labkit.environment._graph import Call, calls_of
 from labkit.environment._inventory import ElementStatus, status_of
 from labkit.environment._plan import Plan
+from labkit.environment._plans import CHANGING
 from labkit.environment._recording import record
 from labkit.environment._rollout import Rollout
 from labkit.environment._status import EnvironmentStatus, labelled, statuses
@@ -295,8 +296,11 @@ class Environment:
 
         because is the event that caused it.
 
-        :raises LabError: when the system's configuration cannot work.
+        :raises LabError: when the system's configuration cannot work, or this is not production.
         """
+        if self.stage not in CHANGING:
+            next_step = "create another one with the system as it is now, and clean this one up"
+            raise LabError("production, which lives on while its system changes", self.stage, next_step)
         wanted = Plan.make(system, self.stage, None, {}, because)
         return Rollout(self._workspace, self._namespace, self._elements, system, wanted)
 

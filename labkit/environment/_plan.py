@@ -251,6 +251,8 @@ class Plan:
             )
             for service in fields.pop("services")
         ]
+        # A plan that an earlier labkit wrote names no balancers: it had one for all services.
+        fields.setdefault("balancers", {BALANCER: {service.name: service.port for service in services}})
         external = [PlannedExternal(**external) for external in fields.pop("external")]
         containers = [
             Container(**{**container, "limits": Limits(**container["limits"])})
