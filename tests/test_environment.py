@@ -159,10 +159,10 @@ def test_services_find_each_other_by_name_and_only_the_owner_gets_the_database(s
 def test_the_balancer_listens_on_every_service_port_and_repeats_nothing(system: System) -> None:
     """One listener a service with its readiness check, no retries, and no server before run time."""
     services = Plan.make(system, "integration", None, {}, "").services
-    listeners = [Listener(service.name, service.port, service.ready) for service in services]
+    listeners = [Listener(service.name, service.port) for service in services]
     text = configuration(listeners)
     assert "listen cart\n    bind :8002\n" in text
-    assert "uri /readyz" in text
+    assert 'uri-lf "%[srv_name,map(/etc/haproxy/ready.map)]"' in text
     assert "retries 0" in text
     assert re.findall(r"^    server (\S+)", text, re.MULTILINE) == ["runtime-api"]
 

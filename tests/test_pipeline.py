@@ -855,18 +855,6 @@ def test_a_migration_that_blocks_writers_stops_the_run(workspace: Workspace) -> 
 
 
 @pytest.mark.engine
-@pytest.mark.usefixtures("second")
-def test_a_changed_configuration_is_not_passed_over(workspace: Workspace) -> None:
-    """Production keeps its configuration, so a commit that changes it is refused with the next step."""
-    before = edit(workspace.shop, "system.toml", "default = 10", "default = 20")
-    with other_pipeline(workspace, ONLY_PRODUCTION):
-        done = run(workspace)
-    git(workspace.shop, "reset", "-q", "--hard", f"{before}~1")
-    assert done.state == "failed"
-    assert "DISCOUNT_PERCENT" in done.stopped_because
-
-
-@pytest.mark.engine
 def test_a_second_run_in_a_workspace_is_refused(workspace: Workspace) -> None:
     """While one run holds the workspace, another one is refused before it makes anything."""
     with workspace.lock("pipeline"), pytest.raises(LabError, match="pipeline"):

@@ -19,6 +19,7 @@ from labkit.balancer._configuration import (
     CONTROL,
     CONTROL_PORT,
     FAIL_MAP,
+    READY_MAP,
     SHARE_MAP,
     SLOW_MAP,
     TRAFFIC,
@@ -51,11 +52,15 @@ exec haproxy -db -f /tmp/haproxy.cfg
 
 
 class Server(Protocol):
-    """What the balancer has to know of a server: its service, its name there, its version and its address."""
+    """What the balancer has to know of a server: its service, its name there, its version and its address.
+
+    ready is the path of its health check.
+    """
 
     service: str
     name: str
     version: str
+    ready: str
 
     @property
     def address(self) -> str:
@@ -212,6 +217,7 @@ class Balancer(Element):
         :raises LabError: when HAProxy refuses, for example because the name is taken.
         """
         place = f"{server.service}{backend}/{server.name}"
+        self._set(READY_MAP, server.name, _one_word(server.ready))
         answer = self.command(f"add server {place} {server.address} {CHECK}")
         if "registered" not in answer:
             next_step = (
@@ -219,8 +225,7 @@ class Balancer(Element):
             )
             raise LabError(f"the balancer registers {place}", answer.strip() or "no answer", next_step)
         if not backend:
-            # A blank or a semicolon would end the word for the runtime API.
-            self._set(VERSION_MAP, server.name, re.sub(r"([\s;\\])", r"\\\1", server.version))
+            self._set(VERSION_MAP, server.name, _one_word(server.version))
         # Drained first, because HAProxy treats an enabled server as UP until its first check fails.
         self.command(f"set server {place} state drain", f"enable health {place}")
 
@@ -365,6 +370,12 @@ class Balancer(Element):
         if Deadline(REMOVE_S).until(gone) is not None:
             raise NotReady(f"the balancer forgets {place} within {REMOVE_S:g} s", answer, "try again")
         if not backend:
+            self._set(READY_MAP, server.name, 0)
             self._set(
                 VERSION_MAP, server.name, 0
             )  # last, so that the requests that are cut off have a version
+
+
+def _one_word(text: str) -> str:
+    """Return a text as one word of the runtime API, which a blank or a semicolon would end."""
+    return re.sub(r"([\s;\\])", r"\\\1", text)

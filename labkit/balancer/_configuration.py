@@ -11,13 +11,14 @@ Every answer that has a server is stamped with the server's name (X-Labkit-Insta
 (X-Labkit-Version), whatever the server says itself. So is an error that HAProxy answers because the server
 did not. An answer without these headers comes from no server.
 
-Maps, which are changed at run time, say the version of each server, which servers are slow or fail, and which
-requests go to a canary: by the group (X-Group) or the user (X-User) that the client names, by the name under
-which it found the service, or by a random split. The split is drawn by the user where one is named. A table
-counts the requests of each service in the last seconds, and those that failed.
+Maps, which are changed at run time, say each server's version and the path of its health check, which servers
+are slow or fail, and which requests go to a canary: by the group (X-Group) or the user (X-User) that the
+client names, by the name under which it found the service, or by a random split. The split is drawn by the
+user where one is named. A table counts the requests of each service in the last seconds, and those that
+failed.
 
-Source: HAProxy 2.6 Configuration Manual, 4.2 "use-server", "stick on", 7.3.1 converters; HAProxy 2.6 Lua API,
-core.msleep.
+Source: HAProxy 2.6 Configuration Manual, 4.2 "use-server", "stick on", "http-check send", 7.3.1 converters,
+7.3.3 srv_name; HAProxy 2.6 Lua API, core.msleep.
 """
 
 from collections.abc import Iterable
@@ -36,8 +37,8 @@ CANARY = "-canary"
 """The suffix of each service's second name in the network: a request to that name is for the canary."""
 
 SLOW_LUA = "/etc/haproxy/slow.lua"
-MAPS = SLOW_MAP, FAIL_MAP, CANARY_MAP, SHARE_MAP, VERSION_MAP = tuple(
-    f"/etc/haproxy/{name}.map" for name in ("slow", "fail", "canary", "share", "version")
+MAPS = SLOW_MAP, FAIL_MAP, CANARY_MAP, SHARE_MAP, VERSION_MAP, READY_MAP = tuple(
+    f"/etc/haproxy/{name}.map" for name in ("slow", "fail", "canary", "share", "version", "ready")
 )
 TRAFFIC = "-traffic"
 """The table that counts the requests of each service; no service can have this name."""
@@ -50,11 +51,10 @@ BASIS_POINTS = 10_000
 
 
 class Listener(NamedTuple):
-    """A service as the balancer knows it: its name, its port, and the path of its health check."""
+    """A service as the balancer knows it: its name, and the port at which its requests come in."""
 
     name: str
     port: int
-    ready: str
 
 
 GLOBAL = f"""\
@@ -137,11 +137,11 @@ listen {name}
     http-after-response set-header x-labkit-instance %[srv_name] if {{ srv_name -m found }}
     http-after-response set-header x-request-id %[var(txn.id)]
     option httpchk
-    http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
+    http-check send meth GET uri-lf "%[srv_name,map({ready_map})]" ver HTTP/1.1 hdr Host {name}
     http-check expect status 200
 backend {name}{checked}
     option httpchk
-    http-check send meth GET uri {ready} ver HTTP/1.1 hdr Host {name}
+    http-check send meth GET uri-lf "%[srv_name,map({ready_map})]" ver HTTP/1.1 hdr Host {name}
     http-check expect status 200
 """
 
@@ -155,7 +155,6 @@ def configuration(listeners: Iterable[Listener]) -> str:
         LISTEN.format(
             name=listener.name,
             port=listener.port,
-            ready=listener.ready,
             checked=CHECKED,
             basis_points=BASIS_POINTS,
             slow_map=SLOW_MAP,
@@ -163,6 +162,7 @@ def configuration(listeners: Iterable[Listener]) -> str:
             canary_map=CANARY_MAP,
             share_map=SHARE_MAP,
             version_map=VERSION_MAP,
+            ready_map=READY_MAP,
             traffic=TRAFFIC,
         )
         for listener in listeners

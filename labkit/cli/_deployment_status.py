@@ -30,7 +30,7 @@ def status(service: str | None, environment: str | None, root: Path | None, *, a
     from labkit.deployment import Fleet  # noqa: PLC0415 - keeps `labkit --help` quick
 
     found = environment_of(root, environment)
-    states = [_state(Fleet(found, name)) for name in ([service] if service else found.urls)]
+    states = [_state(Fleet(found, name)) for name in ([service] if service else found.services)]
     if as_json:
         print_json(states)
         return
@@ -51,8 +51,8 @@ def _state(fleet: "Fleet") -> dict[str, Any]:
     from labkit.deployment import latest, status  # noqa: PLC0415 - as above
 
     environment, instances, last = fleet.environment, fleet.instances, latest(fleet)
-    servers, shares = environment.balancer.servers(fleet.service), _shares(fleet, instances)
-    traffic = environment.balancer.traffic(fleet.service)
+    servers, shares = fleet.balancer.servers(fleet.service), _shares(fleet, instances)
+    traffic = fleet.balancer.traffic(fleet.service)
     return {
         "environment": environment.name,
         "service": fleet.service,
@@ -83,7 +83,7 @@ def _state(fleet: "Fleet") -> dict[str, Any]:
 
 def _shares(fleet: "Fleet", instances: "Sequence[Instance]") -> dict[str, float]:
     """Return the part (0 to 1) of the requests that each instance gets; canaries have their own."""
-    routed = fleet.environment.balancer.routed()
+    routed = fleet.balancer.routed()
     own = {one.name: routed[one.name] for one in instances if one.name in routed}
     others = [one.name for one in instances if one.state == "UP" and one.name not in own]
     rest = (1 - sum(own.values())) / max(1, len(others))

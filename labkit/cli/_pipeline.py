@@ -60,6 +60,10 @@ def pipeline() -> None:
 def run(commit: str, root: Path | None, *, as_json: bool) -> None:
     """Take a commit to production, stage by stage. The first red gate stops it.
 
+    Production is created once and goes on living: new images, changed values in system.toml, services more or
+    less and new migrations roll through it while it serves, and its database stays. What would lose data is
+    refused first.
+
     Example: labkit pipeline run --commit v2
     """
     from labkit.pipeline import run as run_pipeline  # noqa: PLC0415 - keeps `labkit --help` quick

@@ -88,6 +88,12 @@ class Namespace:
             return str(variables.get(SECRET, ""))
         return ""
 
+    def has_network(self, name: str) -> bool:
+        """Return whether there is a network of this name."""
+        with refusals(self.engine, f"the network {name} is looked for"):
+            listed = self.engine.client.api.networks(names=[name])
+        return any(network["Name"] == name for network in listed)  # the engine's filter takes parts of names
+
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Create a network; a local engine publishes ports from it on loopback alone."""
         with refusals(self.engine, f"the network {name} is created"):

@@ -7,6 +7,7 @@ from labkit.deployment._evidence import Evidence
 from labkit.deployment._fleet import Fleet
 from labkit.deployment._groups import Group, discovery, everybody, group, share, users
 from labkit.deployment._image import image_of
+from labkit.deployment._launch import launch, retire
 from labkit.deployment._lifetimes import InstanceLifetime, instance_seconds, lifetimes
 from labkit.deployment._order import ReplacementOrder, idle_first, newest_first, oldest_first
 from labkit.deployment._reconcile import reconcile
@@ -59,11 +60,13 @@ __all__ = [
     "image_of",
     "instance_seconds",
     "latest",
+    "launch",
     "lifetimes",
     "newest_first",
     "oldest_first",
     "overdue",
     "reconcile",
+    "retire",
     "roll_back",
     "roll_forward",
     "rolling",

@@ -107,7 +107,7 @@ class _Canary:
             try:
                 yield from self._watch(replacement, canaries)
             except Withdrawn:  # at once: more clients would meet it until it is removed
-                self.fleet.environment.balancer.unroute(*canaries)
+                self.fleet.balancer.unroute(*canaries)
                 raise
         replacement.switch(canaries, ())
 
@@ -125,7 +125,7 @@ class _Canary:
         for _ in watching(self.watch_s, self.control, self.health):
             self._examine(replacement, chosen)
             yield
-        servers = self.fleet.environment.balancer.servers(self.fleet.service)
+        servers = self.fleet.balancer.servers(self.fleet.service)
         names = {*replacement.made, *(canary.name for canary in chosen)}
         requests = sum(server.requests for name, server in servers.items() if name in names)
         if requests < self.least_requests and not self.control.promoted:

@@ -3,6 +3,7 @@
 from collections import Counter
 from contextlib import AbstractContextManager
 
+from labkit.balancer import Balancer
 from labkit.environment import Environment, Instance
 from labkit.errors import LabError
 from labkit.workspace import Workspace
@@ -24,8 +25,13 @@ class Fleet:
             raise LabError(
                 expected=f"a service that runs in {environment.name}",
                 seen=f"no instance of {service!r}",
-                next_step="name one of " + ", ".join(environment.urls),
+                next_step="name one of " + ", ".join(environment.services),
             )
+
+    @property
+    def balancer(self) -> Balancer:
+        """The load balancer of the service."""
+        return self.environment.balancer_of(self.service)
 
     @property
     def instances(self) -> list[Instance]:
@@ -52,7 +58,12 @@ class Fleet:
 
         :raises LabError: when another deployment is in progress, in this process or in another one.
         """
-        return self.workspace.lock(f"deployment-{self.environment.name}-{self.service}")
+        return self.claim_of(self.environment, self.service)
+
+    @staticmethod
+    def claim_of(environment: Environment, service: str) -> AbstractContextManager[None]:
+        """Hold a service that has no instance yet, as claim does."""
+        return environment.workspace.lock(f"deployment-{environment.name}-{service}")
 
     def __repr__(self) -> str:
         counts = ", ".join(

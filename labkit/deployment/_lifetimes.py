@@ -51,7 +51,7 @@ def instance_seconds(deployment: Deployment) -> float:
     Negative when instances were missing for a while.
     """
     all_lifetimes = lifetimes(deployment)
-    n = sum(lifetime.image != deployment.to_image for lifetime in all_lifetimes)
+    n = sum(lifetime.serves_s == 0 for lifetime in all_lifetimes)  # from the beginning on
     return sum(lifetime.seconds for lifetime in all_lifetimes) - n * deployment.seconds
 
 

@@ -23,7 +23,7 @@ def newest_first(fleet: Fleet, waiting: Sequence[Instance]) -> list[Instance]:
 
 def idle_first(fleet: Fleet, waiting: Sequence[Instance]) -> list[Instance]:
     """Replace the instance with the fewest requests in progress first: it is drained soonest."""
-    servers = fleet.environment.balancer.servers(fleet.service)
+    servers = fleet.balancer.servers(fleet.service)
 
     def sessions(instance: Instance) -> int:
         # The balancer may have forgotten an instance; such an instance has no requests.

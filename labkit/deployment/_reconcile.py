@@ -46,7 +46,7 @@ def attach(fleet: Fleet, forgotten: Sequence[Instance], idle: Collection[str]) -
     idle are the names of those that get no requests. When nobody would get any, those of the most frequent
     image do.
     """
-    balancer = fleet.environment.balancer
+    balancer = fleet.balancer
     found = [instance for instance in forgotten if instance.address]
     for instance in found:
         balancer.register(instance)
@@ -64,6 +64,6 @@ def attach(fleet: Fleet, forgotten: Sequence[Instance], idle: Collection[str]) -
 
 def _is_checked(fleet: Fleet, instance: Instance) -> bool:
     """Return whether a health check of an instance has ended; until then the balancer takes it for up."""
-    balancer = fleet.environment.balancer
+    balancer = fleet.balancer
     status = balancer.servers(fleet.service).get(instance.name)
     return status is None or status.status == "DOWN" or balancer.is_healthy(instance)

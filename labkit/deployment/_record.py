@@ -66,8 +66,9 @@ def image_before(fleet: Fleet) -> str:
         that was withdrawn.
     """
     upgrades = [fact.predicate for fact in _facts(fleet) if fact.kind == Kind.SERVICE_UPGRADED]
-    # A deployment that replaced no instance has no from_image: it changed nothing, so it is passed over.
-    last = next((fields for fields in reversed(upgrades) if fields["from_image"]), None)
+    # Passed over is a deployment that replaced nothing, which has no from_image, or the configuration alone.
+    changes = (it for it in reversed(upgrades) if it["from_image"] not in {None, it["to_image"]})
+    last = next(changes, None)
     if last is None or last["strategy"] == ROLL_BACK:
         seen = "none on record" if last is None else f"{last['from_image']} was rolled back already"
         raise LabError(
@@ -128,7 +129,7 @@ def status(fleet: Fleet) -> Status:
     states = [instance.state for instance in fleet.instances if instance.state not in ON_PURPOSE]
     if last in {*_IN_PROGRESS, "interrupted"} or set(states) != {UP}:
         return Status.DEGRADED
-    traffic = fleet.environment.balancer.traffic(fleet.service)
+    traffic = fleet.balancer.traffic(fleet.service)
     if traffic.failed > OBJECTIVE * traffic.requests:
         return Status.DEGRADED
     if last in {"failed", "rolled back"}:
@@ -175,6 +176,40 @@ def _standby(instances: Sequence[Instance]) -> list[str] | None:
     if not any(instance.state == UP for instance in instances):
         return None
     return [instance.name for instance in instances if instance.balancer_state in NO_REQUESTS]
+
+
+def launched(fleet: Fleet) -> None:
+    """Record that a service serves now that was not there before."""
+    environment, instances = fleet.environment, fleet.instances
+    newest = instances[-1]
+    image = Engine.find().image(newest.image)
+    fleet.workspace.artifacts.record(
+        Kind.SERVICE_DEPLOYED,
+        Subject(fleet.service, image.digest),
+        stage=environment.stage,
+        service=fleet.service,
+        environment=environment.name,
+        references=[
+            Reference("image", newest.image, image.digest),
+            *Reference.configuration(environment.configuration),
+            Reference("environment", environment.name),
+        ],
+        version=newest.version,
+        instances=[instance.name for instance in instances],
+        running=_running(instances),
+    )
+
+
+def retired(fleet: Fleet, last: Instance) -> None:
+    """Record that a service is gone, of which this was an instance."""
+    fleet.workspace.artifacts.record(
+        Kind.SERVICE_REMOVED,
+        Subject(fleet.service, last.info.digest if last.info else ""),
+        stage=fleet.environment.stage,
+        service=fleet.service,
+        environment=fleet.environment.name,
+        version=last.version,
+    )
 
 
 def _running(instances: Sequence[Instance], *starting: str) -> list[str]:

@@ -47,7 +47,7 @@ class Replacement:
         instances = self.fleet.instances
         up = sorted(
             (instance for instance in instances if instance.state == UP),
-            key=lambda instance: instance.image == image,
+            key=lambda instance: runs(instance, image),
         )
         surplus = up[: len(up) - count_before] if count_before and len(up) > count_before else []
         kept = _on_standby(instances, image) if reuse else []
@@ -104,12 +104,15 @@ class Replacement:
     def replace(self, old: Sequence[Instance], image: str, unavailable: int = 0) -> None:
         """Replace old instances by as many new ones; unavailable of the old are removed before the start."""
         self.drain_and_remove(old[:unavailable])
-        self._start_all([image] * len(old))
+        self._start_all([(image, "")] * len(old))
         self.drain_and_remove(old[unavailable:])
 
-    def add(self, image: str, count: int) -> None:
-        """Start count instances of an image that serve beside the others; all or none."""
-        self._start_all([image] * count)
+    def add(self, image: str, count: int, settings: str = "") -> None:
+        """Start count instances of an image that serve beside the others; all or none.
+
+        settings are those of other instances; "" takes what the environment's plan says now.
+        """
+        self._start_all([(image, settings)] * count)
 
     def standby(self, image: str, count: int) -> list[Instance]:
         """Return count instances of an image that are ready and get no requests; all or none.
@@ -117,12 +120,12 @@ class Replacement:
         Instances that are on standby already are used first.
         """
         ready = _on_standby(self.fleet.instances, image)[:count]
-        return ready + self._all([image] * (count - len(ready)), self._prepare)
+        return ready + self._all([(image, "")] * (count - len(ready)), self._prepare)
 
     def switch(self, to: Sequence[Instance], away: Sequence[Instance]) -> None:
         """Give all requests to standby instances and put others on standby, at one moment."""
         self._sent = None
-        self.fleet.environment.balancer.switch(to, away)
+        self.fleet.balancer.switch(to, away)
         self.made += [instance.name for instance in to]
         for instance in to:
             self._step(instance.name, instance.image, StepState.IN_BALANCER)
@@ -140,7 +143,7 @@ class Replacement:
     def _send(self) -> None:
         if self._sent:
             instance, keys, share = self._sent
-            self.fleet.environment.balancer.route(instance, keys, share, salt=instance.container)
+            self.fleet.balancer.route(instance, keys, share, salt=instance.container)
 
     def restore(self) -> None:
         """Restore the fleet that clean_up_leftovers found; those of its instances that still run are kept."""
@@ -148,52 +151,57 @@ class Replacement:
         self.reconcile()
         states = self.fleet.states
         if standby := [instance for instance in self.before if states.get(instance.name) == "DRAIN"]:
-            self.fleet.environment.balancer.switch(standby, ())
+            self.fleet.balancer.switch(standby, ())
         kept = [instance for instance in self.before if states.get(instance.name) in {UP, "DRAIN"}]
         names = {instance.name for instance in kept}
-        kept += self._start_all([instance.image for instance in self.before if instance.name not in names])
+        lost = [instance for instance in self.before if instance.name not in names]
+        kept += self._start_all([(instance.image, instance.settings) for instance in lost])
         # New instances go last: they serve until the old version has its N instances again.
         names = {instance.name for instance in kept}
         self.drain_and_remove([instance for instance in self.fleet.instances if instance.name not in names])
 
-    def _start_all(self, images: Sequence[str]) -> list[Instance]:
-        """Return one new instance for each image, serving; all or none."""
-        return self._all(images, self._start)
+    def _start_all(self, wanted: Sequence[tuple[str, str]]) -> list[Instance]:
+        """Return one new instance for each image and settings, serving; all or none."""
+        return self._all(wanted, self._start)
 
-    def _all(self, images: Sequence[str], start: Callable[[str], Instance]) -> list[Instance]:
-        """Start one instance for each image; all or none.
+    def _all(
+        self, wanted: Sequence[tuple[str, str]], start: Callable[[str, str], Instance]
+    ) -> list[Instance]:
+        """Start one instance for each image and settings; all or none.
 
         They start one after the other: many that start at once would slow down those that serve.
         """
         made: list[Instance] = []
         try:
-            for image in images:
-                made.append(start(image))  # noqa: PERF401 - a failure must find those made before it
+            for image, settings in wanted:
+                made.append(start(image, settings))  # a failure must find those made before it
         except Exception:
             self.drain_and_remove(made)
             raise
         return made
 
-    def _start(self, image: str) -> Instance:
+    def _start(self, image: str, settings: str) -> Instance:
         """Return a new instance that serves."""
-        instance = self._prepare(image)
-        self.fleet.environment.balancer.enable(instance)
+        instance = self._prepare(image, settings)
+        self.fleet.balancer.enable(instance)
         self.made.append(instance.name)
         self._step(instance.name, image, StepState.IN_BALANCER)
         return instance
 
-    def _prepare(self, image: str) -> Instance:
+    def _prepare(self, image: str, settings: str) -> Instance:
         """Return a new instance that the balancer has found ready, and gives no requests yet."""
         environment = self.fleet.environment
         self._step("", image, StepState.STARTING)
         try:
-            instance = environment.add_instance(self.fleet.service, image, deadline_s=self._ready_s)
+            instance = environment.add_instance(
+                self.fleet.service, image, settings=settings, deadline_s=self._ready_s
+            )
         except Exception:
             self._step("", image, StepState.FAILED)
             raise
         self._step(instance.name, image, StepState.READY)
         try:
-            environment.balancer.health_check(instance)
+            self.fleet.balancer.health_check(instance)
         except Exception:
             remark = environment.remove_instance(instance)
             self._step(instance.name, image, StepState.FAILED, remark)
@@ -213,7 +221,7 @@ class Replacement:
         environment = self.fleet.environment
         self._step(instance.name, instance.image, StepState.DRAINING)
         try:
-            environment.balancer.drain(instance, self._drain_s)
+            self.fleet.balancer.drain(instance, self._drain_s)
         except NotReady:  # the deadline is over: requests that are still open are lost, and the step says so
             self._step(instance.name, instance.image, StepState.CUT_OFF)
         remark = environment.remove_instance(instance)
@@ -227,9 +235,14 @@ class Replacement:
         self.emit(step)
 
 
+def runs(instance: Instance, image: str) -> bool:
+    """Return whether an instance runs an image, with the settings that a new one would get."""
+    return instance.image == image and instance.is_current
+
+
 def _on_standby(instances: Sequence[Instance], image: str) -> list[Instance]:
     """Return the instances of an image that are ready and drained, so that they can take over at once."""
-    return [instance for instance in instances if instance.image == image and instance.state == "DRAIN"]
+    return [instance for instance in instances if runs(instance, image) and instance.state == "DRAIN"]
 
 
 def _idle(instances: Sequence[Instance]) -> list[Instance]:

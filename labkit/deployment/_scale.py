@@ -16,7 +16,7 @@ def scale(
     drain_s: float = 10.0,
     on_event: Callable[[Step], object] | None = None,
 ) -> None:
-    """Let count instances serve. New ones run the image that most run; the newest are removed first.
+    """Let count instances serve. New ones get image and settings of the most; the newest are removed first.
 
     A new instance has ready_s seconds to get ready, a removed one drain_s seconds to answer its requests.
     Standby instances, as blue/green keeps them, are not counted and not removed. on_event gets each `Step`;
@@ -32,6 +32,7 @@ def scale(
         replacement.emit = on_event or replacement.emit
         replacement.reconcile()
         serving = [instance for instance in fleet.instances if instance.state == UP]
-        images = [instance.image for instance in serving or fleet.instances]
-        replacement.add(max(images, key=images.count), count - len(serving))
+        kinds = [(instance.image, instance.settings) for instance in serving or fleet.instances]
+        image, settings = max(kinds, key=kinds.count)
+        replacement.add(image, count - len(serving), settings)
         replacement.drain_and_remove(serving[count:])

@@ -14,7 +14,7 @@ from labkit._uninterruptible import Uninterruptible
 from labkit.deployment._control import Aborted, Control
 from labkit.deployment._fleet import UP, Fleet
 from labkit.deployment._record import began, ended, progressed, unfinished, upgraded
-from labkit.deployment._replacement import Replacement
+from labkit.deployment._replacement import Replacement, runs
 from labkit.deployment._steps import Deployment, Result, Step
 from labkit.deployment._watch import Judge, WatchOutcome
 from labkit.environment import Instance
@@ -60,7 +60,7 @@ class DeploymentRun:
     def _deploy(self, replacement: Replacement, stop: Event) -> Deployment:
         count_before = unfinished(self.fleet)
         replacement.clean_up_leftovers(self.image, count_before, reuse=self.reuse)
-        outdated = [instance for instance in replacement.before if instance.image != self.image]
+        outdated = [instance for instance in replacement.before if not runs(instance, self.image)]
         # An unfinished deployment goes on even when nothing is outdated: its end must be recorded.
         if not outdated and count_before is None:
             return self._deployment(replacement, outdated)

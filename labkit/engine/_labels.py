@@ -19,6 +19,7 @@ class Label(StrEnum):
     ROLE = "labkit.role"
     SERVICE = "labkit.service"
     VERSION = "labkit.version"
+    SETTINGS = "labkit.settings"
     SOURCE = "labkit.source"
     RECIPE = "labkit.recipe"
 

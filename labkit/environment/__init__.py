@@ -7,9 +7,11 @@ up.
 """
 
 from labkit.containers import NotReady
+from labkit.environment._change import Change
 from labkit.environment._environment import Environment
 from labkit.environment._graph import Call
 from labkit.environment._inventory import ElementStatus
+from labkit.environment._rollout import Rollout
 from labkit.environment._status import EnvironmentStatus
 from labkit.environment.elements.capture import Capture, Captured, read_capture
 from labkit.environment.elements.instance import Instance
@@ -19,11 +21,13 @@ __all__ = [
     "Call",
     "Capture",
     "Captured",
+    "Change",
     "ElementStatus",
     "Environment",
     "EnvironmentStatus",
     "Instance",
     "NotReady",
+    "Rollout",
     "Stub",
     "read_capture",
 ]

@@ -144,22 +144,11 @@ class Creation:
         }
         if images is None:
             folders |= {one.name: one.path for one in self.system.services_of(self.plan.stage)}
-        gathered = given | declared | self._build(folders, stop)
+        gathered = given | declared | build(self.engine, self.system, folders, self.progress, stop)
         self._versions = image_versions(
             self.engine, gathered
         )  # raises ImageMissing for one that is not there
         return gathered
-
-    def _build(self, folders: Mapping[str, object], stop: threading.Event) -> dict[str, str]:
-        """Build the image of each folder; one that several external services share is built once."""
-        paths = {name: Path(str(folder)) for name, folder in folders.items()}
-        # External services that share a folder are one program: its image has the name of the folder.
-        external = self.system.external
-        names = {path: path.name if name in external else name for name, path in paths.items()}
-        built = build_service_images(
-            self.engine, self.system, {names[path]: path for path in paths.values()}, self.progress, stop
-        )
-        return {name: built[names[path]] for name, path in paths.items()}
 
     def _create(self, namespace: Namespace, plan: Plan) -> None:
         began = time.monotonic()
@@ -229,6 +218,22 @@ class Creation:
         yield
         self._seconds[name] = time.monotonic() - began
         self.progress(f"{name} is ready")
+
+
+def build(
+    engine: Engine,
+    system: System,
+    folders: Mapping[str, object],
+    progress: Progress,
+    stop: threading.Event,
+) -> dict[str, str]:
+    """Build the image of each folder; one that several external services share is built once."""
+    paths = {name: Path(str(folder)) for name, folder in folders.items()}
+    # External services that share a folder are one program: its image has the name of the folder.
+    names = {path: path.name if name in system.external else name for name, path in paths.items()}
+    wanted = {names[path]: path for path in paths.values()}
+    built = build_service_images(engine, system, wanted, progress, stop)
+    return {name: built[names[path]] for name, path in paths.items()}
 
 
 def _given(system: System, stage: str, images: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Finds the elements of one environment by name or kind, and adds and removes instances."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -10,7 +11,9 @@ from typing import TypeVar
 from labkit.balancer import CHECKED, Balancer
 from labkit.containers import ContainerInfo, Element, Namespace, NameTaken
 from labkit.coordination import InstanceRegistry
+from labkit.engine import Label
 from labkit.environment._plan import Plan
+from labkit.environment._plans import Plans
 from labkit.environment.elements import elements_of
 from labkit.environment.elements.instance import WAITING, Instance
 from labkit.errors import LabError, NoAnswer
@@ -20,39 +23,66 @@ E = TypeVar("E", bound=Element)
 
 
 class Elements:
-    """The elements of one environment. plan is None when the network that carried it is gone."""
+    """The elements of one environment. first is the plan of its creation, None when it is gone."""
 
-    def __init__(self, namespace: Namespace, plan: Plan | None) -> None:
-        self._namespace, self._plan = namespace, plan
+    def __init__(self, namespace: Namespace, first: Plan | None) -> None:
+        self._namespace, self.plans = namespace, Plans(namespace, first)
         self.added: dict[str, Element] = {}
         """The containers that this process added by name: they keep their own class."""
 
     @property
     def plan(self) -> Plan:
-        """The plan.
+        """The plan as it is now.
 
         :raises LabError: when it is gone with the network that carried it.
         """
-        if self._plan is None:
+        return self._all_plans()[0]
+
+    def _all_plans(self) -> list[Plan]:
+        """Return the plan as it is now, and those before it; at least one."""
+        plans = self.plans.all()
+        if not plans:
             name = self._namespace.name
             raise LabError(
                 f"the whole environment {name}",
                 "only parts of it are left",
                 f"labkit environment clean-up {name}",
             )
-        return self._plan
+        return plans
 
     @cached_property
     def balancer(self) -> Balancer:
         """The load balancer; cached, because it is used more often than all other elements together."""
         return self.one(Balancer)
 
+    def balancers(self) -> dict[str, Balancer]:
+        """Return the balancer of each service by the service's name."""
+        return self._balancers(self.plan)
+
+    def _balancers(self, plan: Plan) -> dict[str, Balancer]:
+        if len(plan.balancers) <= 1:
+            return {service.name: self.balancer for service in plan.services}
+        elements = elements_of(plan, self._namespace)
+        listed = {element.name: element for element in elements if isinstance(element, Balancer)}
+        attached = {name: element.attach(self._namespace.container(name)) for name, element in listed.items()}
+        return {service.name: attached[plan.balancer_of(service.name)] for service in plan.services}
+
+    def balancer_of(self, service: str) -> Balancer:
+        """Return the balancer of a service.
+
+        :raises LabError: when the environment has no service of that name.
+        """
+        plan = self.plan
+        plan.service(service)
+        return self._balancers(plan)[service]
+
     def all(self) -> dict[str, Element]:
         """Return every element by name: those of the plan, even when missing, and all others that exist."""
         listed = {container.name: container for container in self._namespace.containers()}
-        planned = elements_of(self._plan, self._namespace) if self._plan else []
+        plans = self.plans.all()
+        planned = elements_of(plans[0], self._namespace) if plans else []
         elements = {element.name: element.attach(listed.pop(element.name, None)) for element in planned}
-        return elements | {name: self._unplanned(container) for name, container in listed.items()}
+        return elements | {name: self._unplanned(container, plans) for name, container in listed.items()}
 
     def one(self, kind: type[E]) -> E:
         """Return the planned element of a kind; its container may be missing.
@@ -71,43 +101,43 @@ class Elements:
 
     def instances(self, service: str) -> list[Instance]:
         """Return the instances of a service by number, as they are now."""
-        self.plan.service(service)
-        instances = [self._attached(container) for container in self._copies(service)]
+        plans = self._all_plans()
+        plans[0].service(service)
+        instances = [self._attached(container, plans) for container in self._copies(service)]
         with suppress(NoAnswer):  # then their state is the engine's word alone
-            servers = self.balancer.servers(service)
+            servers = self.balancer_of(service).servers(service)
             for instance in instances:
                 known = servers.get(instance.name)
                 instance.balancer_state = known.status if known else WAITING
         return sorted(instances, key=lambda instance: _number(instance.name))
 
     def forgotten(self) -> list[Instance]:
-        """Return the instances that the balancer knew before it was started the last time, and knows no more.
+        """Return the instances that their balancer knew before its last start, and knows no more.
 
         One that is newer than that start is not among them: the balancer was never told of it.
         """
-        known = {name for servers in self.balancer.all_servers().values() for name in servers}
-        services = {service.name for service in self.plan.services}
-        unknown = [
-            container
-            for container in self._namespace.containers()
-            if container.role == Instance.role
-            and container.service in services
-            and container.name not in known
-        ]
-        since = self.balancer.started_at if unknown else None
-        found = [self._attached(one) for one in unknown if since and one.created_at < since]
+        plans = self._all_plans()
+        listed = [one for one in self._namespace.containers() if one.role == Instance.role]
+        found: list[Instance] = []
+        for service, balancer in self._balancers(plans[0]).items():
+            copies = [container for container in listed if container.service == service]
+            known = balancer.servers(service)
+            unknown = [container for container in copies if container.name not in known]
+            since = balancer.started_at if unknown else None
+            found += [self._attached(one, plans) for one in unknown if since and one.created_at < since]
         for instance in found:
             instance.balancer_state = WAITING
         return sorted(found, key=lambda instance: (instance.service, _number(instance.name)))
 
     def add_instance(
-        self, service: str, image: str, version: str, deadline_s: float, stop: Event
+        self, service: str, image: str, version: str, settings: str, deadline_s: float, stop: Event
     ) -> Instance:
         """Start one more instance and return it when its health check has passed.
 
         stop ends the wait early; see Environment.add_instance.
         """
-        instance = self._start_instance(replace(self._namespace, stop=stop), service, image, version)
+        plan = _plan_with(settings, service, self._all_plans())
+        instance = self._start_instance(replace(self._namespace, stop=stop), plan, service, image, version)
         try:
             instance.await_health_check(deadline_s, CHECKED)
         except BaseException:
@@ -122,21 +152,23 @@ class Elements:
         The balancer knows it until it has ended, so that everybody sees that it gets no requests on purpose.
         Return what is worth a word about its end, "" when it ended as it was asked to.
         """
-        self.balancer.cut_off(instance)
+        instance.balancer().cut_off(instance)
         remark = instance.finish(instance.grace_s)
-        self.balancer.forget(instance)
+        instance.balancer().forget(instance)
         if self.plan.coordinator and (etcd := self.one(Etcd)).engine_state == "running":
             InstanceRegistry(etcd.client()).unregister(instance.service, instance.name)
         instance.stop()
         return remark
 
-    def _start_instance(self, namespace: Namespace, service: str, image: str, version: str) -> Instance:
+    def _start_instance(
+        self, namespace: Namespace, plan: Plan, service: str, image: str, version: str
+    ) -> Instance:
         """Start an instance under the next free number; another process may take the number first."""
         taken = [_number(container.name)[0] for container in self._copies(service)]
         for number in count(max(taken, default=0) + 1):
-            name, balancer = f"{service}-{number}", lambda: self.balancer
+            name, balancer = f"{service}-{number}", lambda: self.balancer_of(service)
             try:
-                return Instance(namespace, self.plan, service, name, image, version, balancer).start()
+                return Instance(namespace, plan, service, name, image, version, balancer).start()
             except NameTaken:
                 continue
         raise AssertionError  # pragma: no cover - numbers do not end
@@ -145,18 +177,33 @@ class Elements:
         listed = (one for one in self._namespace.containers() if one.role == Instance.role)
         return [container for container in listed if container.service == service]
 
-    def _attached(self, one: ContainerInfo) -> Instance:
-        space, plan = self._namespace, self.plan
-        instance = Instance(space, plan, one.service, one.name, one.image, one.version, lambda: self.balancer)
-        return instance.attach(one)
+    def _attached(self, one: ContainerInfo, plans: Sequence[Plan]) -> Instance:
+        """Return an instance as the plan describes it that it was started by."""
+        space, settings = self._namespace, one.labels.get(Label.SETTINGS, "")
+        plan = _plan_with(settings, one.service, plans)
+        instance = Instance(
+            space, plan, one.service, one.name, one.image, one.version, lambda: self.balancer_of(one.service)
+        ).attach(one)
+        instance.settings = settings
+        instance.is_current = settings == plans[0].settings(plans[0].service(one.service))
+        return instance
 
-    def _unplanned(self, container: ContainerInfo) -> Element:
-        if container.role == Instance.role and self._plan:
-            return self._attached(container)
+    def _unplanned(self, container: ContainerInfo, plans: Sequence[Plan]) -> Element:
+        planned = {service.name for service in plans[0].services} if plans else set()
+        if container.role == Instance.role and container.service in planned:
+            return self._attached(container, plans)
         name = container.name
         element = self.added.get(name) or Element(self._namespace, name, container.image)
         element.role = container.role or Element.role
         return element.attach(container)
+
+
+def _plan_with(settings: str, service: str, plans: Sequence[Plan]) -> Plan:
+    """Return the newest plan that starts a service with these settings; the present one when none does."""
+    for plan in plans:
+        if any(one.name == service and plan.settings(one) == settings for one in plan.services):
+            return plan
+    return plans[0]
 
 
 def _number(name: str) -> tuple[int, str]:

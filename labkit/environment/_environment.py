@@ -30,7 +30,9 @@ from labkit.environment._elements import Elements
 from labkit.environment._graph import Call, calls_of
 from labkit.environment._inventory import ElementStatus, status_of
 from labkit.environment._plan import Plan
+from labkit.environment._plans import CHANGING
 from labkit.environment._recording import record
+from labkit.environment._rollout import Rollout
 from labkit.environment._status import EnvironmentStatus, labelled, statuses
 from labkit.environment.elements.capture import Capture, RecordingProxy
 from labkit.environment.elements.instance import READY_S, Instance
@@ -62,8 +64,7 @@ class Environment:
         """
         self._workspace, self._plan_found = workspace, plan
         # Without a plan there is no stage and no digest to record a use of.
-        on_use = partial(_record.used, workspace, plan) if plan else namespace.on_use
-        self._namespace = replace(namespace, on_use=on_use)
+        self._namespace = replace(namespace, on_use=self._record_use if plan else namespace.on_use)
         self._engine = namespace.engine
         self._one_runner = Lock()
 
@@ -120,7 +121,7 @@ class Environment:
             known = ", ".join(status.name for status in statuses(engine, workspace.id)) or "none is alive"
             expected = f"an environment of this workspace: {known}"
             raise LabError(expected, repr(name), "labkit environment list")
-        plans = (Plan.from_labels(thing.labels) for thing in things)
+        plans = (Plan.from_labels(thing.labels) for thing in things if thing.kind != "volume")
         plan = next((plan for plan in plans if plan), None)
         carried = (Label.WORKSPACE, Label.ENVIRONMENT, Label.OWNER, Label.STAGE)
         labels = {str(label): things[0].labels.get(label, "") for label in carried}
@@ -155,7 +156,10 @@ class Environment:
 
     @property
     def configuration(self) -> Mapping[str, str]:
-        """The configuration that was bound at creation, as environment variables."""
+        """The configuration that new instances get, as environment variables.
+
+        It is bound at creation; a pipeline run that changes production's replaces all its instances.
+        """
         return self._plan.configuration
 
     @property
@@ -166,15 +170,17 @@ class Environment:
         """
         if not self._plan.entry:
             raise self._elements.absent("an entry service")
-        return self.urls[self._plan.entry]
+        return self._url(self._plan.entry, self.balancer_of(self._plan.entry))
 
     @property
     def urls(self) -> dict[str, str]:
         """Where each service is reached through the load balancer, by name."""
-        if not self._plan.services:
-            return {}
-        host, port = self._engine.host, self.balancer.get_exposed_port
-        return {service.name: f"http://{host}:{port(service.port)}" for service in self._plan.services}
+        return {name: self._url(name, balancer) for name, balancer in self._elements.balancers().items()}
+
+    @property
+    def services(self) -> builtins.list[str]:
+        """The names of its services."""
+        return [service.name for service in self._plan.services]
 
     # ---- its elements ----
 
@@ -184,13 +190,20 @@ class Environment:
 
     @property
     def balancer(self) -> Balancer:
-        """The load balancer."""
+        """The load balancer of all services that it was created with."""
         return self._elements.balancer
 
-    @cached_property
+    def balancer_of(self, service: str) -> Balancer:
+        """Return the load balancer of a service: one that was added later has its own.
+
+        :raises LabError: when there is no service of that name.
+        """
+        return self._elements.balancer_of(service)
+
+    @property
     def database(self) -> Database | None:
         """The database, None when the system has none or the stage needs none."""
-        return Database(self._plan.database, self._elements.one(Postgres)) if self._plan.database else None
+        return self._database if self._plan.database else None
 
     @property
     def coordinator(self) -> Coordinator | None:
@@ -205,7 +218,8 @@ class Environment:
         elements = self._elements.all().values()
         running = {element.name for element in elements if element.engine_state == "running"}
         coordinator = self.coordinator if "coordinator" in running else None
-        return status_of(elements, self.balancer if "balancer" in running else None, coordinator)
+        balancers = [one for one in elements if isinstance(one, Balancer) and one.name in running]
+        return status_of(elements, balancers, coordinator)
 
     def element(self, name: str) -> Element:
         """Return one element by its name, such as "database" or "cart-2", with its verbs.
@@ -271,17 +285,24 @@ class Environment:
         return self._elements.forgotten()
 
     def add_instance(
-        self, service: str, image: str, *, version: str | None = None, deadline_s: float = READY_S
+        self,
+        service: str,
+        image: str,
+        *,
+        version: str | None = None,
+        settings: str = "",
+        deadline_s: float = READY_S,
     ) -> Instance:
         """Start one more instance of a service and return it when it is ready; it gets no requests yet.
 
-        version None is that of the image: its version label, else its tag.
+        version None is that of the image: its version label, else its tag. settings are another instance's,
+        which this one gets too: "" starts it as the environment's plan says now.
 
         :raises NotReady: when it is not ready within deadline_s seconds. It has been killed and removed by
             then: it has served nobody.
         """
         version = version or image_versions(self._engine, {service: image})[service]
-        start = partial(self._elements.add_instance, service, image, version, deadline_s)
+        start = partial(self._elements.add_instance, service, image, version, settings, deadline_s)
         return uninterruptible(start, self.remove_instance)
 
     def remove_instance(self, instance: Instance) -> str:
@@ -295,6 +316,19 @@ class Environment:
         if remark:
             self._namespace.on_use("remove", element=instance.name, remark=remark)
         return remark
+
+    def rollout(self, system: System, *, because: str = "asked for by hand") -> Rollout:
+        """Return the way that brings this living environment to what a system declares by now.
+
+        because is the event that caused it.
+
+        :raises LabError: when the system's configuration cannot work, or this is not production.
+        """
+        if self.stage not in CHANGING:
+            next_step = "create another one with the system as it is now, and clean this one up"
+            raise LabError("production, which lives on while its system changes", self.stage, next_step)
+        wanted = Plan.make(system, self.stage, None, {}, because)
+        return Rollout(self._workspace, self._namespace, self._elements, system, wanted)
 
     @property
     def stubs(self) -> builtins.list[str]:
@@ -368,7 +402,9 @@ class Environment:
             if place.engine_state != "running":
                 raise place.no_answer()
             place.put(folder, files)
-            done = place.execute(command, workdir=folder, variables=variables, timeout_s=timeout_s)
+            # The test runner may be older than the plan.
+            given = variables if module else {**self._plan.variables(self._namespace.secret), **variables}
+            done = place.execute(command, workdir=folder, variables=given, timeout_s=timeout_s)
         words = command if isinstance(command, str) else shlex.join(command)
         self._namespace.on_use("run", command=words, exit_code=done.exit_code, seconds=round(done.seconds, 3))
         return done
@@ -382,10 +418,11 @@ class Environment:
         """
         if not self._plan.entry:
             raise self._elements.absent("an entry service")
-        entry = self._plan.service(self._plan.entry)
+        plan = self._plan
+        entry, port = plan.entry, plan.listens(plan.entry)
 
         def work(stop: Event) -> Capture:
-            proxy = RecordingProxy(replace(self._namespace, stop=stop), entry).start()
+            proxy = RecordingProxy(replace(self._namespace, stop=stop), entry, port).start()
             proxy.namespace = self._namespace
             return Capture(proxy)
 
@@ -430,7 +467,8 @@ class Environment:
         def saved() -> builtins.list[str]:
             return self._save(save) if save else []
 
-        uninterruptible(lambda _: delete(self._namespace, self._plan_found, self._workspace, saved))
+        plan = next(iter(self._elements.plans.all()), None)
+        uninterruptible(lambda _: delete(self._namespace, plan, self._workspace, saved))
 
     @classmethod
     def clean_up_all(
@@ -481,6 +519,16 @@ class Environment:
     @property
     def _plan(self) -> Plan:
         return self._elements.plan
+
+    @cached_property
+    def _database(self) -> Database:
+        return Database(self._plan.database, self._elements.one(Postgres))
+
+    def _url(self, service: str, balancer: Balancer) -> str:
+        return f"http://{self._engine.host}:{balancer.get_exposed_port(self._plan.listens(service))}"
+
+    def _record_use(self, what: str, **details: Any) -> None:  # noqa: ANN401 - JSON data
+        _record.used(self._workspace, self._plan, what, **details)
 
     def _logging(self) -> builtins.list[ContainerInfo]:
         return [one for one in self._namespace.containers() if one.role not in SPEECHLESS]

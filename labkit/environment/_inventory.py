@@ -37,20 +37,21 @@ class ElementStatus:
 
 
 def status_of(
-    elements: Iterable[Element], balancer: Balancer | None, coordinator: Coordinator | None
+    elements: Iterable[Element], balancers: Iterable[Balancer], coordinator: Coordinator | None
 ) -> list[ElementStatus]:
     """Return the status of each element, by role and name.
 
-    balancer and coordinator None mean that there is none to ask. One that does not answer counts as none.
+    balancers are those that run. coordinator None means that there is none to ask. One that does not answer
+    counts as none.
     """
     servers: dict[str, ServerStatus] = {}
     held_ms: dict[str, int] = {}
     registered: frozenset[str] | None = None
-    with suppress(OSError):
-        if balancer:
+    for balancer in balancers:
+        with suppress(OSError):
             services = balancer.all_servers().values()
-            servers = {name: server for service in services for name, server in service.items()}
-            held_ms = balancer.slowed()
+            servers |= {name: server for service in services for name, server in service.items()}
+            held_ms |= balancer.slowed()
     with suppress(OSError):
         if coordinator:
             registered = frozenset(key.rpartition("/")[2] for key in coordinator.values(INSTANCES))

@@ -19,7 +19,13 @@ from labkit.system import GRACE_S, Container, External, Limits, Service, System
 
 DATABASE_PORT = 5432  # PostgreSQL's own; not from labkit.postgres, because a plan needs no engine
 LABEL = "labkit.plan"
-"""The label with the plan: on the environment's network, or on its only container when it has no network."""
+"""The label with the plan: on the environment's network, or on its only container when it has no network.
+
+A plan that the environment was changed to since is on a volume, see `Plans`.
+"""
+
+BALANCER = "balancer"
+"""The name of the balancer of all services that an environment was created with."""
 
 WITH_COORDINATOR = ("staging", "production")
 
@@ -65,6 +71,9 @@ class Plan:
     database is the name of the database, owner the service that may use it. module is the one service under
     development, None in all other stages. images maps services, providers and declared containers to their
     images; it is empty until these are known. entry, database and owner are "" where there is none.
+    balancers maps each balancer's name to its services with the port at which it takes their requests. It
+    keeps that port, and a service's name, for as long as it runs, whatever becomes of the service. revision
+    counts how often the environment was changed to another plan.
     """
 
     name: str
@@ -81,6 +90,8 @@ class Plan:
     coordinator: bool = False
     because: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
+    balancers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    revision: int = 0
 
     @classmethod
     def make(
@@ -110,11 +121,13 @@ class Plan:
 
     @classmethod
     def _whole(cls, system: System, stage: str, real: Collection[str]) -> Self:
+        services = tuple(_service(service, stage) for service in system.services_of(stage))
         return cls(
             name=_name(system.name, stage),
             stage=stage,
             entry=_entry(system, stage),
-            services=tuple(_service(service, stage) for service in system.services_of(stage)),
+            services=services,
+            balancers={BALANCER: {service.name: service.port for service in services}},
             external=tuple(_external(external, stage, real) for external in system.external.values()),
             containers=tuple(system.containers.values()),
             database=system.database.name if system.database else "",
@@ -139,7 +152,7 @@ class Plan:
         NAME_URL is where a service is. NAME_ADDRESS is where a declared container is, whose protocol labkit
         does not know. COORDINATOR_URL has the coordinator's user and password.
         """
-        ports = {service.name: service.port for service in self.services}
+        ports = {service.name: self.listens(service.name) for service in self.services}
         ports |= {external.name: external.port for external in self.external}
         urls = {f"{variable(name)}_URL": f"http://{name}:{port}" for name, port in ports.items()}
         addresses = {
@@ -152,6 +165,27 @@ class Plan:
             login = f"{ROOT}:{secret('coordinator')}"
             coordinator = {"COORDINATOR_URL": f"http://{login}@coordinator:{COORDINATOR_PORT}"}
         return {**urls, **addresses, **coordinator, **self.configuration, "LABKIT_STAGE": self.stage}
+
+    def balancer_of(self, service: str) -> str:
+        """Return the name of the balancer of a service."""
+        return next(name for name, ports in self.balancers.items() if service in ports)
+
+    def listens(self, service: str) -> int:
+        """Return the port at which the balancer takes a service's requests: that of its first instances."""
+        return self.balancers[self.balancer_of(service)][service]
+
+    def settings(self, service: PlannedService) -> str:
+        """Return the SHA-256 of all that an instance of a service is started with, except its image.
+
+        An instance with other settings is replaced. The addresses of services that it does not call are not
+        among them: a service more or less leaves the others as they are.
+        """
+        variables = self.variables_of(service, "", "", lambda _: "")
+        calls = {external.name for external in self.external} | {other.name for other in self.services}
+        unused = {f"{variable(name)}_URL" for name in calls.difference(service.calls)}
+        used = {name: value for name, value in variables.items() if name not in unused}
+        settings = [used, service.ready, asdict(service.limits), self.calls_real(service)]
+        return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def variables_of(
         self, service: PlannedService, instance: str, version: str, secret: Secret
@@ -232,6 +266,8 @@ class Plan:
             )
             for service in fields.pop("services")
         ]
+        # A plan that an earlier labkit wrote names no balancers: it had one for all services.
+        fields.setdefault("balancers", {BALANCER: {service.name: service.port for service in services}})
         external = [PlannedExternal(**external) for external in fields.pop("external")]
         containers = [
             Container(

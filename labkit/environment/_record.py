@@ -8,6 +8,7 @@ from typing import Any
 from labkit.artifacts import Fact, Kind, Reference, Subject
 from labkit.containers import ContainerInfo
 from labkit.engine import Owner
+from labkit.environment._change import Change
 from labkit.environment._plan import Plan
 from labkit.workspace import Workspace
 
@@ -62,6 +63,21 @@ def used(workspace: Workspace, plan: Plan, what: str, **details: Any) -> None:  
 def handed_over(workspace: Workspace, plan: Plan, owner: Owner) -> None:
     """Record that an environment has another owner from now on."""
     used(workspace, plan, HAND_OVER, owner=str(owner))
+
+
+def changed(workspace: Workspace, plan: Plan, change: Change) -> None:
+    """Record that a living environment is changed: services that come, go or get more or fewer instances."""
+    _recorder(workspace, plan)(
+        Kind.ENVIRONMENT_USED,
+        Subject(plan.name, plan.digest),
+        references=Reference.configuration(plan.configuration),
+        because=plan.because,
+        use="change",
+        added=change.added,
+        removed=change.removed,
+        instances=change.resized,
+        configuration=change.configuration,
+    )
 
 
 def lost(workspace: Workspace, whole: Collection[str]) -> None:

@@ -37,7 +37,7 @@ class EnvironmentStatus:
 
 
 class Labelled(NamedTuple):
-    """A container, a network or a volume that carries labels of labkit."""
+    """A network, a container or a volume that carries labels of labkit; kind is one of these words."""
 
     kind: str
     labels: Mapping[str, str]

@@ -11,7 +11,7 @@ from labkit.pipeline._build import build
 from labkit.pipeline._context import RunContext, RunStopped, why
 from labkit.pipeline._definition import Pipeline, Stage
 from labkit.pipeline._gates import Gates
-from labkit.pipeline._production import production
+from labkit.pipeline._production import ask_first, production
 from labkit.pipeline._record import Run
 from labkit.pipeline._recorder import OnEvent, RunRecorder
 from labkit.pipeline._source import Revision, Source
@@ -94,6 +94,7 @@ def _run_stages(context: RunContext) -> None:
             build, context.engine, context.system, context.revision.commit, context.stop
         )
         try:
+            ask_first(context)
             for stage in context.pipeline.stages:
                 _run_stage(context, stage)
         finally:

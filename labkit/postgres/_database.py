@@ -8,7 +8,7 @@ import psycopg
 from labkit.errors import LabError
 from labkit.postgres._copies import EMPTY, copy, copy_in_use, drop, replace
 from labkit.postgres._fingerprint import fingerprint
-from labkit.postgres._migrations import migrate
+from labkit.postgres._migrations import check, migrate
 from labkit.postgres._server import Postgres
 from labkit.postgres._strategies import STRATEGIES, SnapshotStrategy
 from labkit.postgres._url import DatabaseUrl
@@ -83,6 +83,14 @@ class Database:
         if fresh:
             self._record("migrate", migrations=fresh)
         return fresh
+
+    def check(self, migrations: Path) -> None:
+        """Check that `migrate` can go on from what was applied; nothing is changed.
+
+        :raises LabError: when a file that was applied has changed or is gone.
+        """
+        with self.connect() as connection:
+            check(connection, migrations)
 
     def snapshot(self, name: str = "snapshot") -> None:
         """Keep the present state under a name; an older snapshot of that name is replaced."""

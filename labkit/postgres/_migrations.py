@@ -26,18 +26,30 @@ def migrate(connection: psycopg.Connection[Any], folder: Path) -> list[str]:
     :raises LabError: when a file that was applied has changed or is gone (nothing is applied then). Also when
         PostgreSQL refuses a file, or the file gets no lock within LOCK_MS; the files before it stay applied.
     """
-    files = {file.name: file.read_bytes() for file in sorted(folder.glob("*.sql"))}
-    applied = _applied(connection)
-    for name, digest in applied.items():
-        if name not in files or sha256(files[name]).hexdigest() != digest:
-            seen = f"it is {'gone' if name not in files else 'another one'} since"
-            next_step = f"put {name} back as it was, and write the change as a new file behind it"
-            raise LabError(f"{name} as it was applied to this database", seen, next_step)
+    files, applied = _files(folder), check(connection, folder)
     fresh = [name for name in files if name not in applied]
     for name in fresh:
         applied = applied | {name: sha256(files[name]).hexdigest()}
         _apply(connection, name, files[name], applied)
     return fresh
+
+
+def check(connection: psycopg.Connection[Any], folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each migration that was applied, by name, and change nothing.
+
+    :raises LabError: when a file that was applied has changed or is gone.
+    """
+    files, applied = _files(folder), _applied(connection)
+    for name, digest in applied.items():
+        if name not in files or sha256(files[name]).hexdigest() != digest:
+            seen = f"it is {'gone' if name not in files else 'another one'} since"
+            next_step = f"put {name} back as it was, and write the change as a new file behind it"
+            raise LabError(f"{name} as it was applied to this database", seen, next_step)
+    return applied
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.glob("*.sql"))}
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:

@@ -121,7 +121,7 @@ def chance_matches(
         real = compared.source[f"#{name}"].drop_nulls().unique()
         ours = compared.target[f"#{name}"].drop_nulls()
         seen = int(ours.is_in(real.implode()).sum()) - (leaked[name] or 0)
-        expected = _expected(rule, table.columns[name].type, len(ours), len(real))
+        expected = _expected(rule, table.columns[name].narrowest, len(ours), len(real))
         most = None if expected is None else most_by_chance(expected)
         matches[name] = ChanceMatches(seen, len(ours), expected, most)
     return matches

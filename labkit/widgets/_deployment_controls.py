@@ -263,7 +263,7 @@ class Controls:
         else gave stay.
         """
         with self._faulting:  # of two at once, the one with the older figures could be the last
-            balancer = self._fleet.environment.balancer
+            balancer = self._fleet.balancer
             known, failing, slowed = (
                 balancer.servers(self._fleet.service),
                 balancer.failing(),

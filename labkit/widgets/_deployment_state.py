@@ -119,7 +119,7 @@ class StateReader:
         )
 
     def _instances(self, instances: Sequence[Instance]) -> list[InstanceReading]:
-        balancer = self._fleet.environment.balancer
+        balancer = self._fleet.balancer
         try:
             servers = balancer.servers(self._fleet.service)
             slowed, failing = balancer.slowed(), balancer.failing()

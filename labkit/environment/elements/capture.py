@@ -15,7 +15,6 @@ from typing import Any, Self
 from labkit import _http
 from labkit.containers import Answers, Element, Namespace, NameTaken
 from labkit.engine import SERVER, SERVERS
-from labkit.environment._plan import PlannedService
 from labkit.errors import LabError
 
 READY_S = 30.0
@@ -79,19 +78,19 @@ class RecordingProxy(Element):
 
     role = "capture"
 
-    def __init__(self, namespace: Namespace, entry: PlannedService) -> None:
-        """Describe a proxy to the entry service."""
-        words = {"log": LOG, "most": MOST_BODY, "port": entry.port, "is_open": IS_OPEN, "service": entry.name}
+    def __init__(self, namespace: Namespace, entry: str, port: int) -> None:
+        """Describe a proxy to the entry service, which the balancer has at a port."""
+        words = {"log": LOG, "most": MOST_BODY, "port": port, "is_open": IS_OPEN, "service": entry}
         super().__init__(
             namespace,
             "capture",
             SERVERS,
             command=["sh", "-c", WRITE_AND_RUN],
             variables={"CONFIGURATION": CONFIGURATION % words},
-            ports=[entry.port],
+            ports=[port],
         )
         self.with_kwargs(stop_signal="SIGQUIT")  # to nginx: answer the open requests, then end
-        self._port = entry.port
+        self._port = port
         self.waiting_for(Answers("opens", lambda _: self._is_open(), READY_S))
 
     @property

@@ -12,10 +12,9 @@ from labkit.postgres import Postgres
 
 @planned
 def balancer(plan: Plan, namespace: Namespace) -> Iterator[Balancer]:
-    """Yield the balancer of all services."""
-    if plan.services:
-        listeners = [Listener(service.name, service.port, service.ready) for service in plan.services]
-        yield Balancer(namespace, listeners)
+    """Yield the balancer of all services, and one for each that was added since."""
+    for name, ports in plan.balancers.items():
+        yield Balancer(namespace, [Listener(*service) for service in ports.items()], name)
 
 
 @planned

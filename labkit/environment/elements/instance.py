@@ -5,7 +5,7 @@ from functools import partial
 
 from labkit.balancer import CHECKED, Balancer
 from labkit.containers import Answers, Element, Namespace
-from labkit.engine import SERVER
+from labkit.engine import SERVER, Label
 from labkit.environment._plan import Plan
 from labkit.errors import LabError
 
@@ -19,8 +19,10 @@ WAITING = "waiting"
 class Instance(Element):
     """One running copy of a service, behind the balancer.
 
-    name is also its name in the network. state is the balancer's word (UP, DOWN, DRAIN, MAINT), "waiting"
-    while the balancer does not know it, or the engine's word (paused, exited …) when it does not run.
+    name is also its name in the network. ready is the path of its health check. settings stands for all that
+    it was started with beside its image; is_current says whether new instances get the same now. state is the
+    balancer's word (UP, DOWN, DRAIN, MAINT), "waiting" while the balancer does not know it, or the engine's
+    word (paused, exited …) when it does not run.
     """
 
     role = "service"
@@ -42,7 +44,9 @@ class Instance(Element):
         self.service, self.version, self.balancer = service, version, balancer
         self.balancer_state = ""
         self.limits, self.grace_s = planned.limits.over(SERVER), planned.grace_s
-        self._port, self._ready = planned.port, planned.ready
+        self.ready, self._port = planned.ready, planned.port
+        self.settings = plan.settings(planned)
+        self.is_current = True
         self._outside = plan.outside(namespace.workspace) if plan.calls_real(planned) else ""
 
     @property
@@ -61,6 +65,9 @@ class Instance(Element):
 
     def _configure(self) -> None:
         self.with_envs(**self._variables())  # only now, because who lists instances needs no password
+
+    def _labels(self) -> dict[str, str]:
+        return super()._labels() | {Label.SETTINGS: self.settings}
 
     def _before_start(self) -> None:
         if self._outside:  # it calls an external service that is real here
@@ -90,7 +97,7 @@ class Instance(Element):
         try:
             healthy(self)  # before the wait, which would wait for a balancer that does not answer too
             Answers(
-                f"answers GET {self._ready} with 200",
+                f"answers GET {self.ready} with 200",
                 healthy,
                 within_s,
                 lambda _: balancer.last_check(self, backend),
