@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from labkit.engine import SERVERS, Engine, Label, Owner
 from labkit.errors import LabError
-from labkit.testdata import Policy, obscure, subset, survey
+from labkit.testdata import Policy, audit, obscure, subset, survey
 from labkit.testdata._copy import FORMS
 from labkit.testdata._refusal import NEWEST, refuse_version
 from labkit.testdata._tools import _carried, statements
@@ -67,7 +67,9 @@ def test_every_kind_of_object_comes_through(fresh: Callable[[], str]) -> None:
     surveyed = survey(source)
     unsure = {f"{column.table}.{column.column}" for column in surveyed.columns if column.rule is None}
     assert unsure == {"rooms.taken"}
-    done = obscure(source, target, proposed(source))
+    policy = proposed(source)
+    done = obscure(source, target, policy)
+    assert not any(audit(source, target, policy, linkage_attack=False).leaked_originals.values())
     counted = {name: n for name, n in done.rows.items() if n}
     assert (counted["everything"], counted["events"], counted['"a.b"'], counted["public.subset"]) == (
         13,
