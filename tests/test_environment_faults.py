@@ -21,7 +21,7 @@ import pytest
 from images import remove_images
 
 from labkit._uninterruptible import Stopped
-from labkit.artifacts import Kind
+from labkit.artifacts import Kind, Subject
 from labkit.containers import refusals
 from labkit.engine import (
     CLAIM,
@@ -492,6 +492,8 @@ def test_an_environment_that_was_handed_over_has_not_ended_with_its_maker(
     dead = Owner.parse(dead_owner())
     plan = replace(Plan.make(tiny, "production", None, {}, ""), name="moon")
     _record.created(workspace, plan, dead, [], {})
+    deployed = {"environment": "moon", "deployment": "began"}  # a use that is told in other words
+    workspace.artifacts.record(Kind.ENVIRONMENT_USED, Subject("cart", ""), **deployed)
     if last:
         _record.handed_over(workspace, plan, Owner.workspace("a"))
         _record.handed_over(workspace, plan, dead if last == "dead" else Owner.parse(last))

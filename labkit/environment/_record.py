@@ -98,7 +98,7 @@ def lost(workspace: Workspace, whole: Collection[str]) -> None:
 def _owner(workspace: Workspace, created: Fact) -> Owner:
     """Return the last owner of an environment, given the fact of its creation."""
     uses = workspace.artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=created.environment)
-    owners = [use.predicate["owner"] for use in uses if use.predicate["use"] == HAND_OVER]
+    owners = [use.predicate["owner"] for use in uses if use.predicate.get("use") == HAND_OVER]
     return Owner.parse(str([created.predicate.get("owner", ""), *owners][-1]))
 
 
