@@ -492,8 +492,8 @@ def test_an_environment_that_was_handed_over_has_not_ended_with_its_maker(
     dead = Owner.parse(dead_owner())
     plan = replace(Plan.make(tiny, "production", None, {}, ""), name="moon")
     _record.created(workspace, plan, dead, [], {})
-    deployed = {"environment": "moon", "deployment": "began"}  # a use that is told in other words
-    workspace.artifacts.record(Kind.ENVIRONMENT_USED, Subject("cart", ""), **deployed)
+    record = workspace.artifacts.record  # a deployment is a use that is told in other words
+    record(Kind.ENVIRONMENT_USED, Subject("cart", ""), environment="moon", deployment="began")
     if last:
         _record.handed_over(workspace, plan, Owner.workspace("a"))
         _record.handed_over(workspace, plan, dead if last == "dead" else Owner.parse(last))
