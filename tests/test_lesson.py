@@ -186,8 +186,12 @@ def test_compare_says_whether_the_prediction_came_true_and_why(
     assert ("✓ came true" in repr(shown[0]), repr(shown[1])) == (True, "both were there")
     assert len(shown) == 2
     shown.clear()
+    monkeypatch.delenv("LABKIT_UNATTENDED")
     lab.compare(guess, 1, "1 of 2", why)
     assert ("✗ came out otherwise" in repr(shown[0]), repr(shown[1])) == (True, "one was left out")
+    _, field, row = shown[2].children
+    field.value = "the zeroth"
+    row.children[0].click()
     (overlooked,) = lab.workspace.artifacts.history(kind=Kind.REFLECTED)
     assert overlooked.predicate["name"] == "n-overlooked"
     with pytest.raises(LabError, match="one of the options"):

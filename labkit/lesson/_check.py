@@ -126,7 +126,7 @@ def _rows(
 
 def _passed(statement: ast.Assert, scope: dict[str, Any]) -> Row:
     """Return the row of an assert that passed, without calling anything a second time."""
-    test, hint = statement.test, _hint(statement.msg, scope)
+    test, hint = statement.test, _hint(statement.msg, scope, otherwise="")
     if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq) and len(test.ops) == 1:
         right = test.comparators[0]
         calls = any(isinstance(node, ast.Call) for node in ast.walk(right))
@@ -151,13 +151,16 @@ def _evaluated(statement: ast.Assert, scope: dict[str, Any]) -> Row:
         return Row(passed=False, expected=expected, seen=_words(fault), hint=hint)
 
 
-def _hint(node: ast.expr | None, scope: dict[str, Any]) -> str:
+def _hint(
+    node: ast.expr | None, scope: dict[str, Any], otherwise: str = "first make what this line needs"
+) -> str:
+    """Return an assert's message; otherwise where it cannot be made."""
     if node is None:
         return ""
     try:
         return str(_value(node, scope))
     except Exception:  # noqa: BLE001 - a hint that needs what the learner has not made yet
-        return "first make what this line needs"
+        return otherwise
 
 
 def _value(node: ast.expr, scope: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the learner made

@@ -58,8 +58,8 @@ class Lab:
     ) -> None:
         """Show whether the option that came true was predicted, and what was measured.
 
-        because explains it: a sentence, or one for each option that may come true. Who predicted another
-        option is asked what they overlooked, and the answer is recorded.
+        because explains it: a sentence, or one for each option that may come true. A learner who predicted
+        another option is asked what they overlooked, and the answer is recorded.
 
         :raises LabError: when nothing was predicted, or what came true is none of the options.
         """
@@ -69,7 +69,7 @@ class Lab:
         widgets.show(widgets.Table(columns, [row], guess.question))
         if sentence := because if isinstance(because, str) else because.get(came_true, ""):
             widgets.show(widgets.note(sentence))
-        if not right:
+        if not right and os.environ.get(UNATTENDED) != "1":
             self._reflect(f"{guess.name}-overlooked", "What did you overlook? One line will do.", lines=1)
 
     def refusal(self, cell: ast.Module) -> LabError | None:
