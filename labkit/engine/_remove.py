@@ -29,7 +29,8 @@ STAGES: tuple[tuple[Kind, ...], ...] = (("container",), ("network", "image"), ("
 _REMOVE: Mapping[Kind, Callable[[APIClient, Owned], object]] = {
     "container": lambda api, thing: api.remove_container(thing.id, v=True, force=True),
     "network": lambda api, thing: api.remove_network(thing.id),
-    "volume": lambda api, thing: api.remove_volume(thing.id, force=True),
+    # Without force, by which a volume that somebody else has removed would be no error, and count twice.
+    "volume": lambda api, thing: api.remove_volume(thing.id),
     "image": lambda api, thing: api.remove_image(thing.id, force=True),
 }
 
