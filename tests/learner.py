@@ -117,7 +117,7 @@ class Learner:
     @property
     def _active(self) -> Locator:
         """The cell that the next Shift+Enter runs."""
-        return self._page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+        return self._page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell.jp-mod-active")
 
     def _write(self, source: str) -> None:
         self._active.get_by_text(YOURS).click()
