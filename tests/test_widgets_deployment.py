@@ -380,8 +380,8 @@ def test_a_learner_deploys_by_mouse_and_keyboard(tmp_path: Path) -> None:
         choice = page.locator(".labkit-live select").first
         choice.focus()
         choice.select_option("v2")
-        page.get_by_role("button", name="Deploy").focus()
-        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Deploy")).to_be_enabled()
+        page.get_by_role("button", name="Deploy").press("Enter")
         page.locator(".labkit-live").get_by_text("toggle basket_discount: off").wait_for()
         expect(board.locator("text", has_text="v2, UP")).to_have_count(3, timeout=60_000)
         expect(board.locator("text", has_text="s deployed")).to_have_count(1)

@@ -53,6 +53,7 @@ class Controls:
         self.code, self.message = ipywidgets.HTML(), ipywidgets.HTML()
         self.buttons = self._make_buttons()
         self._has_toggles, self._deploying, self._no_way_back = has_toggles, False, ""
+        self._board: BoardState | None = None
         self._show_code()
         self.rows = self._lay_out()
 
@@ -70,7 +71,7 @@ class Controls:
         names = ("version", "strategy", "surge", "unavailable", "errors", "latency_ms")
         self.inputs = {name: getattr(self, name) for name in names}
         for field in self.inputs.values():
-            field.observe(lambda _: self._show_code(), "value")
+            field.observe(lambda _: self._show_choice(), "value")
         for field in (self.version, self.errors, self.latency_ms):
             field.observe(lambda _: self._begin(self._apply_faults), "value")
 
@@ -96,6 +97,12 @@ class Controls:
         return [*boxes, self.code, self.message]
 
     # The code that does the same
+
+    def _show_choice(self) -> None:
+        """Show the code of what is chosen now, and which buttons can do something about it."""
+        self._show_code()
+        if self._board:
+            self.show(self._board)
 
     def _show_code(self) -> None:
         """Show the line of code that Deploy stands for, and those of the faults."""
@@ -126,6 +133,7 @@ class Controls:
 
     def show(self, board: BoardState) -> None:
         """Name the buttons after what they do to what is there now; one that can do nothing says why."""
+        self._board = board
         for button, reason in self._reasons(board).items():
             allow(self.buttons[button], reason)
         paused = {instance.name for instance in board.instances if instance.state == "paused"}
