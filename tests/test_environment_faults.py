@@ -420,7 +420,7 @@ def test_ctrl_c_removes_everything_before_the_process_ends(
 @engine_test
 @pytest.mark.parametrize(
     ("owner", "words"),
-    [("process", "network is ready"), ("workspace", "balancer is ready"), ("process", "in use")],
+    [("process", "network is ready"), ("workspace", "network is ready"), ("process", "in use")],
 )
 def test_nothing_outlives_an_owner_that_is_killed(
     owner: str, words: str, tiny: System, workspace: Workspace, engine: Engine
