@@ -675,7 +675,7 @@ def test_a_session_stays_with_the_instance_it_began_with(fleet: Fleet) -> None:
     def met(headers: dict[str, str]) -> set[str]:
         return {httpx.get(url, headers=headers).headers["x-labkit-instance"] for _ in range(12)}
 
-    assert len(met({})) == N
+    assert soon(lambda: len(met({})) == N)  # on a busy machine one may miss a health check
     assert [len(met({"X-Session": f"session-{number}"})) for number in range(4)] == [1] * 4
 
 
