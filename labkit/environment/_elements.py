@@ -118,11 +118,12 @@ class Elements:
         """
         plans = self._all_plans()
         listed = [one for one in self._namespace.containers() if one.role == Instance.role]
+        balancers = self._balancers(plans[0])
         found: list[Instance] = []
-        for service, balancer in self._balancers(plans[0]).items():
-            copies = [container for container in listed if container.service == service]
-            known = balancer.servers(service)
-            unknown = [container for container in copies if container.name not in known]
+        for balancer in {one.name: one for one in balancers.values()}.values():
+            known = {name for servers in balancer.all_servers().values() for name in servers}
+            own = {service for service, one in balancers.items() if one.name == balancer.name}
+            unknown = [one for one in listed if one.service in own and one.name not in known]
             since = balancer.started_at if unknown else None
             found += [self._attached(one, plans) for one in unknown if since and one.created_at < since]
         for instance in found:

@@ -20,14 +20,6 @@ EVENTS = 200
 MOST_SURGE, MOST_LATENCY_MS = 5, 1000
 STRATEGIES = ("rolling", "blue/green", "canary")
 NO_TOGGLES = "this board has no toggles: give it a store"
-NOT_PROMOTED = {
-    (True, False): "",
-    (True, True): "it is paused: resume it first",
-    (False, False): "only a canary is promoted",
-    (False, True): "only a canary is promoted",
-}
-"""Whether the strategy is a canary, and whether it is paused → why it cannot be promoted."""
-
 WEIGHTY = 2.0
 """From this evidence on, the end of a deployment was early."""
 
@@ -149,7 +141,7 @@ class Controls:
         return {
             "Deploy": "a deployment is in progress" if busy else f"{chosen} runs already" * runs_already,
             "Pause": self._not_held(),
-            "Promote": self._not_held() or NOT_PROMOTED[self.strategy.value == "canary", self.control.paused],
+            "Promote": self._not_held() or self._not_promoted(),
             "Roll back": self._not_held() if busy else self._no_way_back,
             "Stop etcd": "" if self._has_toggles else NO_TOGGLES,
         }
@@ -159,6 +151,12 @@ class Controls:
         if not self._deploying:
             return "no deployment of this board is in progress"
         return "it is being rolled back" if self.control.aborted else ""
+
+    def _not_promoted(self) -> str:
+        """Return why the deployment cannot be promoted; "" when it can."""
+        if self.strategy.value != "canary":
+            return "only a canary is promoted"
+        return "it is paused: resume it first" if self.control.paused else ""
 
     def _name(self, button: str, description: str) -> None:
         """Give a button another description; "" is its own."""

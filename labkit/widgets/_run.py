@@ -1,12 +1,12 @@
 """The button that runs the pipeline, beside the line of code that does the same."""
 
-import threading
 from collections.abc import Callable
 from html import escape
 
 import ipywidgets
 
 from labkit import pipeline
+from labkit.widgets._buttons import begin
 from labkit.workspace import Workspace
 
 
@@ -28,15 +28,13 @@ def run_button(label: str, code: str, start: Callable[[], object]) -> ipywidgets
 
     def press(_: object) -> None:
         button.disabled = True
-        threading.Thread(target=work, daemon=True, name="labkit-button").start()
+        begin(work, message)
 
     def work() -> None:
         message.value = f"{_code(code)} runs"
         try:
             start()
             message.value = f"{_code(code)} ended"
-        except Exception as fault:  # noqa: BLE001 - shown to the learner, in the place where they look
-            message.value = f"<pre>{escape(str(fault))}</pre>"
         finally:
             button.disabled = False
 
