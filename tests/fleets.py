@@ -1,5 +1,6 @@
 """Fixtures: a fleet of carts behind a real load balancer, for tests of deployments."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -59,6 +60,8 @@ def fleet(environment: Environment, images: dict[str, str]) -> Fleet:
     if len(made.instances) != N:  # so that a test that failed takes no other with it
         scale(made, N)
     assert is_whole(made, {next(iter(made.versions)): N})
+    while environment.balancer.traffic("cart").failed:  # the failures that the test before it made on purpose
+        time.sleep(0.05)
     return made
 
 
