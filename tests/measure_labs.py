@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import pairwise
@@ -103,12 +104,13 @@ def spread(measured: Sequence[str]) -> str:
 
 
 def rows(runs: Sequence[LabRun]) -> Iterator[tuple[str, ...]]:
-    """Yield for each question what came true run by run, how often it was explained, what was measured."""
+    """Yield for each question how often which option came true and was explained, and what was measured."""
     found = [comparison for run in runs for comparison in run.comparisons]
     for question in dict.fromkeys(comparison.question for comparison in found):
         own = [comparison for comparison in found if comparison.question == question]
         explained = f"{sum(comparison.explained for comparison in own)} of {len(own)}"
-        yield question, "; ".join(it.came_true for it in own), explained, spread([it.measured for it in own])
+        came_true = "; ".join(f"{n} × {option}" for option, n in Counter(it.came_true for it in own).items())
+        yield question, came_true, explained, spread([it.measured for it in own])
 
 
 def report(lab: LabNotebook, minutes: float, runs: Sequence[LabRun]) -> bool:
@@ -120,7 +122,7 @@ def report(lab: LabNotebook, minutes: float, runs: Sequence[LabRun]) -> bool:
     print(
         f"\n## {lab.slug}\n\nMachine: {seconds} s; median {median:.1f} min, metadata {minutes}: {verdict}.\n"
     )
-    print("| question | came true, run by run | explained | measured |\n|---|---|---|---|")
+    print("| question | came true | explained | measured |\n|---|---|---|---|")
     for row in rows(runs):
         print(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |")
     for number, run in enumerate(runs, 1):

@@ -37,8 +37,8 @@ def test_a_cell_that_fails_is_told(lab_run: LabRun) -> None:
 
 
 def test_a_question_is_one_row(lab_run: LabRun) -> None:
-    """What came true stands there for each run, and how many of the runs were explained."""
-    assert [*rows([lab_run])] == [("How many & why?", "2; 1", "1 of 2", "20 of 30 <; 2 of 30")]
+    """It tells how often each option came true, and how many of the runs were explained."""
+    assert [*rows([lab_run])] == [("How many & why?", "1 × 2; 1 × 1", "1 of 2", "20 of 30 <; 2 of 30")]
 
 
 def test_measurements_that_differ_in_their_numbers_are_one() -> None:
