@@ -44,14 +44,14 @@ def test_a_learner_works_through_a_lab(path: Path, tmp_path: Path) -> None:
     """Every question is answered, every exercise solved, every check passes, and nothing is left."""
     cells = json.loads(path.read_bytes())["cells"]
     title = "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
-    with jupyter(tmp_path / "workspace", tmp_path) as url, browser() as chromium:
+    with jupyter(tmp_path / "my workspace", tmp_path) as url, browser() as chromium:
         page = chromium.new_page(viewport={"width": 1400, "height": 1000})
         learner = Learner(page)
         learner.open(f"{url}/lab/tree/{path.relative_to(course()).as_posix()}?token={TOKEN}", title)
         screen = learner.work(len(cells), [text for cell in cells if (text := solution(cell))])
     assert "Traceback" not in screen
     assert "✗ not yet" not in screen
-    workspace = Workspace.open(tmp_path / "workspace")
+    workspace = Workspace.open(tmp_path / "my workspace")
     facts = workspace.artifacts.history(kind=Kind.CHECKED)
     checks = {fact.predicate["check"]: fact.predicate["passed"] for fact in facts}
     assert checks.pop("clean-up")
