@@ -23,12 +23,10 @@ LABS = os.environ.get("LABKIT_WALK", "create-use-clean-up").split(",")
 
 def chosen() -> list[Path]:
     """Return the solved notebooks to walk through; the first lab has a test of its own."""
-    every = sorted(course().glob("labs/[0-9]*/*.ipynb"))
-    return [
-        path
-        for path in every
-        if path.stem[3:] in LABS or (LABS == ["all"] and not path.parent.name.startswith("0"))
-    ]
+    every = {path.stem[3:]: path for path in sorted(course().glob("labs/[0-9]*/*.ipynb"))}
+    if LABS == ["all"]:
+        return [path for path in every.values() if not path.parent.name.startswith("0")]
+    return [every[slug] for slug in LABS]
 
 
 def solution(cell: dict[str, Any]) -> str | None:
