@@ -1,6 +1,7 @@
 """labkit on anybody's machine: a folder with a space in its path, another locale, another time zone."""
 
 import ast
+import io
 import os
 import shlex
 import subprocess
@@ -9,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from labkit.cli._show import print_problem
 from labkit.engine._cache import open_own
 from labkit.errors import LabError
 from labkit.system import System
@@ -97,3 +100,15 @@ def test_the_next_steps_of_errors_can_be_typed(folder: Path, monkeypatch: pytest
         "rm",
         str(folder / "labkit" / "own"),
     ]
+
+
+def test_a_narrow_terminal_breaks_no_path(folder: Path) -> None:
+    """A path in an error stays in one line, so that it can be copied; the words around it are wrapped."""
+    terminal = Console(width=40, file=io.StringIO())
+    place = folder / "a long name" / "of a folder"
+    print_problem(
+        LabError("a workspace", "none", f"make one: labkit start {shlex.quote(str(place))}"), to=terminal
+    )
+    lines = terminal.file.getvalue().splitlines()
+    assert shlex.quote(str(place)) in {line.strip() for line in lines}
+    assert "next:     make one: labkit start" in lines
