@@ -104,11 +104,12 @@ def test_the_next_steps_of_errors_can_be_typed(folder: Path, monkeypatch: pytest
 
 def test_a_narrow_terminal_breaks_no_path(folder: Path) -> None:
     """A path in an error stays in one line, so that it can be copied; the words around it are wrapped."""
-    terminal = Console(width=40, file=io.StringIO())
+    printed = io.StringIO()
+    terminal = Console(width=40, file=printed)
     place = folder / "a long name" / "of a folder"
     print_problem(
         LabError("a workspace", "none", f"make one: labkit start {shlex.quote(str(place))}"), to=terminal
     )
-    lines = terminal.file.getvalue().splitlines()
+    lines = printed.getvalue().splitlines()
     assert shlex.quote(str(place)) in {line.strip() for line in lines}
     assert "next:     make one: labkit start" in lines
