@@ -210,7 +210,9 @@ def test_without_an_engine_the_panel_says_what_to_do(
 def test_arrow_keys_choose_an_answer(page: Page, workspace: Workspace, server: Lab) -> None:
     """They stay in the question, go round, and Record takes what they chose."""
     code = "from labkit import widgets\nwidgets.choice_form('Which?', ['a', 'b', 'c'], None, print)"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)] * 2, metadata=KERNEL)
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(code) for _ in range(2)], metadata=KERNEL
+    )
     nbformat.write(notebook, workspace.root / "asks.ipynb")
     server.open(page, "asks.ipynb")
     wait_for_idle(page)
