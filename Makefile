@@ -9,7 +9,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 lab: install engine
-	labkit lab $(WORKSPACE)
+	labkit lab $(if $(WORKSPACE),"$(WORKSPACE)")
 
 test: install engine browser
 	@python tests/parts.py $(PART)

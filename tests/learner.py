@@ -152,7 +152,8 @@ class Learner:
 
     def _picture(self) -> None:
         if SCREENSHOTS:
-            self._page.screenshot(path=Path(SCREENSHOTS) / f"{self._name}-{self._step:02}.png")
+            name = self._name.replace("/", "-")  # A/B testing
+            self._page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{self._step:02}.png")
 
 
 def asks(cell: Locator) -> bool:

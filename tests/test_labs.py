@@ -5,34 +5,41 @@ import importlib
 import re
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import nbformat
 import pytest
+from reading import ASKED, learner_copy, ninetieth, python, reading_minutes, sentences, texts, words
 from wrong_answers import answers
 
 from labkit.grading import release_notebook
 from labkit.postgres import Database
-from labkit.workspace import labs
+from labkit.workspace import EXERCISES, labs
 
 LABS = Path(__file__).parents[1] / "labs"
 NOTEBOOKS = sorted(LABS.glob("[0-9]*/*.ipynb"))
 TAGS = (
     *("goal", "set-up", "predict", "run", "observe", "explain", "change"),
-    *("exercise", "check", "reflect", "clean-up", "record"),
+    *("exercise", "check", "reflect", "clean-up", "record", "summary"),
 )
 COMPARED = "nbval-check-output"
 ROUND = {"predict", "run", "observe", "explain", "change", "exercise", "check"}
 LONGEST_CELL = 10
+LONGEST_SENTENCES = 20
+"""At most so many words have nine of ten sentences of a lab: many read them in a second language."""
 MARKERS = re.compile(r"^\s*### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)$")
 SECRET = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS)\n(.*?)\n\s*### END", re.DOTALL)
+UNQUOTED = re.compile(r"-C \{|\{[^}]*(?:shop|root|path|folder)[^}]*\}")
+"""A path in a `!` line that is not quoted: the shell takes a path with a space for two."""
 HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS", re.DOTALL)
 
 
+@cache
 def read(path: Path) -> Any:
-    """Read a solved notebook."""
+    """Read a solved notebook, once for all tests."""
     return nbformat.read(path, as_version=4)
 
 
@@ -40,11 +47,6 @@ def tag(cell: Any) -> str:
     """Return the one tag of a cell that says which step it is."""
     (step,) = [name for name in cell.metadata.tags if name in TAGS]
     return str(step)
-
-
-def python(source: str) -> str:
-    """Return a cell's source without IPython's own lines, so that Python's parser reads it."""
-    return "\n".join(re.sub(r"^(\s*)(!|\w+ = !).*", r"\1pass", line) for line in source.splitlines())
 
 
 def asked(path: Path) -> dict[str, dict[str, list[str]]]:
@@ -75,11 +77,11 @@ class TestShape:
         assert 20 <= sum(lab.minutes.values()) <= 35
 
     def test_steps_come_in_order(self, path: Path) -> None:
-        """Goal and set-up come first, reflect to record last; nothing is run before a prediction."""
+        """Goal and set-up come first, reflect to summary last; nothing is run before a prediction."""
         steps = [tag(cell) for cell in read(path).cells]
         assert set(TAGS) <= set(steps)
         outer = [step for step in dict.fromkeys(steps) if step not in ROUND]
-        assert outer == ["goal", "set-up", "reflect", "clean-up", "record"]
+        assert outer == ["goal", "set-up", "reflect", "clean-up", "record", "summary"]
         assert steps.index("predict") < steps.index("run") < steps.index("observe") < steps.index("exercise")
         assert steps.index("exercise") < steps.index("check") < steps.index("reflect")
 
@@ -168,3 +170,110 @@ class TestShape:
             assert f'"{name}"' in source
             assert any(row["mandatory"] for row in question["rows"])
             assert question["model_answer"]
+
+    def test_the_figure_row_of_a_question_is_mandatory(self, path: Path) -> None:
+        """Each discussion question has a row that asks for figures of the learner's own record."""
+        rubric = tomllib.loads((path.parent / "rubric.toml").read_text(encoding="utf-8"))[path.stem[3:]]
+        for name, question in rubric.items():
+            figures = [row for row in question["rows"] if row.get("figure")]
+            assert figures, name
+            assert all(row["mandatory"] for row in figures), name
+
+
+def headings(cells: Any) -> list[str]:
+    """Return the section headings in the texts of cells."""
+    found = [
+        re.findall(r"^## (.+)$", cell.source, re.MULTILINE) for cell in cells if cell.cell_type == "markdown"
+    ]
+    return [heading for cell in found for heading in cell]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[3:])
+class TestAround:
+    """What stands around the experiments of every lab."""
+
+    def test_the_goal_says_what_a_learner_needs(self, path: Path) -> None:
+        """A line of the first cell names the knowledge that the lab uses."""
+        assert re.search(r"^\*\*You need\*\*\W+\w", read(path).cells[0].source, re.MULTILINE)
+
+    def test_a_text_stands_before_each_set_up(self, path: Path) -> None:
+        """Right before each set-up cell with code, a text besides the goal says what it is for."""
+        goal, *cells = read(path).cells
+        for before, cell in zip((goal, *cells), cells, strict=False):
+            if cell.cell_type == "code" and tag(cell) == "set-up":
+                assert before is not goal, cell.id
+                assert before.cell_type == "markdown", cell.id
+
+    def test_sections_have_headings(self, path: Path) -> None:
+        """Two experiments or more, a change and the exercise have a heading each, besides the title."""
+        *cells, _ = read(path).cells
+        sections = headings(cells)
+        assert len(sections) >= 4
+        assert [one for one in sections if one.startswith("Change ")]
+        assert [one for one in sections if one.startswith("Your turn")]
+
+    def test_the_summary_is_last(self, path: Path) -> None:
+        """The last cell has three to five key points, and says how industry calls and does it."""
+        cell = read(path).cells[-1]
+        assert (cell.cell_type, tag(cell)) == ("markdown", "summary")
+        assert headings([cell]) == ["Key points", "In industry"]
+        points, industry = cell.source.split("## In industry")
+        assert 3 <= len(re.findall(r"^- ", points, re.MULTILINE)) <= 5
+        assert industry.strip()
+
+    def test_each_exercise_has_a_kind_and_a_level(self, path: Path) -> None:
+        """The metadata lists the exercises in their order: one for each cell with a solution."""
+        lab, cells = read(path).metadata.labkit, read(path).cells
+        assert len(lab.exercises) == sum("### BEGIN SOLUTION" in cell.source for cell in cells)
+        for exercise in lab.exercises:
+            assert set(exercise) == {"kind", "level"}
+            assert exercise.kind in EXERCISES
+            assert exercise.level in {1, 2, 3}
+
+    def test_a_path_with_a_space_is_one_word_for_the_shell(self, path: Path) -> None:
+        """A path in a line for the shell stands in quotes."""
+        for cell in read(path).cells:
+            for line in re.findall(r"^\s*(?:\w+ = )?!(.*)$", cell.source, re.MULTILINE):
+                assert not UNQUOTED.search(re.sub(r"([\"']).*?\1", "", line)), (cell.id, line)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[3:])
+class TestText:
+    """What a learner reads."""
+
+    def test_sentences_are_short(self, path: Path) -> None:
+        """Nine of ten sentences have at most twenty words."""
+        found = sentences_of(path)
+        long = [sentence for sentence in found if words(sentence) > LONGEST_SENTENCES]
+        assert ninetieth(map(words, found)) <= LONGEST_SENTENCES, "\n".join(long)
+
+    def test_minutes_for_reading_are_those_of_the_text(self, path: Path) -> None:
+        """The metadata agrees with words and lines of code, within a quarter or a minute."""
+        minutes, said = reading_minutes(learner_copy(path)), read(path).metadata.labkit.minutes.read
+        assert abs(said - minutes) <= max(1, minutes / 4), (
+            f"{minutes:.1f} by words and lines, {said} in the metadata"
+        )
+
+
+def sentences_of(path: Path) -> list[str]:
+    """Return all sentences of a lab that a learner reads, hints too."""
+    return [sentence for text in texts(read(path), ASKED | {"hint"}) for sentence in sentences(text)]
+
+
+def test_the_courses_sentences_are_short(capsys: pytest.CaptureFixture[str]) -> None:
+    """The figure for the whole course is printed."""
+    lengths = [words(sentence) for path in NOTEBOOKS for sentence in sentences_of(path)]
+    with capsys.disabled():
+        figure = f"{len(lengths)} sentences; nine of ten have at most {ninetieth(lengths):.1f} words"
+        print(f"\n{figure}")  # noqa: T201 - a figure to look at
+    assert ninetieth(lengths) <= LONGEST_SENTENCES
+
+
+def test_the_course_has_exercises_of_several_kinds() -> None:
+    """At least five faults are to be found, and four things to be ordered or read."""
+    exercises = [
+        exercise for path in NOTEBOOKS for exercise in read(path).metadata.labkit.get("exercises", [])
+    ]
+    kinds = [exercise.kind for exercise in exercises]
+    assert kinds.count("find") >= 5
+    assert kinds.count("order") + kinds.count("read") >= 4

@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 from labkit import lesson, widgets
 from labkit.artifacts import Kind
 from labkit.errors import LabError
+from labkit.lesson._rubric import model_answer
 from labkit.workspace import Workspace
 
 
@@ -237,6 +238,18 @@ def test_after_a_reflection_the_model_answer_is_shown(lab: lesson.Lab, shown: li
     assert "An answer counts when it" in shown[1].children[3].value
 
 
+def test_a_row_that_asks_for_figures_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A learner reads which rows are needed, and which ask for figures of their own run."""
+    rubric = tmp_path / "labs" / "1-part" / "rubric.toml"
+    rubric.parent.mkdir(parents=True)
+    rows = ('asks="a", mandatory=true, figure=true', 'asks="b", mandatory=true', 'asks="c", mandatory=false')
+    text = f"[a-lab.why]\nmodel_answer = 'x'\nrows = [{{{'}, {'.join(rows)}}}]"
+    rubric.write_text(text)
+    monkeypatch.setattr("labkit.lesson._rubric.course", lambda: tmp_path)
+    answer = model_answer("a-lab", "why")
+    assert "<li>a (needed, with figures of your own run)</li><li>b (needed)</li><li>c</li>" in answer
+
+
 def test_each_hint_opens_inside_the_one_before(lab: lesson.Lab, shown: list[Any]) -> None:
     """The second hint is found only inside the first."""
     lab.hint("look left", "look right")
@@ -258,7 +271,8 @@ def test_the_index_tells_how_far_the_learner_is(
     for name in ("01-one", "02-two"):
         cells = [nbformat.v4.new_markdown_cell(f"# Lab {name[3:]}")]
         minutes = {"read": 5, "run": 6, "exercise": 9}
-        metadata = {"labkit": {"id": name[3:], "rows": ["O1"], "minutes": minutes}}
+        exercises = [{"kind": "find", "level": 2}, {"kind": "write", "level": 3}]
+        metadata = {"labkit": {"id": name[3:], "rows": ["O1"], "minutes": minutes, "exercises": exercises}}
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / f"{name}.ipynb")
     (folder / "03-broken.ipynb").write_text("{")
     monkeypatch.setenv("LABKIT_UNATTENDED", "1")
@@ -268,8 +282,9 @@ def test_the_index_tells_how_far_the_learner_is(
     one.reflect("why", "Why?")
     shown.clear()
     lesson.index()
-    rows = [(str(row[0]), row[1], row[3]) for row in shown[0].rows]
+    rows = [(str(row[0]), row[1], row[4]) for row in shown[0].rows]
     assert rows == [("Lab one", 20, "✓ done"), ("Lab two", 20, "")]
+    assert shown[0].rows[0][3] == "find the fault, level 2 of 3; write code, level 3 of 3"
     assert 'href="1-part/01-one.ipynb"' in shown[0]._repr_html_()
     assert repr(shown[1]) == "next: Lab two"
 

@@ -54,6 +54,20 @@ def test_one_part_is_run_alone_and_an_unknown_one_is_refused(
     assert "unit, labs" in printed
 
 
+def test_the_labs_run_in_another_locale_and_time_zone(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What a lab takes from its author's own machine fails here; other parts see this machine as it is."""
+    seen = python("import os; print(os.environ.get('LC_ALL'), os.environ.get('TZ'))")
+    monkeypatch.setattr(parts, "PARTS", {"unit": seen, "labs": seen})
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("TZ", "Europe/Zurich")
+    assert parts.main([]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert "     labs | C Pacific/Chatham" in lines
+    assert "     unit | C.UTF-8 Europe/Zurich" in lines
+
+
 STOPPED = """\
 import sys, parts
 parts.PARTS = {"long": [[sys.executable, "-c", "print('begun', flush=True); import time; time.sleep(60)"]]}

@@ -100,6 +100,23 @@ def test_every_link_of_the_thread_leads_to_a_copy_or_a_word() -> None:
     assert "This was the last lab." in texts(copies[labs[-1]])
 
 
+def test_kind_and_level_of_the_exercises_are_told(tmp_path: Path) -> None:
+    """A learner reads them at the lab's beginning and on the map; a lab without any says nothing."""
+    folder = tmp_path / "labs" / "1-part"
+    folder.mkdir(parents=True)
+    index = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("", id="map")])
+    nbformat.write(index, tmp_path / INDEX)
+    for name, exercises in (("01-one", [{"kind": "find", "level": 2}]), ("02-two", [])):
+        lab = {"id": name[3:], "rows": ["O1"], "minutes": {"read": 20}, "exercises": exercises}
+        cells = [nbformat.v4.new_markdown_cell(f"# Lab {name}")]
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"labkit": lab})
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    copies = learner_notebooks(tmp_path)
+    assert "Exercise: find the fault, level 2 of 3." in texts(copies["labs/1-part/01-one.ipynb"])
+    assert "Exercise" not in texts(copies["labs/1-part/02-two.ipynb"])
+    assert "| 20 | O1 | find the fault, level 2 of 3 |" in texts(copies[INDEX])
+
+
 def test_the_glossary_has_only_words_that_a_lab_uses() -> None:
     """A word that was taken out of the labs leaves the glossary too."""
     course = Path(__file__).parents[1]

@@ -23,12 +23,10 @@ LABS = os.environ.get("LABKIT_WALK", "create-use-clean-up").split(",")
 
 def chosen() -> list[Path]:
     """Return the solved notebooks to walk through; the first lab has a test of its own."""
-    every = sorted(course().glob("labs/[0-9]*/*.ipynb"))
-    return [
-        path
-        for path in every
-        if path.stem[3:] in LABS or (LABS == ["all"] and not path.parent.name.startswith("0"))
-    ]
+    every = {path.stem[3:]: path for path in sorted(course().glob("labs/[0-9]*/*.ipynb"))}
+    if LABS == ["all"]:
+        return [path for path in every.values() if not path.parent.name.startswith("0")]
+    return [every[slug] for slug in LABS]
 
 
 def solution(cell: dict[str, Any]) -> str | None:
@@ -44,14 +42,14 @@ def test_a_learner_works_through_a_lab(path: Path, tmp_path: Path) -> None:
     """Every question is answered, every exercise solved, every check passes, and nothing is left."""
     cells = json.loads(path.read_bytes())["cells"]
     title = "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
-    with jupyter(tmp_path / "workspace", tmp_path) as url, browser() as chromium:
+    with jupyter(tmp_path / "my workspace", tmp_path) as url, browser() as chromium:
         page = chromium.new_page(viewport={"width": 1400, "height": 1000})
         learner = Learner(page)
         learner.open(f"{url}/lab/tree/{path.relative_to(course()).as_posix()}?token={TOKEN}", title)
         screen = learner.work(len(cells), [text for cell in cells if (text := solution(cell))])
     assert "Traceback" not in screen
     assert "✗ not yet" not in screen
-    workspace = Workspace.open(tmp_path / "workspace")
+    workspace = Workspace.open(tmp_path / "my workspace")
     facts = workspace.artifacts.history(kind=Kind.CHECKED)
     checks = {fact.predicate["check"]: fact.predicate["passed"] for fact in facts}
     assert checks.pop("clean-up")

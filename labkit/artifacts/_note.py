@@ -77,7 +77,7 @@ class Note:
         if not folder or not root:
             return
         try:
-            with (Path(folder) / "labkit-note.lock").open("w") as lock:
+            with (Path(folder) / "labkit-note.lock").open("wb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # other processes append too
                 noted = self.read()
                 # A noted head that the chain does not have is the evidence of a cut-off tail: it stays.

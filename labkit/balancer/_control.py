@@ -45,7 +45,8 @@ class Control:
     def __init__(self, key_pair: str) -> None:
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.load_verify_locations(cadata=key_pair[key_pair.index(BEGIN) :])
-        with tempfile.NamedTemporaryFile("w") as file:  # for this user alone; the library reads only files
+        # For this user alone; the library reads only files.
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
             file.write(key_pair)
             file.flush()
             self._tls.load_cert_chain(file.name)

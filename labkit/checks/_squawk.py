@@ -47,7 +47,7 @@ def _examine(files: list[Path]) -> list[Finding]:
         # The wheel puts squawk beside Python, where PATH does not lead when the virtualenv is not activated.
         [Path(sys.executable).with_name("squawk"), "--reporter", "json", *map(str, files)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=TIMEOUT_S,
         check=False,  # squawk's exit code is 1 as soon as it finds anything
     )

@@ -1,5 +1,6 @@
 """`labkit database`: keep the state of an environment's database under a name, and restore it."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def snapshot(name: str, environment: str | None, root: Path | None, *, as_json: 
     if as_json:
         print_json({"environment": where, "snapshot": name})
     else:
-        say(f"kept as {name}; to restore it: labkit database restore {name}")
+        say(f"kept as {name}; to restore it: labkit database restore {shlex.quote(name)}")
 
 
 @database.command()
@@ -59,7 +60,7 @@ def restore(name: str, environment: str | None, root: Path | None, *, as_json: b
     where, kept = _database(root, environment)
     known = kept.snapshots()
     if name not in known:
-        next_step = f"name one of them, or take it first: labkit database snapshot {name}"
+        next_step = f"name one of them, or take it first: labkit database snapshot {shlex.quote(name)}"
         raise LabError(f"a snapshot: {', '.join(known) or 'there is none'}", repr(name), next_step)
     kept.restore(name)
     if as_json:

@@ -255,7 +255,7 @@ def _by_command(command: str, url: str) -> Callable[[], str]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
         ) as process:
             try:

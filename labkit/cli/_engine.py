@@ -1,5 +1,6 @@
 """`labkit doctor` and `labkit images`: whether this machine is ready, and the images that the labs need."""
 
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -63,7 +64,7 @@ def save(file: Path) -> None:
 
     engine.save_images(file)
     size = file.stat().st_size / 1e6
-    say(f"saved {file} ({size:.0f} MB); on the other machine: labkit images load {file.name}")
+    say(f"saved {file} ({size:.0f} MB); on the other machine: labkit images load {shlex.quote(file.name)}")
 
 
 @images.command()

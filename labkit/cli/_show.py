@@ -1,6 +1,7 @@
 """What the commands share: two options, and how results, durations and progress are printed."""
 
 import json
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -34,6 +35,8 @@ progress = Console(stderr=True, highlight=False)
 INDENT = " " * len("expected: ")
 COMMANDS = ("labkit ", "git ", "docker ", "df ", "head ")
 """How a next step begins that is a command: it stays one line, to be copied."""
+QUOTED_PATH = re.compile(r"""(?<=\s)'[^']*(?:'"'"'[^']*)*'""")
+"""What shlex.quote makes of a path with a space: it stays one word, to be copied."""
 
 
 def plain(text: object) -> str:
@@ -59,13 +62,13 @@ def print_problem(problem: object, *, to: Console = progress) -> None:
             say(first, to=to)
             continue
         wrapped = textwrap.wrap(
-            first,
+            QUOTED_PATH.sub(lambda path: path[0].replace(" ", "\xa0"), first),
             max(to.width, 2 * len(INDENT)),
             subsequent_indent=INDENT,
             break_long_words=False,
             break_on_hyphens=False,
         )
-        say("\n".join(wrapped), to=to)
+        say("\n".join(wrapped).replace("\xa0", " "), to=to)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

@@ -1,6 +1,7 @@
 """`labkit start`, `lab`, `reset`, `release`: the learner's folder and its notebooks."""
 
 import os
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def start(directory: Path | None) -> None:
     Example: labkit start ~/pipeline
     """
     workspace = _start(directory)
-    say(f"workspace ready: {workspace.root}\nnext: labkit lab {workspace.root}")
+    say(f"workspace ready: {workspace.root}\nnext: labkit lab {shlex.quote(str(workspace.root))}")
 
 
 @click.command()

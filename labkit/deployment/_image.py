@@ -1,6 +1,7 @@
 """The image of a service as it was at a version of the system."""
 
 import re
+import shlex
 from collections.abc import Callable
 
 from labkit._git import git, git_text
@@ -32,7 +33,7 @@ def image_of(
             if tags
             else f"a version of {service}: a commit, as the repository {repository} has no tags",
             f"{version}: {archive.stderr.decode(errors='replace').strip()}",
-            f"name one of them, or read the commits: git -C {repository} log --oneline",
+            f"name one of them, or read the commits: git -C {shlex.quote(str(repository))} log --oneline",
         )
     with one_builder(progress):
         tag = re.sub(r"[^\w.-]+", "-", version)  # a branch such as feature/price is no tag of an image

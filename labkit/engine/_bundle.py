@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -107,7 +108,9 @@ def _read(file: Path) -> Contents:
         raise _unreadable(file, "a table of images that is incomplete, or no table") from problem
     if foreign := sorted({*contents.digests} - {*ALL}):
         expected, seen = f"{file} holds labkit's images alone", f"it also holds {', '.join(foreign)}"
-        raise LabError(expected, seen, f"if you trust all of it: docker load --input {file}")
+        raise LabError(
+            expected, seen, f"if you trust all of it: docker load --input {shlex.quote(str(file))}"
+        )
     if not {*contents.listed} == {*contents.digests} == {*ALL}:
         raise _unreadable(file, f"no list of all images ({LIST}), as this version of labkit writes it")
     recipes = recipe_digests()

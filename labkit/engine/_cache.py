@@ -1,6 +1,7 @@
 """labkit's folder in the user's cache, and the one way to open a file there that is this user's alone."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import IO
 
@@ -31,5 +32,6 @@ def open_own(name: str) -> IO[str]:
 
 
 def _refused(path: Path, seen: str) -> LabError:
-    next_step = f"make the folder {path.parent} your own, and remove the file if it is there: rm {path}"
+    remove = f"remove the file if it is there: rm {shlex.quote(str(path))}"
+    next_step = f"make the folder {path.parent} your own, and {remove}"
     return LabError(f"a file of your own at {path}", seen, next_step)

@@ -57,7 +57,9 @@ def _python() -> DoctorCheck:
 def _git() -> DoctorCheck:
     next_step = "install git 2.30 or newer (Debian, Ubuntu: sudo apt-get install git)"
     try:
-        output = subprocess.run(["git", "--version"], capture_output=True, text=True, check=False).stdout
+        output = subprocess.run(
+            ["git", "--version"], capture_output=True, encoding="utf-8", check=False
+        ).stdout
     except OSError:
         return DoctorCheck("git", ok=False, seen="not found", threshold="≥ 2.30", next_step=next_step)
     version = re.search(r"(\d+)\.(\d+)[\d.]*", output)

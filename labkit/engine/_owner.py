@@ -79,7 +79,7 @@ def machine() -> str:
     """Return what tells this machine from others: machine id, else boot id, else the network card's."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/random/boot_id"):
         with suppress(OSError):
-            if identity := Path(path).read_text().strip().replace("-", ""):
+            if identity := Path(path).read_text(encoding="utf-8").strip().replace("-", ""):
                 return identity
     return f"{uuid.getnode():012x}"
 
@@ -104,7 +104,7 @@ def started_at(pid: int) -> str | None:
 
 def _started_by_proc(pid: int) -> str | None:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return None
     return None if fields[0] in "ZX" else fields[19]
@@ -112,7 +112,7 @@ def _started_by_proc(pid: int) -> str | None:
 
 def _started_by_ps(pid: int) -> str | None:
     listing = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, encoding="utf-8", check=False
     )
     with suppress(ValueError):  # ps prints nothing about a process that is gone
         return str(int(time.mktime(time.strptime(listing.stdout.strip()))))

@@ -59,13 +59,13 @@ def remembered(digest: str, read: Callable[[], list[Package]]) -> list[Package]:
     """Return an image's packages as kept by its digest; else read them and keep them."""
     kept = cache() / "installed" / f"{digest.rpartition(':')[2]}.json"
     with suppress(OSError, ValueError, TypeError):
-        return [Package(*fields) for fields in json.loads(kept.read_text())]
+        return [Package(*fields) for fields in json.loads(kept.read_text(encoding="utf-8"))]
     installed = read()
     with suppress(OSError):  # a full or read-only home only costs the time of another reading
         kept.parent.mkdir(parents=True, exist_ok=True)
         # A name for each writer, because several may read one image at once.
         partial = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        partial.write_text(json.dumps([astuple(package) for package in installed]))
+        partial.write_text(json.dumps([astuple(package) for package in installed]), encoding="utf-8")
         partial.replace(kept)
     return installed
 

@@ -109,7 +109,7 @@ def _version() -> str:
     """Return labkit's version: from the checkout, which is used before it is installed, else as installed."""
     checkout = LABKIT.parent / "pyproject.toml"
     if checkout.is_file():
-        return str(tomllib.loads(checkout.read_text())["project"]["version"])
+        return str(tomllib.loads(checkout.read_text(encoding="utf-8"))["project"]["version"])
     return metadata.version("pipeline-labkit")
 
 

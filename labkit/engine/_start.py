@@ -66,7 +66,7 @@ def _obstacle(address: Address) -> str | None:
 def _install() -> None:
     variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for command in (("apt-get", "update"), INSTALL):  # an update that fails in part may be enough
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=variables, capture_output=True, encoding="utf-8", check=False)
     if done.returncode or not shutil.which("dockerd"):
         last = " / ".join(done.stderr.strip().splitlines()[-LAST_LINES:])
         raise NoEngine(
@@ -79,13 +79,13 @@ def _install() -> None:
 def stale(file: Path, name: str) -> bool:
     """Return whether a file holds the number of a process that is gone, or is another program than `name`."""
     try:
-        pid = int(file.read_text().strip())
+        pid = int(file.read_text(encoding="utf-8").strip())
     except FileNotFoundError:
         return False
     except ValueError:
         return True
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip() != name
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() != name
     except OSError:
         return True
 
@@ -117,7 +117,9 @@ def _await(address: Address, process: "subprocess.Popen[bytes] | None") -> None:
 
 
 def _silent(*, ended: bool) -> NoEngine:
-    lines = LOG.read_text(errors="replace").splitlines()[-LAST_LINES:] if LOG.exists() else []
+    lines = (
+        LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if LOG.exists() else []
+    )
     seen = "dockerd ended at once" if ended else f"no answer within {ANSWER_S:.0f} s"
     if lines:
         seen = "\n          ".join([f"{seen}; the last lines of its log:", *lines])

@@ -38,7 +38,7 @@ def wheelhouse(lock: Path, architecture: str) -> Path:
 
 def complete(folder: Path, lock: Path) -> bool:
     """Return whether a folder has one wheel for each locked module, with a locked hash, and no other."""
-    text = lock.read_text()
+    text = lock.read_text(encoding="utf-8")
     locked = set(HASH.findall(text))
     wheels = list(folder.glob("*.whl"))
     if len(wheels) != len(REQUIREMENT.findall(text)):
@@ -91,7 +91,7 @@ def _pip(*arguments: str) -> None:
         "--no-input",
         *arguments,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode == 0:
         return
     if "No module named pip" in done.stderr:

@@ -495,8 +495,10 @@ class Environment:
         """
         folder.mkdir(parents=True, exist_ok=True)
         logs, calls = folder / f"{self.name}.logs.jsonl", folder / f"{self.name}.calls.json"
-        logs.write_text("".join(f"{json.dumps(line)}\n" for line in self.logs()))
-        calls.write_text(json.dumps({name: self._calls_of_stub(name) for name in self.stubs}, indent=1))
+        logs.write_text("".join(f"{json.dumps(line)}\n" for line in self.logs()), encoding="utf-8")
+        calls.write_text(
+            json.dumps({name: self._calls_of_stub(name) for name in self.stubs}, indent=1), encoding="utf-8"
+        )
         return [logs.name, calls.name]
 
     def _calls_of_stub(self, name: str) -> builtins.list[dict[str, Any]] | None:

@@ -40,21 +40,23 @@ def glossary_notebook(words: Mapping[str, str]) -> nbformat.NotebookNode:
 def draw_map(notebook: nbformat.NotebookNode, course: Sequence[LabNotebook]) -> None:
     """Write all labs into the index, in their order, with links."""
     rows = [
-        f"| [{lab.title}]({lab.path.relative_to('labs').as_posix()}) | {lab.minutes} | {' '.join(lab.rows)} |"
+        f"| [{lab.title}]({lab.path.relative_to('labs').as_posix()}) | {lab.minutes} | {' '.join(lab.rows)} "
+        f"| {'; '.join(map(str, lab.exercises))} |"
         for lab in course
     ]
     for cell in notebook.cells:
         if cell.id == MAP:
-            cell.source = "\n".join(["| lab | minutes | teaches |", "|---|---|---|", *rows])
+            cell.source = "\n".join(["| lab | minutes | teaches | exercise |", "|---|---|---|---|", *rows])
 
 
 def tie(notebook: nbformat.NotebookNode, lab: LabNotebook, course: Sequence[LabNotebook]) -> None:
-    """Tell at a lab's beginning where it stands and what it needs, at its end what comes next."""
+    """Tell at a lab's beginning where it stands, what it needs and asks for, at its end what comes next."""
     by_slug = {one.slug: one for one in course}
     at = course.index(by_slug[lab.slug])
     needs = [_link(by_slug[slug]) for slug in lab.needs]
     place = [f"Lab {at + 1} of {len(course)}, about {lab.minutes} minutes."]
     place += [f"It builds on {' and '.join(needs)}."] if needs else []
+    place += [f"Exercise: {'; '.join(map(str, lab.exercises))}."] if lab.exercises else []
     place += ["[All labs](../index.ipynb) · [Words](../glossary.ipynb)"]
     notebook.cells[0].source += "\n\n" + " ".join(place)
     way = [f"**Next:** {_link(course[at + 1])}"] if at + 1 < len(course) else ["This was the last lab."]

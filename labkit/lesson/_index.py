@@ -6,7 +6,7 @@ from labkit import widgets
 from labkit.artifacts import Kind
 from labkit.workspace import LabNotebook, Workspace, labs
 
-COLUMNS = ("lab", "minutes", "teaches", "how far")
+COLUMNS = ("lab", "minutes", "teaches", "exercise", "how far")
 CLEANED_UP = "clean-up"
 
 
@@ -22,7 +22,7 @@ def index() -> None:
     states = dict(zip((lab.slug for lab in course), _states(workspace, course), strict=True))
     links = [widgets.page(lab.path.relative_to("labs").as_posix(), lab.title) for lab in course]
     rows = [
-        (link, lab.minutes, " ".join(lab.rows), states[lab.slug])
+        (link, lab.minutes, " ".join(lab.rows), "; ".join(map(str, lab.exercises)), states[lab.slug])
         for link, lab in zip(links, course, strict=True)
     ]
     widgets.show(widgets.Table(COLUMNS, rows, "the labs"))

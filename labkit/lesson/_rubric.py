@@ -17,10 +17,14 @@ def model_answer(slug: str, name: str) -> str:
 
 
 def _html(question: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"<li>{escape(row['asks'])}{' (needed)' if row['mandatory'] else ''}</li>" for row in question["rows"]
-    )
+    rows = "".join(f"<li>{escape(row['asks'])}{_mark(row)}</li>" for row in question["rows"])
     answer = (
         f"<p>{escape(question['model_answer'].strip())}</p><p>An answer counts when it</p><ul>{rows}</ul>"
     )
     return f"<details open><summary>One good answer</summary>{answer}</details>"
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    """Say whether a row is needed, and whether it asks for figures of the learner's own record."""
+    figures = ", with figures of your own run" if row.get("figure") else ""
+    return f" (needed{figures})" if row["mandatory"] else ""

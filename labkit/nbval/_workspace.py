@@ -10,11 +10,14 @@ from labkit.workspace import Workspace
 
 
 class RunWorkspace:
-    """A workspace in a temporary folder; variables are those by which a lab's kernel finds it."""
+    """A workspace in a temporary folder; variables are those by which a lab's kernel finds it.
+
+    Its path has a space, as many learners' have, so that a path that a lab forgot to quote fails here.
+    """
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="labkit-labs-"))
-        self._workspace = Workspace.create(self._folder / "workspace")
+        self._workspace = Workspace.create(self._folder / "my workspace")
         self.variables = {"LABKIT_WORKSPACE": str(self._workspace.root), "LABKIT_UNATTENDED": "1"}
 
     def left(self) -> list[str]:

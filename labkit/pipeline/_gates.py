@@ -1,5 +1,6 @@
 """Asks the gates of a stage, records what they answer, and stops the run at a red one."""
 
+import shlex
 import time
 import traceback
 from collections.abc import Sequence
@@ -90,7 +91,7 @@ class Gates:
         tree = run.source.digest(run.revision.commit, str(service.path))
         if tree is None:  # a folder that git keeps elsewhere, such as a submodule
             commit = run.revision.commit[:12]
-            next_step = f"git add {service.path}, commit, and run again"
+            next_step = f"git add {shlex.quote(str(service.path))}, commit, and run again"
             raise LabError(
                 f"the folder {service.path} in commit {commit}", "git has no such folder", next_step
             )

@@ -134,7 +134,9 @@ def _unpack(archive: bytes, place: Path) -> None:
         raise LabError(expected, str(fault), next_step) from fault
     except OSError as fault:
         seen = f"{fault.strerror}: {fault.filename or place}"
-        raise LabError(f"room for the commit's files in {place}", seen, f"df -h {place.parent}") from fault
+        raise LabError(
+            f"room for the commit's files in {place}", seen, f"df -h {shlex.quote(str(place.parent))}"
+        ) from fault
 
 
 def _output(repository: Path, *arguments: str) -> bytes:

@@ -1,6 +1,7 @@
 """A system as a whole: reads system.toml and checks that its parts fit together."""
 
 import hashlib
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def _read(file: Path) -> dict[str, Any]:
         next_step = "give the folder that holds system.toml, or copy one: the course's labs/shop/system.toml"
         raise LabError("a system.toml", f"there is no {file}", next_step) from fault
     except OSError as fault:
-        next_step = f"let this user read it: ls -l {file}"
+        next_step = f"let this user read it: ls -l {shlex.quote(str(file))}"
         raise LabError(
             f"a system.toml that can be read: {file}", fault.strerror or str(fault), next_step
         ) from fault

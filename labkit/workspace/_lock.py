@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ def _opened(path: Path) -> IO[str]:
     try:
         return open_lock(path)
     except OSError as fault:
-        expected, next_step = f"a lock file of its own at {path}", f"remove it: rm {path}"
+        expected, next_step = f"a lock file of its own at {path}", f"remove it: rm {shlex.quote(str(path))}"
         raise LabError(expected, fault.strerror or str(fault), next_step) from fault
 
 

@@ -76,7 +76,7 @@ def make_repository(shop: Path, hooks: Path) -> None:
     hooks.mkdir(parents=True, exist_ok=True)
     hook = hooks / "post-commit"
     if not hook.exists():
-        hook.write_text(HOOK)
+        hook.write_text(HOOK, encoding="utf-8")
         hook.chmod(0o755)
     with TemporaryDirectory(prefix="shop-", dir=hooks.parent) as folder:
         made = Path(folder, "shop")

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -80,9 +81,10 @@ class Workspace:
         for folder in (start,) if named else (start, *start.parents):
             file = folder / OWN / "id"
             if file.is_file():
-                return cls(folder, file.read_text().strip())
+                return cls(folder, file.read_text(encoding="utf-8").strip())
         where = f"{start} is none" if named else f"neither {start} nor a folder above it is one"
-        raise LabError("a workspace", where, f"make one: labkit start {start if named else '~/labkit'}")
+        place = shlex.quote(str(start)) if named else "~/labkit"
+        raise LabError("a workspace", where, f"make one: labkit start {place}")
 
     @property
     def shop(self) -> Path:

@@ -19,7 +19,7 @@ def bill_of_materials(context: GateContext) -> Iterator[Answer]:
         report = checks.bill_of_materials(
             run.engine,
             built.image,
-            locked=lock.read_text() if lock.is_file() else None,
+            locked=lock.read_text(encoding="utf-8") if lock.is_file() else None,
             packages=built.packages,
         )
         # The document is long and the same in every stage: it is a fact of its own, once for each image.
