@@ -1,18 +1,35 @@
-"""The one way to open a lock's file: nothing that lies in its place comes to harm."""
+"""The one way to open the file of a lock, which is this user's alone: what lies in its place stays whole."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import IO
+
+from labkit.errors import LabError
 
 
 def open_lock(path: Path) -> IO[str]:
     """Open a lock's file for reading and appending; it and its folder are made, for this user alone.
 
-    :raises OSError: when a link lies there, or the file cannot be written.
+    :raises LabError: when a link lies there, another user owns or can write it, or it cannot be written.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return open(path, "a+", encoding="utf-8", opener=_opener)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = open(path, "a+", encoding="utf-8", opener=_opener)  # noqa: SIM115 - the caller closes it
+    except OSError as problem:
+        raise _refused(path, problem.strerror or str(problem)) from problem
+    status = os.fstat(file.fileno())
+    if status.st_uid == os.geteuid() and not status.st_mode & 0o022:
+        return file
+    file.close()
+    raise _refused(path, "another user owns it, or can write it")
 
 
 def _opener(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+def _refused(path: Path, seen: str) -> LabError:
+    remove = f"remove the file if it is there: rm {shlex.quote(str(path))}"
+    next_step = f"make the folder {path.parent} your own, and {remove}"
+    return LabError(f"a file of your own at {path}", seen, next_step)

@@ -1,6 +1,9 @@
 """Migrations: applied once, in order, each whole or not at all; on a real PostgreSQL."""
 
+import re
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -26,6 +29,15 @@ def tables(url: str) -> list[str]:
     query = "SELECT tablename FROM pg_tables WHERE schemaname !~ '^(pg_|information_schema)' ORDER BY 1"
     with psycopg.connect(url) as connection:
         return [name for (name,) in connection.execute(query)]
+
+
+def until(connection: psycopg.Connection[tuple[bool]], condition: str) -> None:
+    """Wait until a condition is true of the connection's database."""
+    query = "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+    query += f" WHERE a.datname = current_database() AND ({condition}))"
+    while connection.execute(query).fetchone() == (False,):  # the test's own time-out ends it
+        connection.rollback()
+        time.sleep(0.01)
 
 
 def test_each_migration_is_applied_once_and_in_order(fresh: Fresh, tmp_path: Path) -> None:
@@ -77,16 +89,77 @@ def test_an_applied_migration_cannot_be_changed_or_taken_away(
 
 
 def test_a_migration_that_cannot_have_its_lock_gives_up_and_can_be_run_again(
-    fresh: Fresh, tmp_path: Path
+    fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever queues behind a waiting ALTER waits too, so it does not wait for long."""
+    """The error names the file, and the process and the table that it waits for; nothing is applied."""
+    monkeypatch.setattr("labkit.postgres._migrations.LOCK_S", 0.3)
     url = fresh()
     write(tmp_path, a1="CREATE TABLE sun ()")
     with psycopg.connect(url) as connection, psycopg.connect(url) as reader:
         migrate(connection, tmp_path)
         write(tmp_path, a2="ALTER TABLE sun ADD COLUMN hot bool")
         reader.execute("SELECT FROM sun")
-        with pytest.raises(LabError, match="lock"):
+        with pytest.raises(LabError) as refused:
             migrate(connection, tmp_path)
+        process = reader.info.backend_pid
+        assert "a2.sql" in refused.value.expected
+        assert re.search(rf"process {process} \(idle in transaction, .*\) holds sun", refused.value.seen)
+        assert f"pg_terminate_backend({process})" in refused.value.next_step
         reader.rollback()
+        assert migrate(connection, tmp_path) == ["a2.sql"]
+
+
+def test_a_migration_that_waits_for_its_lock_lets_the_others_go_first(fresh: Fresh, tmp_path: Path) -> None:
+    """It is tried again until the table is free; a statement that queued behind it has had its turn."""
+    url = fresh()
+    write(tmp_path, a1="CREATE TABLE sun ()")
+    with psycopg.connect(url) as connection, psycopg.connect(url) as reader, ThreadPoolExecutor(1) as pool:
+        migrate(connection, tmp_path)
+        write(tmp_path, a2="ALTER TABLE sun ADD COLUMN hot bool")
+        reader.execute("SELECT FROM sun")
+        migrated = pool.submit(migrate, connection, tmp_path)
+        with psycopg.connect(url) as other:
+            until(other, "NOT l.granted")
+            other.execute("SELECT FROM sun")
+        assert not migrated.done()
+        reader.rollback()
+        assert migrated.result() == ["a2.sql"]
+
+
+@pytest.mark.parametrize(
+    ("holds", "wants"),
+    [("LOCK TABLE sun", "SELECT FROM sun"), ("UPDATE sun SET id = id", "UPDATE sun SET id = 2")],
+    ids=["table", "row"],
+)
+def test_a_migration_for_which_others_wait_is_stopped(
+    fresh: Fresh, tmp_path: Path, holds: str, wants: str
+) -> None:
+    """The others go on at once, nothing of it is applied, and the error names the file and the table."""
+    url = fresh()
+    write(tmp_path, a1="CREATE TABLE sun (id int); INSERT INTO sun VALUES (1)")
+    with psycopg.connect(url) as connection, psycopg.connect(url) as other, ThreadPoolExecutor(1) as pool:
+        migrate(connection, tmp_path)
+        write(tmp_path, a2=f"CREATE TABLE moon (); {holds}; SELECT pg_sleep(600)")
+        migrated = pool.submit(migrate, connection, tmp_path)
+        with psycopg.connect(url) as watch:
+            until(watch, "a.wait_event = 'PgSleep'")
+        other.execute(wants)
+        with pytest.raises(LabError) as stopped:
+            migrated.result()
+        assert re.search(r"a2\.sql .* 1 waited for sun; it was stopped", stopped.value.seen)
+        assert "nothing of it is applied" in stopped.value.next_step
+    assert tables(url) == ["sun"]
+
+
+def test_a_migration_for_which_nobody_waits_may_last(
+    fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only that others wait stops it, however long it holds its locks; another's other table is no reason."""
+    monkeypatch.setattr("labkit.postgres._locks.BLOCKED_S", 0.05)
+    url = fresh()
+    write(tmp_path, a1="CREATE TABLE sun (); CREATE TABLE moon ()")
+    with psycopg.connect(url) as connection, psycopg.connect(url) as other:
+        migrate(connection, tmp_path)
+        write(tmp_path, a2="LOCK TABLE sun; SELECT pg_sleep(0.5)")
+        other.execute("LOCK TABLE moon")
         assert migrate(connection, tmp_path) == ["a2.sql"]

@@ -205,3 +205,25 @@ def test_without_an_engine_the_panel_says_what_to_do(
         expect(opened.get_by_role("list", name="Last runs")).to_be_visible()
         assert_accessible(page)
         page.close()
+
+
+def test_arrow_keys_choose_an_answer(page: Page, workspace: Workspace, server: Lab) -> None:
+    """They stay in the question, go round, and Record takes what they chose."""
+    code = "from labkit import widgets\nwidgets.choice_form('Which?', ['a', 'b', 'c'], None, print)"
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(code) for _ in range(2)], metadata=KERNEL
+    )
+    nbformat.write(notebook, workspace.root / "asks.ipynb")
+    server.open(page, "asks.ipynb")
+    wait_for_idle(page)
+    page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    form = page.locator(".jp-CodeCell").first
+    choices = form.get_by_role("radio")
+    choices.nth(1).click()
+    for key, chosen in (("ArrowDown", 2), ("ArrowRight", 0), ("ArrowUp", 2), ("ArrowLeft", 1)):
+        page.keyboard.press(key)
+        expect(choices.nth(chosen)).to_be_checked()
+        expect(choices.nth(chosen)).to_be_focused()
+    form.get_by_role("button", name="Record").click()
+    expect(form).to_contain_text("✓ recorded")
+    expect(form.locator(".jp-OutputArea")).to_contain_text("b")

@@ -8,8 +8,8 @@ from labkit.artifacts import Fact, Kind, Reference, Subject
 from labkit.deployment._fleet import UP, Fleet
 from labkit.deployment._steps import Deployment, Status, Step
 from labkit.deployment._watch import OBJECTIVE
-from labkit.engine import Engine, Owner
-from labkit.environment import Instance
+from labkit.engine import Engine, Image, Owner
+from labkit.environment import Environment, Instance
 from labkit.errors import LabError
 
 ROLL_BACK = "roll back"
@@ -157,15 +157,17 @@ def upgraded(fleet: Fleet, deployment: Deployment) -> None:
         stage=environment.stage,
         service=fleet.service,
         environment=environment.name,
-        references=[
-            Reference("image", deployment.to_image, image.digest),
-            *Reference.configuration(environment.configuration),
-        ],
+        references=_references(environment, image),
         **{name: value for name, value in deployment.to_json().items() if name != "service"},
         instances=list(fleet.states),
         standby=_standby(fleet.instances),
         running=_running(fleet.instances),
     )
+
+
+def _references(environment: Environment, image: Image) -> list[Reference]:
+    """Return what each deployment of a service refers to: the image, and the configuration it serves with."""
+    return [Reference("image", image.ref, image.digest), *Reference.configuration(environment.configuration)]
 
 
 def _standby(instances: Sequence[Instance]) -> list[str] | None:
@@ -189,11 +191,7 @@ def launched(fleet: Fleet) -> None:
         stage=environment.stage,
         service=fleet.service,
         environment=environment.name,
-        references=[
-            Reference("image", newest.image, image.digest),
-            *Reference.configuration(environment.configuration),
-            Reference("environment", environment.name),
-        ],
+        references=[*_references(environment, image), Reference("environment", environment.name)],
         version=newest.version,
         instances=[instance.name for instance in instances],
         running=_running(instances),

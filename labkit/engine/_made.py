@@ -4,7 +4,8 @@ Where the engine is does not matter, because a digest is computed from what is i
 lost, images are built again, mostly from the builder's own cache.
 """
 
-from labkit.engine._cache import open_own
+from labkit._lock_file import open_lock
+from labkit.engine._cache import cache
 
 MADE = "images"
 """The file in the user's cache: on each line what an image was made from, and its digest."""
@@ -13,9 +14,9 @@ MADE = "images"
 def is_made(source: str, digest: str) -> bool:
     """Return whether labkit made this image from this source for this user.
 
-    :raises LabError: when the file cannot be trusted; see open_own.
+    :raises LabError: when the file cannot be trusted; see open_lock.
     """
-    with open_own(MADE) as file:
+    with open_lock(cache() / MADE) as file:
         file.seek(0)
         return _line(source, digest) in file
 
@@ -26,7 +27,7 @@ def remember_made(source: str, digest: str) -> None:
     :raises LabError: as is_made.
     """
     if not is_made(source, digest):
-        with open_own(MADE) as file:
+        with open_lock(cache() / MADE) as file:
             file.write(_line(source, digest))
 
 

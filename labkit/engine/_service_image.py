@@ -11,10 +11,11 @@ from pathlib import Path, PurePath
 from threading import Event
 from typing import IO, TYPE_CHECKING
 
+from labkit._lock_file import open_lock
 from labkit._tar import pack
 from labkit._uninterruptible import Stopped
 from labkit.engine._build import build
-from labkit.engine._cache import cache, open_own
+from labkit.engine._cache import cache
 from labkit.engine._dockerfile import Dockerfile, check_dockerfile
 from labkit.engine._errors import ImageMissing
 from labkit.engine._inspect import Image
@@ -190,7 +191,9 @@ def one_builder(
     """
     # In the user's own folder, because a lock that others can open they can also hold.
     stop, end = stop or Event(), time.monotonic() + within_s
-    with open_own(LOCK) as file:  # the kernel frees the lock when its process ends, however it ends
+    with open_lock(
+        cache() / LOCK
+    ) as file:  # the kernel frees the lock when its process ends, however it ends
         if not _locked(file):
             progress("waiting until another process has built its images")
         while not _locked(file):

@@ -119,7 +119,8 @@ class Lab:
             seen = ", ".join(container.name for container in left)
             raise LabError("nothing of this lab is left", seen, "run this cell again")
         number = "1 environment" if len(names) == 1 else f"{len(names)} environments"
-        done = f"cleaned up {number} in {time.monotonic() - started:.1f} s"
+        took = f"cleaned up {number} in {time.monotonic() - started:.1f} s"
+        done = took if names else "everything was cleaned up before"
         kept = [status.name for status in Environment.list(self.workspace)]
         stays = f". Still there, because your workspace owns it: {', '.join(kept)}" if kept else ""
         worked = time.monotonic() - self._opened

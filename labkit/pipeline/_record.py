@@ -27,7 +27,7 @@ class StageRun:
 
     state is "not started", "running", "waiting" (for approval), "passed" or "failed". seconds is None until
     the stage has ended. steps maps each step of the stage to its wall seconds. reports are the answers of
-    its gates in order.
+    its gates in order, and services are the names that each of these answers is about.
     """
 
     name: str
@@ -36,6 +36,7 @@ class StageRun:
     seconds: float | None = None
     reason: str = ""
     reports: list[Report] = field(default_factory=list)
+    services: list[list[str]] = field(default_factory=list)
     steps: dict[str, float] = field(default_factory=dict)
 
     def red(self) -> list[Report]:
@@ -142,6 +143,9 @@ class Run:
             report = Report.from_json(fields)
             if report not in stage.reports:  # a gate's answer is recorded once for each subject
                 stage.reports.append(report)
+                stage.services.append([])
+            if fact.service:
+                stage.services[stage.reports.index(report)].append(fact.service)
 
     def _lose(self) -> None:
         self.state = "lost"

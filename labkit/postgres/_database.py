@@ -73,10 +73,11 @@ class Database:
     def migrate(self, migrations: Path) -> list[str]:
         """Apply a folder's .sql files that were not applied yet, in the order of their names; return these.
 
-        The database may be in use: each file is applied whole or not at all, and each statement waits at most
-        a second for a lock.
+        The database may be in use: each file is applied whole or not at all. One that gets no lock lets the
+        others go first, and is tried again for half a minute.
 
-        :raises LabError: when a file that was applied has changed or is gone, or when PostgreSQL refuses one.
+        :raises LabError: when a file that was applied has changed or is gone, when PostgreSQL refuses one, or
+            when one gets no lock. Also when others have waited for its locks for a second: it is stopped.
         """
         with self.connect() as connection:
             fresh = migrate(connection, migrations)

@@ -5,6 +5,7 @@ the comment of its schema `public`, not a table, so that a survey sees only the 
 """
 
 import json
+import time
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -14,17 +15,28 @@ import psycopg
 from psycopg import sql
 
 from labkit.errors import LabError
+from labkit.postgres._locks import BLOCKED_S, giving_way, holders
 
 MARK = "applied by labkit: "
-LOCK_MS = 1000
+LOCK_MS = 100
 """How long a statement may wait for a lock, in milliseconds: whoever queues behind it waits as long."""
+
+LOCK_S = 30.0
+"""For how many seconds a migration that gets no lock is tried again."""
+
+PAUSE_S = 0.1
+"""How long the others have the table between two tries, in seconds."""
 
 
 def migrate(connection: psycopg.Connection[Any], folder: Path) -> list[str]:
     """Apply the migrations that were not applied yet, and return their names; each is all or nothing.
 
+    The database may be in use: a migration that gets no lock lets the others go first, and is tried again.
+    One for which others wait too long is stopped.
+
     :raises LabError: when a file that was applied has changed or is gone (nothing is applied then). Also when
-        PostgreSQL refuses a file, or the file gets no lock within LOCK_MS; the files before it stay applied.
+        PostgreSQL refuses a file, the file gets no lock within LOCK_S seconds, or others have waited for it
+        for BLOCKED_S seconds; the files before it stay applied.
     """
     files, applied = _files(folder), check(connection, folder)
     fresh = [name for name in files if name not in applied]
@@ -63,18 +75,48 @@ def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
 
 
 def _apply(connection: psycopg.Connection[Any], name: str, text: bytes, applied: Mapping[str, str]) -> None:
+    deadline = time.monotonic() + LOCK_S
+    while True:
+        try:
+            return _try(connection, name, text, applied)
+        except psycopg.errors.LockNotAvailable as problem:
+            if time.monotonic() > deadline:
+                raise _without_lock(connection, name) from problem
+        except psycopg.Error as problem:
+            seen = f"{name}: {str(problem).strip()}"
+            raise LabError("PostgreSQL applies every migration", seen, f"correct {name}") from problem
+        time.sleep(PAUSE_S)
+
+
+def _without_lock(connection: psycopg.Connection[Any], name: str) -> LabError:
+    held, next_step = holders(connection), f"try again; nothing of {name} is applied"
+    if held:
+        end = f"'SELECT pg_terminate_backend({next(iter(held))})'"
+        connect = "environment.database.connect(autocommit=True)"
+        next_step = f"end the transaction, in Python: {connect}.execute({end}); then {next_step}"
+    seen = "; ".join(held.values()) or "it got none, though nobody holds a table at this moment"
+    return LabError(f"{name} gets its locks within {LOCK_S:g} s", seen, next_step)
+
+
+def _try(connection: psycopg.Connection[Any], name: str, text: bytes, applied: Mapping[str, str]) -> None:
+    """Apply a migration in one transaction.
+
+    :raises LockNotAvailable: when it does not get a lock.
+    :raises LabError: when others wait too long for the locks that it has.
+    """
     note = sql.SQL("COMMENT ON SCHEMA public IS {}").format(sql.Literal(MARK + json.dumps(applied)))
-    try:
-        with connection.transaction():
-            connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_MS))
-            connection.execute(text)
-            connection.execute(note)
-    except psycopg.errors.LockNotAvailable as problem:
-        seen = f"{name}: {str(problem).strip()}"
-        next_step = (
-            "try again when no other transaction holds the table; nothing of this file is applied until then"
-        )
-        raise LabError(f"a lock within {LOCK_MS / 1000:g} s", seen, next_step) from problem
-    except psycopg.Error as problem:
-        seen = f"{name}: {str(problem).strip()}"
-        raise LabError("PostgreSQL applies every migration", seen, f"correct {name}") from problem
+    with giving_way(connection) as blocked:
+        try:
+            with connection.transaction():
+                connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_MS))
+                connection.execute(text)
+                connection.execute(note)
+        except psycopg.errors.QueryCanceled as problem:
+            if not blocked:
+                raise
+            raise LabError(
+                f"nobody waits longer than {BLOCKED_S:g} s for a migration",
+                f"{name} kept its locks, and of the others' statements {', '.join(blocked)}; it was stopped",
+                f"write {name} so that it keeps no lock while it works: change columns first, then convert "
+                "the rows in small batches (labkit.skew.Migration); nothing of it is applied",
+            ) from problem

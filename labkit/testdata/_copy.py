@@ -23,7 +23,7 @@ from labkit.testdata._rows import Connection, Progress, Reading, copy_rows
 from labkit.testdata._schema import Schema
 from labkit.testdata._tools import dump_schema
 
-__all__ = ["Connection", "Progress", "connected", "copy", "reading", "shown"]
+__all__ = ["Connection", "Progress", "connected", "copy", "reading", "shown", "whole"]
 
 FORMS = {
     "client_encoding": "UTF8",
@@ -184,7 +184,8 @@ def copy(source_url: str, target_url: str, plan: Plan, notify: Progress) -> dict
         readings = plan(source, schema)
         notify("reading the schema")
         before, after = dump_schema(where, snapshot)
-        with _whole(target_url) as target:
+        left = f"{shown(target_url)} is empty, and the source as it was"
+        with whole(target_url, "a copy that runs to its end", left) as target:
             target.execute(before.encode())
             rows = {
                 table: copy_rows(source, target, schema.tables[table], readings[table], notify)
@@ -201,17 +202,16 @@ def copy(source_url: str, target_url: str, plan: Plan, notify: Progress) -> dict
 
 
 @contextmanager
-def _whole(url: str) -> Iterator[Connection]:
+def whole(url: str, expected: str, left: str) -> Iterator[Connection]:
     """Yield a connection whose work is written as a whole or not at all.
 
-    :raises LabError: when the database fails; nothing was written then.
+    :raises LabError: when the database fails; it says what was expected, and what is left then.
     """
     try:
         with connected(url) as target:
             yield target
     except psycopg.Error as problem:
-        next_step = f"remove the cause and start again: {shown(url)} is empty, and the source as it was"
-        raise LabError("a copy that runs to its end", _said(problem), next_step) from problem
+        raise LabError(expected, _said(problem), f"remove the cause and start again: {left}") from problem
 
 
 def _locked(source: Connection, schema: Schema) -> str:

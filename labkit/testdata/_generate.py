@@ -1,17 +1,15 @@
 """Generates a database that looks like production, with data about invented people."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
 import polars as pl
-import psycopg
 from psycopg import sql
 
 from labkit.errors import LabError
-from labkit.testdata._copy import Connection, connected, shown
+from labkit.testdata._copy import Connection, connected, shown, whole
 from labkit.testdata._pharmacy import SIZE, Pharmacy
 from labkit.testdata._refusal import refuse_filled
 
@@ -50,7 +48,7 @@ def generate(
         refuse_filled(target, shown(url))
     notify, started, pharmacy = progress or (lambda _: None), time.monotonic(), Pharmacy(seed, customers)
     rows: dict[str, int] = {}
-    with _whole(url) as target:
+    with whole(url, f"a filled database at {shown(url)}", "nothing was written") as target:
         target.execute(_script(BEFORE))
         for number in range(-(-customers // SIZE)):
             for table, frame in pharmacy.block(number).items():
@@ -61,20 +59,6 @@ def generate(
         target.execute(_script(AFTER))
         target.execute("ANALYZE")
     return Generated(rows, pharmacy.marked_values(), round(time.monotonic() - started, 2))
-
-
-@contextmanager
-def _whole(url: str) -> Iterator[Connection]:
-    """Yield a connection whose work is written as a whole or not at all.
-
-    :raises LabError: when the database fails; nothing was written then.
-    """
-    try:
-        with connected(url) as target:
-            yield target
-    except psycopg.Error as problem:
-        next_step = "nothing was written: remove the cause and start again"
-        raise LabError(f"a filled database at {shown(url)}", str(problem).strip(), next_step) from problem
 
 
 def _script(name: str) -> bytes:

@@ -147,6 +147,7 @@ def _gate_table(stages: Sequence[StageRun]) -> Table:
     rows = [
         (
             stage.name,
+            services[0] if len(services) == 1 else "all",
             report.check,
             report.outcome,
             f"{report.seconds:.1f}",
@@ -154,6 +155,6 @@ def _gate_table(stages: Sequence[StageRun]) -> Table:
             report.reason(),
         )
         for stage in stages
-        for report in stage.reports
+        for report, services in zip(stage.reports, stage.services, strict=True)
     ]
-    return Table(("stage", "gate", "answer", "seconds", "tool", "findings"), rows, "gates")
+    return Table(("stage", "service", "gate", "answer", "seconds", "tool", "findings"), rows, "gates")

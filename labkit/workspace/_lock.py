@@ -2,32 +2,22 @@
 
 import fcntl
 import os
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from labkit._lock_file import open_lock
 from labkit.errors import LabError
-
-
-def _opened(path: Path) -> IO[str]:
-    try:
-        return open_lock(path)
-    except OSError as fault:
-        expected, next_step = f"a lock file of its own at {path}", f"remove it: rm {shlex.quote(str(path))}"
-        raise LabError(expected, fault.strerror or str(fault), next_step) from fault
 
 
 @contextmanager
 def hold(folder: Path, name: str) -> Iterator[None]:
     """Hold the lock `name` for one block.
 
-    :raises LabError: when a process holds it; the error names the process.
+    :raises LabError: when a process holds it; the error names the process. Also as open_lock.
     """
     # Opened without being emptied: the file must keep its holder's number until this process has the lock.
-    with _opened(folder / f"{name}.lock") as file:
+    with open_lock(folder / f"{name}.lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
