@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,6 +32,7 @@ from labkit.environment import Environment, _status
 from labkit.environment._plan import Plan
 from labkit.environment._status import Labelled
 from labkit.errors import LabError
+from labkit.load import Load, Request, apply
 from labkit.system import System
 from labkit.testdata import subset
 from labkit.workspace import Workspace, course
@@ -317,6 +320,28 @@ def test_a_restored_database_is_the_one_of_the_snapshot(environment: Environment
         database.restore("after")
     with database.connect() as connection:
         connection.execute("DROP TABLE counted")
+
+
+@engine_test
+def test_a_migration_for_which_customers_would_wait_is_stopped(
+    environment: Environment, system: System, tmp_path: Path
+) -> None:
+    """No request fails, the error names the file and the table, and nothing of the file is left."""
+    assert environment.database is not None
+    assert system.database is not None
+    shutil.copytree(system.root / system.database.migrations, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "900_hold.sql").write_text("CREATE TABLE held (); LOCK TABLE products; SELECT pg_sleep(12)")
+    customers = Load({Request("GET", "/products"): 1}, 20, None)
+    with apply(customers, environment.urls["catalog"]) as load:
+        while not load.snapshot().requests:
+            time.sleep(0.05)
+        with pytest.raises(LabError, match=r"900_hold\.sql kept its locks") as stopped:
+            environment.database.migrate(tmp_path)
+    measured = load.snapshot()
+    assert "waited for products" in stopped.value.seen
+    assert measured.failed == 0, measured
+    with environment.database.connect() as connection:
+        assert connection.execute("SELECT to_regclass('held')").fetchone() == (None,)
 
 
 @engine_test

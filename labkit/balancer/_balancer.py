@@ -217,17 +217,17 @@ class Balancer(Element):
         :raises LabError: when HAProxy refuses, for example because the name is taken.
         """
         place = f"{server.service}{backend}/{server.name}"
-        self._set(READY_MAP, server.name, _one_word(server.ready))
-        answer = self.command(f"add server {place} {server.address} {CHECK}")
+        ready = _entry(READY_MAP, server.name, _one_word(server.ready))
+        answer = self.command(*ready, f"add server {place} {server.address} {CHECK}")
         if "registered" not in answer:
             next_step = (
                 f"use another name; known are those of environment.balancer.servers({server.service!r})"
             )
-            raise LabError(f"the balancer registers {place}", answer.strip() or "no answer", next_step)
-        if not backend:
-            self._set(VERSION_MAP, server.name, _one_word(server.version))
+            seen = (answer.strip() or "no answer").splitlines()[-1]
+            raise LabError(f"the balancer registers {place}", seen, next_step)
+        version = [] if backend else _entry(VERSION_MAP, server.name, _one_word(server.version))
         # Drained first, because HAProxy treats an enabled server as UP until its first check fails.
-        self.command(f"set server {place} state drain", f"enable health {place}")
+        self.command(*version, f"set server {place} state drain", f"enable health {place}")
 
     def enable(self, server: Server) -> None:
         """Give a registered server its share of the requests; a route to it ends."""
@@ -313,9 +313,7 @@ class Balancer(Element):
 
     def _set(self, file: str, key: str, value: object) -> None:
         """Set an entry of a map; 0 removes it."""
-        self.command(f"del map {file} {key}")
-        if value:
-            self.command(f"add map {file} {key} {value}")
+        self.command(*_entry(file, key, value))
 
     def _entries(self, file: str) -> dict[str, str]:
         rows = (line.split() for line in self.command(f"show map {file}").splitlines() if line.strip())
@@ -357,8 +355,7 @@ class Balancer(Element):
         """
         if not backend:
             self.unroute(server)
-            self.slow(server, 0)
-            self.fail(server, 0)
+            self.command(*_entry(SLOW_MAP, server.name, 0), *_entry(FAIL_MAP, server.name, 0))
         place, answer = f"{server.service}{backend}/{server.name}", ""
 
         def gone() -> bool:
@@ -370,10 +367,13 @@ class Balancer(Element):
         if Deadline(REMOVE_S).until(gone) is not None:
             raise NotReady(f"the balancer forgets {place} within {REMOVE_S:g} s", answer, "try again")
         if not backend:
-            self._set(READY_MAP, server.name, 0)
-            self._set(
-                VERSION_MAP, server.name, 0
-            )  # last, so that the requests that are cut off have a version
+            # Last, so that the requests that are cut off have a version.
+            self.command(*_entry(READY_MAP, server.name, 0), *_entry(VERSION_MAP, server.name, 0))
+
+
+def _entry(file: str, key: str, value: object) -> list[str]:
+    """Return the commands that set an entry of a map; the value 0 removes it."""
+    return [f"del map {file} {key}", *([f"add map {file} {key} {value}"] if value else [])]
 
 
 def _one_word(text: str) -> str:

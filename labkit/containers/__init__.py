@@ -4,7 +4,8 @@
 environment, on the engine's own connection.
 """
 
-from labkit.containers._element import Container, Element, adopt
+from labkit.containers._adopt import Container, adopt
+from labkit.containers._element import Element
 from labkit.containers._errors import ENGINE_ERRORS, NameTaken, NotReady, refusals, ryuk_missing
 from labkit.containers._info import ContainerInfo
 from labkit.containers._logs import read_logs

@@ -2,22 +2,21 @@
 
 import io
 import tarfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from docker import APIClient
 from docker.errors import APIError, NotFound, NullResource
 from docker.types import EndpointConfig
-from docker.utils.socket import STDERR, frames_iter
 from testcontainers.core.container import DockerContainer
 
 from labkit._tar import Files, pack
 from labkit.containers._errors import NotReady, refusals
+from labkit.containers._execute import execute
 from labkit.containers._finish import finish
 from labkit.containers._info import ContainerInfo
 from labkit.containers._logs import LAST_LINES, last_lines
@@ -32,22 +31,14 @@ MISSING = "missing"
 COMMAND_S = 600.0
 """How long a command in a container may take, in seconds."""
 
-TIMED_OUT = 124
-"""The exit code of timeout(1) for a command that it ended."""
-
 RESTART_GRACE_S = 2
 """How long the processes of a container that is restarted may take to end by themselves, in seconds."""
-
-KILLED = 137
-"""The exit code of a command that was killed, because it did not end when timeout(1) told it to."""
 
 NEXT_STEPS = {
     "paused": "environment.element({0!r}).resume()",
     "disconnected": "environment.element({0!r}).reconnect()",
 }
 """State of an element that does not answer → the next step that brings it back."""
-
-Container = TypeVar("Container", bound=DockerContainer)
 
 
 class Element(DockerContainer):
@@ -398,18 +389,8 @@ class Element(DockerContainer):
         timed_out.
         """
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
-        limited = ["timeout", "--kill-after=2", f"{timeout_s:g}", *words]
-        started = time.monotonic()
         with refusals(self.namespace.engine, f"{words[0]} runs in {self.name}"):
-            run = self._api.exec_create(
-                self.container, limited, workdir=workdir, environment=dict(variables or {})
-            )["Id"]
-            output, errors = _gather(self._api.exec_start(run, socket=True))
-            code = self._api.exec_inspect(run)["ExitCode"]
-        code = KILLED if code is None else int(code)  # None: the whole container ended meanwhile
-        seconds = time.monotonic() - started
-        timed_out = code in {TIMED_OUT, KILLED} and seconds >= timeout_s
-        return Completed(TIMED_OUT if timed_out else code, output, errors, seconds, timed_out)
+            return execute(self._api, self.container, words, workdir, dict(variables or {}), timeout_s)
 
     def put(self, folder: str, files: Files) -> None:
         """Copy files into a folder of the container, which is created; a Path to a folder is copied whole."""
@@ -475,35 +456,3 @@ def _unasked(engine: Engine) -> dict[str, Any]:
     """
     api = engine.client.api
     return {"version": str(api._version), "environment": engine.variables}  # noqa: SLF001 - no public name
-
-
-def adopt(container: Container, namespace: Namespace, name: str) -> Container:
-    """Make somebody's own testcontainers container, not yet started, an element of a namespace.
-
-    It keeps everything that its user set. Its new class has Element between its own class and DockerContainer
-    in the method resolution order, so that `super().start()` in its own class calls Element's.
-
-    :raises LabError: when it has been started already.
-    """
-    if container._container is not None:  # noqa: SLF001 - the parent's public question raises instead of answering
-        expected = "a container that was not started, so that it starts in the environment's network"
-        raise LabError(expected, f"{name} runs already", "give it to environment.add before its start()")
-    if not isinstance(container, Element):  # it is one when it failed to start before
-        own = type(container)
-        bases = (Element,) if own is DockerContainer else (own, Element)
-        container.__class__ = type(own.__name__, bases, {"__module__": own.__module__})
-        container.get_docker_client().client.close()  # its own one; join gives it the engine's
-    container.join(namespace, name)  # type: ignore[attr-defined]  # its new class is an Element
-    return container
-
-
-def _gather(connection: Any) -> tuple[str, str]:  # noqa: ANN401 - the library's kind of socket
-    """Read a command's output to its end; return both streams in their order, and standard error alone."""
-    both, errors = bytearray(), bytearray()
-    try:
-        for stream, chunk in frames_iter(connection, tty=False):
-            both += chunk
-            errors += chunk if stream == STDERR else b""
-    finally:
-        getattr(connection, "_response", connection).close()  # the library hides the open response there
-    return both.decode(errors="replace"), errors.decode(errors="replace")

@@ -7,9 +7,8 @@ Source: PostgreSQL 15, 13.3 "Explicit Locking", 54.12 "pg_locks", pg_blocking_pi
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Event
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from typing import Any
 
 import psycopg
@@ -49,20 +48,23 @@ def giving_way(connection: psycopg.Connection[Any]) -> Iterator[list[str]]:
     """
     blocked: list[str] = []
     done = Event()
-    with ThreadPoolExecutor(1, thread_name_prefix="labkit-locks") as pool:
-        watch = pool.submit(_watch, connection, done, blocked)
-        try:
-            yield blocked
-        finally:
-            done.set()
-        watch.result()
+    watch = Thread(target=_watch, args=(connection, done, blocked), name="labkit-locks")
+    watch.start()
+    try:
+        yield blocked
+    finally:
+        done.set()
+        watch.join()
 
 
 def _watch(connection: psycopg.Connection[Any], done: Event, blocked: list[str]) -> None:
     if done.wait(BLOCKED_S):  # most migrations have ended by then, and nobody has waited for longer
         return
     info = connection.info
-    with psycopg.connect(info.dsn, password=info.password, autocommit=True) as beside:
+    with (
+        suppress(psycopg.OperationalError),  # a server that ends is told by the migration itself
+        psycopg.connect(info.dsn, password=info.password, autocommit=True) as beside,
+    ):
         while not done.wait(LOOK_S):
             rows = beside.execute(BLOCKED, {"pid": info.backend_pid, "seconds": BLOCKED_S}).fetchall()
             if rows:

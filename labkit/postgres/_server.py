@@ -33,7 +33,7 @@ LOCK_S = 60.0
 SET_PASSWORD_AND_RUN = f"""\
 printf '%s\\n' 'local all all trust' 'host all all all scram-sha-256' > "$PGDATA/pg_hba.conf"
 echo "ALTER ROLE postgres PASSWORD '${SECRET}'" |
-  postgres --single -c log_checkpoints=off postgres > /dev/null
+  postgres --single -c shared_buffers=1MB -c log_checkpoints=off postgres > /dev/null
 unset {SECRET}
 exec postgres
 """
