@@ -39,9 +39,15 @@ WATCH = """() => {
 def begin(workspace: Workspace, run: str) -> float:
     """Record that a run began; return the moment at which it stood in the artifact database."""
     subject = Subject("shop", "gitCommit:" + "ab" * 20)
-    facts = {"commit": "ab" * 20, "subject_line": "Sell at most 12", "stages": ["development", "production"]}
     workspace.artifacts.record(
-        Kind.RUN_STARTED, subject, run=run, by="ada", owner=str(Owner.process()), **facts
+        Kind.RUN_STARTED,
+        subject,
+        run=run,
+        by="ada",
+        owner=str(Owner.process()),
+        commit="ab" * 20,
+        subject_line="Sell at most 12",
+        stages=["development", "production"],
     )
     return time.time()
 
