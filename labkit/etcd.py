@@ -42,9 +42,14 @@ class Etcd(Element):
     def start(self) -> Self:
         """Start it, and return it when nobody gets in without the password.
 
+        One that was killed has its password and its keys.
+
         :raises LabError: as Element.start, and when somebody has used it before its password was set.
         """
+        before = self.container
         super().start()
+        if self.container == before:
+            return self
         with self.all_or_nothing():
             self.client().require_password()
         return self

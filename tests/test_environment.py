@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
+from coordinators import soon
 from psycopg import sql
 
 from labkit._http import request
@@ -557,6 +558,22 @@ def test_staging_registers_its_instances_at_the_coordinator(staging: Environment
     assert staging.coordinator.get("/a/key") is None
     staging.remove_instance(staging.instances("cart")[2])
     assert set(InstanceRegistry(staging.coordinator).instances("cart")) == {"cart-1", "cart-2"}
+
+
+@engine_test
+def test_a_coordinator_that_was_killed_starts_again(staging: Environment) -> None:
+    """It has its keys and its password, and the instances register again."""
+    assert staging.coordinator
+    staging.coordinator.put("/kept", "value")
+    carts = set(InstanceRegistry(staging.coordinator).instances("cart"))
+    staging.element("coordinator").kill()
+    staging.element("coordinator").start()
+    again = staging.coordinator
+    assert again.get("/kept") == "value"
+    with pytest.raises(LabError, match="user name is empty"):
+        Coordinator(again.host, again.port).get("/kept")
+    assert soon(lambda: set(InstanceRegistry(again).instances("cart")) == carts)
+    assert again.delete("/kept")
 
 
 # ---- who gets in ----
