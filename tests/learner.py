@@ -1,5 +1,6 @@
 """A learner at a real browser: opens a lab as `labkit lab` shows it, and goes by what the screen says."""
 
+import json
 import os
 import signal
 import subprocess
@@ -25,6 +26,9 @@ SHOWN = ".widget-vbox button, table, details"
 """What a folded cell with a widget shows: a form, the rows of a check, or hints."""
 SCREENSHOTS = os.environ.get("LABKIT_SCREENSHOTS")
 """A folder for pictures of the way through a lab; without it none are taken."""
+THEME = os.environ.get("LABKIT_THEME", "JupyterLab Light")
+WIDTH, HEIGHT = map(int, os.environ.get("LABKIT_SCREEN", "1400x1000").split("x"))
+"""The screen on which a lab is worked through."""
 
 
 @contextmanager
@@ -36,6 +40,9 @@ def jupyter(root: Path, scratch: Path) -> Iterator[str]:
         f"JUPYTER{name}_DIR": str(scratch / name.strip("_").lower())
         for name in ("_CONFIG", "_RUNTIME", "LAB_SETTINGS", "LAB_WORKSPACES")
     }
+    chosen = scratch / "lab_settings" / "@jupyterlab" / "apputils-extension" / "themes.jupyterlab-settings"
+    chosen.parent.mkdir(parents=True)
+    chosen.write_text(json.dumps({"theme": THEME}), encoding="utf-8")
     quiet = {name: value for name, value in os.environ.items() if name != "LABKIT_UNATTENDED"}
     with (scratch / "log").open("w") as log:
         server = subprocess.Popen(command, env=quiet | own, stdout=log, stderr=log)

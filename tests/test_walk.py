@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browser import TOKEN, browser
-from learner import Learner, jupyter
+from learner import HEIGHT, WIDTH, Learner, jupyter
 
 from labkit import Environment, Workspace
 from labkit.artifacts import Kind
@@ -43,7 +43,7 @@ def test_a_learner_works_through_a_lab(path: Path, tmp_path: Path) -> None:
     cells = json.loads(path.read_bytes())["cells"]
     title = "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
     with jupyter(tmp_path / "my workspace", tmp_path) as url, browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+        page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         learner = Learner(page)
         learner.open(f"{url}/lab/tree/{path.relative_to(course()).as_posix()}?token={TOKEN}", title)
         screen = learner.work(len(cells), [text for cell in cells if (text := solution(cell))])
