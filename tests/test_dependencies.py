@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,7 +120,7 @@ FILES = {
 
 def element(name: str, service: str = "") -> Any:
     """Return what an order needs of an element."""
-    return SimpleNamespace(name=name, service=service, info=None)
+    return SimpleNamespace(name=name, service=service)
 
 
 def test_an_element_waits_for_all_that_it_depends_on() -> None:
@@ -149,25 +148,6 @@ def test_who_depends_on_what_fails_stops() -> None:
         raise ValueError(message)
     with pytest.raises(Stopped):
         order.await_dependencies(front)
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_what_others_wait_for_is_started_before_all_else(*, fails: bool) -> None:
-    """Its way is the longest. When it fails, nobody waits for it; itself it waits for nobody."""
-    redis, front, web = element("redis"), element("front-1", "front"), element("web-1", "web")
-    order = StartOrder([web, redis, front], {"front": ("redis",), "web": ("front",)})
-    order.let_first_start(redis)
-    waiting = threading.Thread(target=order.let_first_start, args=[web])
-    waiting.start()
-    waiting.join(0.1)
-    assert waiting.is_alive()
-    with suppress(ValueError), order.making_ready(redis):
-        if fails:
-            raise ValueError
-        redis.info = "its container runs"
-        waiting.join(5)
-    waiting.join(5)
-    assert not waiting.is_alive()
 
 
 @pytest.fixture(scope="module")

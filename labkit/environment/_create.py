@@ -190,7 +190,6 @@ class Creation:
         with order.making_ready(element), self._step(element.name):
             element.prepare()
             order.await_dependencies(element)
-            order.let_first_start(element)
             element.start()
             if isinstance(element, Instance):
                 order.await_ready(element.balancer().name)

@@ -1,6 +1,5 @@
 """Who waits for whom while an environment is created."""
 
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -8,8 +7,6 @@ from contextlib import contextmanager
 from labkit._uninterruptible import Stopped
 from labkit.containers import Element
 from labkit.environment.elements.stubs import Stubs
-
-POLL_S = 0.005
 
 
 class StartOrder:
@@ -23,9 +20,6 @@ class StartOrder:
         self._depends_on = depends_on
         self._ready: dict[str, Future[None]] = {element.name: Future() for element in elements}
         self._names = {element.name: _names(element) for element in elements}
-        needed = {name for names in depends_on.values() for name in names}
-        self._first = [one for one in elements if needed.intersection(_names(one)) and not self._needs(one)]
-        """What others wait for, and waits for nothing: such as the database."""
 
     @contextmanager
     def making_ready(self, element: Element) -> Iterator[None]:
@@ -50,23 +44,10 @@ class StartOrder:
 
         :raises Stopped: when something of it never will be.
         """
-        for name in self._needs(element):
+        for name in self._depends_on.get(element.service or element.name, ()):
             for other, names in self._names.items():
                 if name in names:
                     self.await_ready(other)
-
-    def let_first_start(self, element: Element) -> None:
-        """Wait until the containers run that others wait for, because their way is the longest.
-
-        The engine takes longer for each container when it starts all at once.
-        """
-        if element not in self._first:
-            for first in self._first:
-                while first.info is None and not self._ready[first.name].done():
-                    time.sleep(POLL_S)
-
-    def _needs(self, element: Element) -> Collection[str]:
-        return self._depends_on.get(element.service or element.name, ())
 
 
 def _names(element: Element) -> Collection[str]:
