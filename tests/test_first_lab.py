@@ -37,7 +37,7 @@ def answer(question: str) -> str | None:
 
 def test_a_learner_finishes_the_first_lab(tmp_path: Path) -> None:
     """`labkit lab` opens the map; its first link, and what the screen says, are enough to finish the lab."""
-    with jupyter(tmp_path / "workspace", tmp_path) as url, browser() as chromium:
+    with jupyter(tmp_path / "my workspace", tmp_path) as url, browser() as chromium:
         page = chromium.new_page(viewport={"width": 1400, "height": 1000})
         learner = Learner(page, answer)
         learner.open(f"{url}/?token={TOKEN}", "The labs")
@@ -46,7 +46,7 @@ def test_a_learner_finishes_the_first_lab(tmp_path: Path) -> None:
     assert "2 of 2 public checks passed; 1 more when graded" in screen
     assert "5 of 5 public checks passed; 2 more when graded" in screen
     assert "the whole record verifies" in screen
-    workspace = Workspace.open(tmp_path / "workspace")
+    workspace = Workspace.open(tmp_path / "my workspace")
     passed = {
         fact.predicate["check"]: fact.predicate["passed"]
         for fact in workspace.artifacts.history(kind=Kind.CHECKED)
