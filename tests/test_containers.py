@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from secrets import token_urlsafe
 
 import psycopg
 import pytest
@@ -207,12 +208,17 @@ def test_a_containers_labels_do_not_change_what_the_environment_is(environment: 
 
 
 def test_a_postgres_container_joins_as_its_users_know_it(environment: Environment) -> None:
-    """PostgresContainer on labkit's servers has the user and the database that it asks for."""
-    postgres = environment.add(PostgresContainer(image=SERVERS, username="ada", dbname="tales"))
+    """PostgresContainer on labkit's servers has the user, the password and the database that it asks for."""
+    own = PostgresContainer(image=SERVERS, username="ada", password=token_urlsafe() + "'", dbname="tales")
+    postgres = environment.add(own)
     try:
-        with psycopg.connect(postgres.get_connection_url(driver=None)) as connection:
+        url = postgres.get_connection_url(driver=None)
+        with psycopg.connect(url) as connection:
             row = connection.execute("SELECT current_user, current_database()").fetchone()
         assert row == ("ada", "tales")
+        for user in ("ada", "postgres"):
+            with pytest.raises(psycopg.OperationalError, match="password"):
+                psycopg.connect(url, user=user, password=token_urlsafe())
         assert environment.run(["getent", "hosts", "postgres"]).ok
     finally:
         environment.element("postgres").remove()
