@@ -38,7 +38,7 @@ format: install
 	@touch $@
 
 install: .venv/installed
-.venv/installed: .venv/locked pyproject.toml $(shell find extension/src extension/style extension/package.json -type f 2>/dev/null)
+.venv/installed: .venv/locked pyproject.toml $(shell find extension/src extension/style extension/package.json extension/overrides.json -type f 2>/dev/null)
 	@echo "[python] installing labkit and building its panel"
 	@uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

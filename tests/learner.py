@@ -24,6 +24,12 @@ FOLDED = ".jp-InputPlaceholder"
 WIDGET = "[data-mime-type='application/vnd.jupyter.widget-view+json']"
 SHOWN = ".widget-vbox button, table, details"
 """What a folded cell with a widget shows: a form, the rows of a check, or hints."""
+RAN = """cell => {
+  const cells = window.jupyterapp.shell.currentWidget.content.widgets;
+  const model = cells.find(one => one.node === cell).model;
+  return model.type !== 'code' || (model.executionCount !== null && model.executionState === 'idle');
+}"""
+"""Whether a cell has run to its end: a folded one has no prompt that tells it."""
 SCREENSHOTS = os.environ.get("LABKIT_SCREENSHOTS")
 """A folder for pictures of the way through a lab; without it none are taken."""
 THEME = os.environ.get("LABKIT_THEME", "JupyterLab Light")
@@ -40,6 +46,9 @@ def jupyter(root: Path, scratch: Path) -> Iterator[str]:
         f"JUPYTER{name}_DIR": str(scratch / name.strip("_").lower())
         for name in ("_CONFIG", "_RUNTIME", "LAB_SETTINGS", "LAB_WORKSPACES")
     }
+    (scratch / "config").mkdir()
+    exposed = {"LabApp": {"expose_app_in_browser": True}}
+    (scratch / "config" / "jupyter_lab_config.json").write_text(json.dumps(exposed), encoding="utf-8")
     chosen = scratch / "lab_settings" / "@jupyterlab" / "apputils-extension" / "themes.jupyterlab-settings"
     chosen.parent.mkdir(parents=True)
     chosen.write_text(json.dumps({"theme": THEME}), encoding="utf-8")
@@ -138,8 +147,7 @@ class Learner:
         self._active.evaluate("(cell, name) => cell.setAttribute('data-labkit-step', name)", name)
         cell = self._page.locator(f"[data-labkit-step='{name}']")
         self._page.keyboard.press("Shift+Enter")
-        if cell.locator(".jp-InputPrompt").count():
-            expect(cell.get_by_text("[*]:")).to_have_count(0, timeout=CELL_S * 1000)
+        self._page.wait_for_function(RAN, arg=cell.element_handle(), timeout=CELL_S * 1000)
         return cell
 
     def _answer(self, cell: Locator) -> None:
@@ -164,11 +172,9 @@ class Learner:
 
 
 def asks(cell: Locator) -> bool:
-    """Return whether a cell asks for an answer; wait for a folded cell's widgets, which take a moment."""
+    """Return whether a folded cell asks for an answer; wait for its widgets, which take a moment."""
     if not cell.locator(FOLDED).count():
         return False
-    # A folded cell has no prompt that tells when it has run.
-    expect(cell.page.get_by_text("| Idle")).to_be_visible(timeout=CELL_S * 1000)
     if cell.locator(WIDGET).count():
         expect(cell.locator(SHOWN).first).to_be_visible()
     return cell.get_by_role("button", name="Record", exact=True).count() > 0
