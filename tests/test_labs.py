@@ -21,7 +21,7 @@ LABS = Path(__file__).parents[1] / "labs"
 NOTEBOOKS = sorted(LABS.glob("[0-9]*/*.ipynb"))
 TAGS = (
     *("goal", "set-up", "predict", "run", "observe", "explain", "change"),
-    *("exercise", "check", "reflect", "clean-up", "record"),
+    *("exercise", "check", "reflect", "clean-up", "record", "summary"),
 )
 COMPARED = "nbval-check-output"
 ROUND = {"predict", "run", "observe", "explain", "change", "exercise", "check"}
@@ -77,8 +77,8 @@ class TestShape:
     def test_steps_come_in_order(self, path: Path) -> None:
         """Goal and set-up come first, reflect to record last; nothing is run before a prediction."""
         steps = [tag(cell) for cell in read(path).cells]
-        assert set(TAGS) <= set(steps)
-        outer = [step for step in dict.fromkeys(steps) if step not in ROUND]
+        assert set(TAGS) - {"summary"} <= set(steps)
+        outer = [step for step in dict.fromkeys(steps) if step not in {*ROUND, "summary"}]
         assert outer == ["goal", "set-up", "reflect", "clean-up", "record"]
         assert steps.index("predict") < steps.index("run") < steps.index("observe") < steps.index("exercise")
         assert steps.index("exercise") < steps.index("check") < steps.index("reflect")
