@@ -28,4 +28,8 @@ def hold(folder: Path, name: str) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            # Not left to the closing: a child that is being started has a copy of the file for a moment.
+            fcntl.flock(file, fcntl.LOCK_UN)
