@@ -241,7 +241,7 @@ def test_a_service_that_forks_or_allocates_without_end_ends_alone(environment: E
     """A fork bomb meets the limit of processes, a leak that of memory; the system goes on answering."""
     cart = environment.element("cart-1")
     bomb = "trap 'kill 0' EXIT; for number in $(seq 400); do sleep 30 & done"
-    forks = cart.execute(bomb, timeout_s=20)
+    forks = cart.execute(bomb, timeout_s=60)
     assert "fork" in forks.output.lower()
     leak = cart.execute(["python3", "-c", "bytearray(600 << 20)"])
     assert leak.exit_code in {1, 137}  # refused, or killed
