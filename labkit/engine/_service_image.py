@@ -191,9 +191,8 @@ def one_builder(
     """
     # In the user's own folder, because a lock that others can open they can also hold.
     stop, end = stop or Event(), time.monotonic() + within_s
-    with open_lock(
-        cache() / LOCK
-    ) as file:  # the kernel frees the lock when its process ends, however it ends
+    # The kernel frees the lock when its process ends, however it ends.
+    with open_lock(cache() / LOCK) as file:
         if not _locked(file):
             progress("waiting until another process has built its images")
         while not _locked(file):

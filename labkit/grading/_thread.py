@@ -41,7 +41,7 @@ def draw_map(notebook: nbformat.NotebookNode, course: Sequence[LabNotebook]) -> 
     """Write all labs into the index, in their order, with links."""
     rows = [
         f"| [{lab.title}]({lab.path.relative_to('labs').as_posix()}) | {lab.minutes} | {' '.join(lab.rows)} "
-        f"| {'; '.join(map(str, lab.exercises))} |"
+        f"| {lab.asks} |"
         for lab in course
     ]
     for cell in notebook.cells:
@@ -56,7 +56,7 @@ def tie(notebook: nbformat.NotebookNode, lab: LabNotebook, course: Sequence[LabN
     needs = [_link(by_slug[slug]) for slug in lab.needs]
     place = [f"Lab {at + 1} of {len(course)}, about {lab.minutes} minutes."]
     place += [f"It builds on {' and '.join(needs)}."] if needs else []
-    place += [f"Exercise: {'; '.join(map(str, lab.exercises))}."] if lab.exercises else []
+    place += [f"Exercise: {lab.asks}."] if lab.exercises else []
     place += ["[All labs](../index.ipynb) · [Words](../glossary.ipynb)"]
     notebook.cells[0].source += "\n\n" + " ".join(place)
     way = [f"**Next:** {_link(course[at + 1])}"] if at + 1 < len(course) else ["This was the last lab."]

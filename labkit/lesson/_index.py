@@ -22,7 +22,7 @@ def index() -> None:
     states = dict(zip((lab.slug for lab in course), _states(workspace, course), strict=True))
     links = [widgets.page(lab.path.relative_to("labs").as_posix(), lab.title) for lab in course]
     rows = [
-        (link, lab.minutes, " ".join(lab.rows), "; ".join(map(str, lab.exercises)), states[lab.slug])
+        (link, lab.minutes, " ".join(lab.rows), lab.asks, states[lab.slug])
         for link, lab in zip(links, course, strict=True)
     ]
     widgets.show(widgets.Table(COLUMNS, rows, "the labs"))

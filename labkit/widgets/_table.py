@@ -6,9 +6,8 @@ from html import escape
 
 STYLE = "border-collapse:collapse;margin:4px 0;color:var(--jp-ui-font-color1,#222);font-size:13px"
 EDGE = "border-bottom:1px solid var(--jp-border-color2,#ccc)"
-CAPTION = (
-    "text-align:left;min-width:32em;font-weight:600"  # wraps when long, not to the width of a narrow table
-)
+CAPTION = "text-align:left;min-width:32em;font-weight:600"
+"""A long caption wraps, but not to the width of a narrow table."""
 CELL = f"text-align:left;vertical-align:top;padding:3px 14px 3px 0;{EDGE}"
 
 

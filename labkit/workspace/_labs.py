@@ -45,6 +45,11 @@ class LabNotebook:
     minutes: int
     exercises: Sequence[Exercise]
 
+    @property
+    def asks(self) -> str:
+        """What its exercises ask for, in words; "" without one."""
+        return "; ".join(map(str, self.exercises))
+
     @classmethod
     def read(cls, root: Path, path: Path) -> Self:
         """Read what a notebook says about itself."""
