@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_urlsafe
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import psycopg
 import pytest
@@ -192,7 +194,19 @@ def test_a_killed_element_is_started_again(environment: Environment) -> None:
     pages.kill()
     assert pages.start() is pages
     assert (pages.state, pages.read("/kept/note")) == ("running", b"x")
+    container = pages.container
+    assert pages.start().container == container
+    pages.pause()
+    with pytest.raises(LabError, match=r"call its resume\(\)"):
+        pages.start()
     pages.remove()
+
+
+def test_a_container_that_was_added_can_be_a_context_manager(environment: Environment) -> None:
+    """As its users know it: it runs in the block already, and is gone after it."""
+    with environment.add(server().waiting_for(HttpWaitStrategy(8000)), "pages") as pages:
+        assert pages.exec("true").exit_code == 0
+    assert "pages" not in {status.name for status in environment.elements()}
 
 
 def test_a_containers_labels_do_not_change_what_the_environment_is(environment: Environment) -> None:
@@ -244,6 +258,10 @@ def test_a_container_that_cannot_join_is_refused_and_leaves_nothing(environment:
     started._container = object()  # as start() would, without a container to clean up
     with pytest.raises(LabError, match="not started"):
         environment.add(started, "pages")
+    with pytest.raises(LabError, match=r"DockerContainer\(IMAGE\)"):
+        environment.add("redis:7")  # type: ignore[type-var]  # as somebody may write it
+    with pytest.raises(LabError, match="take a name of letters"):
+        environment.add(server(), "two words")
     silent = LogMessageWaitStrategy("never said").with_startup_timeout(1)
     late = server().waiting_for(silent)
     for _ in range(2):  # it can be tried again, and fails for the same reason
@@ -331,6 +349,11 @@ FAULTS: dict[str, Callable[[Element], None]] = {
     "exited": Element.kill,
     "gone": Element.remove,
 }
+WAKES = {
+    "paused": "environment.element('{}').resume()",
+    "exited": "environment.element('{}').start()",
+    "gone": "labkit environment clean-up",
+}
 
 
 def kill_in_a_restore(environment: Environment) -> None:
@@ -359,8 +382,7 @@ def test_an_element_that_does_not_answer_says_so_in_three_parts(workspace: Works
                     ask(environment)
                 if (name, fault) != ("coordinator", "paused"):  # its client knows nothing of its container
                     assert fault in caught.value.seen
-                wakes = f"environment.element({name!r}).resume()"
-                assert (wakes if fault == "paused" else "labkit environment") in caught.value.next_step
+                assert WAKES[fault].format(name) in caught.value.next_step
         if fault != "paused":  # the port of a paused one is still published
             with pytest.raises(NoAnswer, match="balancer of"):
                 assert Environment.attach(made.name, workspace).url
@@ -431,7 +453,7 @@ def test_commands_and_files_of_a_container_that_is_gone_or_frozen_are_refused_wi
 
 
 def test_a_restarted_balancer_is_found_at_its_new_port(workspace: Workspace) -> None:
-    """The runtime API and the url follow a restart, without a new call of element()."""
+    """The runtime API follows a restart, without a new call of element()."""
     with Environment.create(workspace.system, "integration", workspace=workspace) as made:
         Engine.find().client.containers.get(made.element("balancer").container).restart(timeout=0)
         deadline = time.monotonic() + 20
@@ -442,8 +464,32 @@ def test_a_restarted_balancer_is_found_at_its_new_port(workspace: Workspace) -> 
             except NoAnswer:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-        assert made.url == f"http://127.0.0.1:{made.element('balancer').get_exposed_port(8001)}"
         assert made.balancer.get_exposed_port(9999) == made.element("balancer").get_exposed_port(9999)
+
+
+def test_a_url_is_where_its_server_is_now(workspace: Workspace) -> None:
+    """While its server is killed there is none; after a start it is the new one."""
+    with Environment.create(workspace.system, "integration", workspace=workspace) as made:
+        database, stub = made.database, made.stub("payments")
+        assert database is not None
+        asked: dict[str, Callable[[], object]] = {
+            "balancer": lambda: made.url,
+            "database": lambda: database.url,
+            "stub": lambda: stub.url,
+        }
+        for name, url in asked.items():
+            before = url()
+            made.element(name).kill()
+            with pytest.raises(NoAnswer, match=f"{name} of") as caught:
+                url()
+            assert caught.value.next_step == f"environment.element({name!r}).start()"
+            made.element(name).start()
+            assert url() != before
+        with pytest.raises(HTTPError, match="503"):  # by a balancer that has forgotten its servers
+            urlopen(made.url)  # noqa: S310 - the environment's own address
+        psycopg.connect(database.url.reveal()).close()
+        made.element("stub").restart()
+        assert stub.calls() == []
 
 
 def test_an_element_is_started_and_removed_as_testcontainers_does(environment: Environment) -> None:

@@ -237,6 +237,8 @@ def test_what_is_read_cannot_be_set(board: widgets.PipelineBoard) -> None:
 
 def test_selecting_by_code_is_selecting_by_hand(workspace: Workspace, board: widgets.PipelineBoard) -> None:
     """The trait and the list are one: a thick frame, a table of one stage; a stage that is not is refused."""
+    with pytest.raises(traitlets.TraitError, match="None, while state is empty"):
+        board.selected = "development"
     begin(workspace)
     gate(workspace, "pass")
     board.refresh()

@@ -29,7 +29,7 @@ from labkit.balancer._configuration import (
 from labkit.balancer._control import Control, make_key_pair
 from labkit.containers import SECRET, Answers, Deadline, Element, Namespace, NotReady
 from labkit.engine import SERVER, SERVERS
-from labkit.errors import LabError, NoAnswer
+from labkit.errors import LabError
 
 ANSWER_S = 5.0
 """How long each step of a command may take, in seconds."""
@@ -127,18 +127,7 @@ class Balancer(Element):
 
         :raises NoAnswer: when nothing answers. A restarted balancer has another port, which is tried too.
         """
-        try:
-            return self._send(*commands)
-        except NoAnswer:
-            raise
-        except OSError as problem:
-            error = self.no_answer(str(problem))  # it lists the container again, and so finds a new port
-            if self.engine_state != "running":
-                raise error from problem
-        try:
-            return self._send(*commands)
-        except OSError as problem:
-            raise error from problem
+        return self.ask(lambda: self._send(*commands))
 
     def _send(self, *commands: str) -> str:
         host, port = self.namespace.engine.host, self.get_exposed_port(CONTROL_PORT)

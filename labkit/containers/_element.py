@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from docker import APIClient
 from docker.errors import APIError, NotFound, NullResource
@@ -25,6 +25,8 @@ from labkit.engine import BEGINS_AS_ROOT, WORK, Completed, Engine, Label, is_sou
 from labkit.errors import LabError, NoAnswer
 from labkit.system import Limits
 
+Answer = TypeVar("Answer")
+
 MISSING = "missing"
 """The state of an element that the environment should have, and that has no container."""
 
@@ -35,6 +37,7 @@ RESTART_GRACE_S = 2
 """How long the processes of a container that is restarted may take to end by themselves, in seconds."""
 
 NEXT_STEPS = {
+    "exited": "environment.element({0!r}).start()",
     "paused": "environment.element({0!r}).resume()",
     "disconnected": "environment.element({0!r}).reconnect()",
 }
@@ -183,6 +186,26 @@ class Element(DockerContainer):
             NEXT_STEPS.get(self.engine_state, again).format(self.name),
         )
 
+    def ask(self, send: Callable[[], Answer]) -> Answer:
+        """Return the result of send, which asks at a published port; an OSError means that nothing answers.
+
+        A restarted container has other ports: then it is asked once more, there.
+
+        :raises NoAnswer: when nothing answers.
+        """
+        try:
+            return send()
+        except NoAnswer:
+            raise
+        except OSError as problem:
+            error = self.no_answer(str(problem))  # it lists the container again, and so finds a new port
+            if self.engine_state != "running":
+                raise error from problem
+        try:
+            return send()
+        except OSError as problem:
+            raise error from problem
+
     def prepare(self) -> None:
         """Create its container, and do not start it yet: that is half of a start's work.
 
@@ -205,7 +228,7 @@ class Element(DockerContainer):
     def start(self) -> Self:
         """Start it, wait as its wait strategy says, and return it; a failure leaves nothing behind.
 
-        One that was killed is started again, with the files that it has.
+        One that was killed is started again, with the files that it has. One that runs stays as it is.
 
         :raises ImageMissing: when the engine does not have its image; none is pulled.
         :raises NameTaken: when the namespace has a container of this name.
@@ -213,8 +236,9 @@ class Element(DockerContainer):
         """
         if self.info is not None:
             self.reload()
-        if self.engine_state == "exited":
-            self._do("start", self._start_again)
+        if self.info is not None:
+            if self.info.state != "running":
+                self._do("start", self._start_again)
             return self
         if not self._prepared:
             self.prepare()

@@ -21,9 +21,11 @@ NEXT_STEPS = {
     "port is already allocated": OTHER_PORTS,
     "address already in use": OTHER_PORTS,
     "address pool": "the engine's networks are used up: clean up environments (labkit environment list)",
+    "Invalid container name": "take a name of letters, digits, _, . and -",
     "No such container": SEE_STATES,
     "is paused": SEE_STATES,
     "is not running": SEE_STATES,
+    "start a paused container": "call its resume(): it is only frozen",
     "no space left": "free some disk: labkit doctor shows how much is needed",
 }
 """Words in the engine's error → the next step that helps."""

@@ -2,7 +2,6 @@
 
 import builtins
 import json
-import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -166,6 +165,8 @@ class Environment:
     def url(self) -> str:
         """Where clients reach the system: the entry service, through the load balancer.
 
+        It is another one after a restart of the balancer.
+
         :raises NoAnswer: when the balancer does not run.
         """
         if not self._plan.entry:
@@ -250,14 +251,10 @@ class Environment:
         its class, such as "redis" of RedisContainer, else that of its image. It is listed, recorded, found by
         `element` and cleaned up as all other elements are.
 
-        :raises LabError: when it was started already, or the name is taken.
+        :raises LabError: when it is no container of testcontainers, was started, or the name is taken.
         :raises NotReady: when it ends, or is not ready in time; nothing of it is left.
         """
-        name = name or _name_of(container)
-        if name in self._elements.all():
-            expected = f"a name that no element of {self.name} has"
-            raise LabError(expected, repr(name), f'environment.add(container, "{name}-2")')
-        element: Any = adopt(container, self._namespace, name)
+        element: Any = adopt(container, self._namespace, name, self._elements.all())
 
         def work(stop: Event) -> Container:
             element.namespace = replace(self._namespace, stop=stop)
@@ -267,8 +264,8 @@ class Environment:
             return container
 
         added = uninterruptible(work, lambda _: element.stop())
-        self._elements.added[name] = element
-        self._namespace.on_use("add", element=name, image=element.image)
+        self._elements.added[element.name] = element
+        self._namespace.on_use("add", element=element.name, image=element.image)
         return added
 
     def instances(self, service: str) -> builtins.list[Instance]:
@@ -527,6 +524,7 @@ class Environment:
         return Database(self._plan.database, self._elements.one(Postgres))
 
     def _url(self, service: str, balancer: Balancer) -> str:
+        balancer.reload()  # it may have been restarted, by another process too: its ports are others then
         return f"http://{self._engine.host}:{balancer.get_exposed_port(self._plan.listens(service))}"
 
     def _record_use(self, what: str, **details: Any) -> None:  # noqa: ANN401 - JSON data
@@ -534,11 +532,3 @@ class Environment:
 
     def _logging(self) -> builtins.list[ContainerInfo]:
         return [one for one in self._namespace.containers() if one.role not in SPEECHLESS]
-
-
-def _name_of(container: Any) -> str:  # noqa: ANN401 - any testcontainers container
-    """Return a name for a user's container: its own, that of its class, or that of its image."""
-    own = str(container._name or "")  # noqa: SLF001 - the library has no public name for it
-    kind = type(container).__name__.removesuffix("Container").lower()
-    image = re.split("[:@]", container.image.rpartition("/")[2], maxsplit=1)[0]
-    return own or (kind if kind != "docker" else image)

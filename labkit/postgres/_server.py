@@ -60,6 +60,7 @@ class Postgres(Element):
 
         :raises NoAnswer: when it does not run.
         """
+        self.reload()  # it may have been restarted: its port is another one then
         where = f"{self.namespace.engine.host}:{self.get_exposed_port(PORT)}"
         return DatabaseUrl(f"postgresql://postgres:{self.secret}@{where}/{database}")
 

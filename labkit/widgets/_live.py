@@ -193,7 +193,8 @@ class SelectableViews(LiveViews):
     def _known(self, proposal: Any) -> str | None:  # noqa: ANN401 - as above
         name: str | None = proposal.value
         if name is not None and name not in self.state:
-            message = f"expected: one of {', '.join(self.state) or 'nothing'}, or None; seen: {name!r}"
+            known = f"one of {', '.join(self.state)}, or None" if self.state else "None, while state is empty"
+            message = f"expected: {known}; seen: {name!r}"
             raise traitlets.TraitError(message)
         return name
 

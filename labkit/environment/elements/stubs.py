@@ -16,7 +16,7 @@ from labkit.containers import Answers, Element, Namespace
 from labkit.engine import NO_USER, PYTHON, SERVER
 from labkit.environment._plan import Plan
 from labkit.environment.elements._registry import planned
-from labkit.errors import LabError, NoAnswer
+from labkit.errors import LabError
 from labkit.system import Recording, stub_answers
 
 ANSWER_S = 5.0
@@ -94,9 +94,9 @@ class Stub:
 
         :raises NoAnswer: when the container of the stubs does not run.
         """
-        return (
-            f"http://{self._container.namespace.engine.host}:{self._container.get_exposed_port(self._port)}"
-        )
+        self._container.reload()  # it may have been restarted: its ports are others then
+        host, port = self._container.namespace.engine.host, self._container.get_exposed_port(self._port)
+        return f"http://{host}:{port}"
 
     def answers(self) -> bool:
         """Return whether it takes calls."""
@@ -146,12 +146,7 @@ class Stub:
         self._container.namespace.on_use("stub", external=self.name, answers=dict(answers))
 
     def _answered(self, method: str, path: str, content: str | None = None) -> bytes:
-        try:
-            response = self._ask(method, path, content)
-        except NoAnswer:
-            raise
-        except OSError as problem:
-            raise self._container.no_answer(str(problem)) from problem
+        response = self._container.ask(lambda: self._ask(method, path, content))
         if response.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
             expected = f"the stub of {self.name} takes {method} {path}"
             raise LabError(expected, f"it answers {response.status}", "read environment.logs('stub')")
