@@ -368,9 +368,9 @@ def rebuilt(artifacts: ArtifactDatabase, *, alive: bool = True) -> Run:
 
 
 def test_a_run_is_rebuilt_from_its_facts(artifacts: ArtifactDatabase, recorder: RunRecorder) -> None:
-    """Stages, reports, seconds and reason come back; a gate's answer about two images is one report."""
+    """Stages, reports, seconds and reason come back; a gate's answer about two services is one report."""
     red = Report("unit", CheckOutcome.FAIL, (Finding("test_a", "bad"),), "pytest", "9.1")
-    subjects = [FactSubject(Subject("cart", "gitTree:1")), FactSubject(Subject("catalog", "gitTree:2"))]
+    subjects = [FactSubject(Subject(name, f"gitTree:{name}"), name) for name in ("cart", "catalog")]
     recorder.stage_started(DEVELOPMENT, "commit")
     with recorder.step(DEVELOPMENT, "create"):
         pass
@@ -381,6 +381,7 @@ def test_a_run_is_rebuilt_from_its_facts(artifacts: ArtifactDatabase, recorder: 
     assert (run.state, run.stopped_because, run.subject_line) == ("failed", "unit is red", "A change")
     assert [stage.state for stage in run.stages] == ["failed", "not started"]
     assert run.stage("development").reports == [red]
+    assert run.to_json()["stages"][0]["reports"] == [red.to_json() | {"services": ["cart", "catalog"]}]
     assert list(run.stage("development").steps) == ["create"]
 
 

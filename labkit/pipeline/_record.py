@@ -26,8 +26,8 @@ class StageRun:
     """One stage of one run.
 
     state is "not started", "running", "waiting" (for approval), "passed" or "failed". seconds is None until
-    the stage has ended. steps maps each step of the stage to its wall seconds. reports are the answers of
-    its gates in order, and services are the names that each of these answers is about.
+    the stage has ended. steps maps each step of the stage to its wall seconds. answers are those of its gates
+    in order: each report, with the names of the services that it is about.
     """
 
     name: str
@@ -35,9 +35,13 @@ class StageRun:
     trigger: str = ""
     seconds: float | None = None
     reason: str = ""
-    reports: list[Report] = field(default_factory=list)
-    services: list[list[str]] = field(default_factory=list)
+    answers: list[tuple[Report, list[str]]] = field(default_factory=list)
     steps: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def reports(self) -> list[Report]:
+        """The answers of its gates in order, without the services."""
+        return [report for report, _ in self.answers]
 
     def red(self) -> list[Report]:
         """Return the answers that let no run through, without those of gates that were never asked."""
@@ -47,9 +51,21 @@ class StageRun:
             if not report.outcome.lets_through and NOT_STARTED not in report.reason()
         ]
 
+    def add(self, report: Report, service: str | None) -> None:
+        """Add an answer, which is recorded once for each of its services; None is no service."""
+        services = next((services for known, services in self.answers if known == report), None)
+        if services is None:
+            services = []
+            self.answers.append((report, services))
+        if service:
+            services.append(service)
+
     def to_json(self) -> dict[str, Any]:
         """Return the stage as JSON data."""
-        return vars(self) | {"reports": [report.to_json() for report in self.reports]}
+        fields = dict(vars(self))
+        answers = fields.pop("answers")
+        fields["reports"] = [report.to_json() | {"services": services} for report, services in answers]
+        return fields
 
 
 @dataclass
@@ -140,12 +156,7 @@ class Run:
             stage.state, stage.seconds = fields["state"], fields["seconds"]
             stage.reason, stage.steps = fields.get("reason", ""), dict(fields.get("steps", {}))
         elif fact.kind == Kind.TESTED:
-            report = Report.from_json(fields)
-            if report not in stage.reports:  # a gate's answer is recorded once for each subject
-                stage.reports.append(report)
-                stage.services.append([])
-            if fact.service:
-                stage.services[stage.reports.index(report)].append(fact.service)
+            stage.add(Report.from_json(fields), fact.service)
 
     def _lose(self) -> None:
         self.state = "lost"

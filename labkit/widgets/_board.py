@@ -155,6 +155,6 @@ def _gate_table(stages: Sequence[StageRun]) -> Table:
             report.reason(),
         )
         for stage in stages
-        for report, services in zip(stage.reports, stage.services, strict=True)
+        for report, services in stage.answers
     ]
     return Table(("stage", "service", "gate", "answer", "seconds", "tool", "findings"), rows, "gates")
