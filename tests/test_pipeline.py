@@ -576,6 +576,16 @@ def test_who_decides_is_the_systems_user_not_a_variable(
         approve(plain, waiting(plain).run, by="instructor")
 
 
+def test_a_parameter_without_a_value_in_a_stage_is_told_before_the_first_begins(plain: Workspace) -> None:
+    """The error names stage and parameter; nothing was made, and no run is recorded."""
+    with (plain.shop / "system.toml").open("a") as file:
+        file.write('\n[config.rate]\ntype = "int"\nstaging = 1\nproduction = 2\n')
+    commit_all(plain.shop, "Have a rate")
+    with pytest.raises(LabError, match=r"config\.rate: a value for development"):
+        run(plain)
+    assert plain.artifacts.history(kind=Kind.RUN_STARTED) == []
+
+
 # On real containers. The runs build on each other, so that few are needed: first into an empty workspace,
 # then with a change of one line, then with others that end before production.
 
