@@ -851,6 +851,25 @@ def test_a_new_migration_reaches_a_living_production(workspace: Workspace) -> No
 
 
 @pytest.mark.engine
+@pytest.mark.usefixtures("second")
+def test_a_migration_for_which_customers_wait_stops_the_run_in_production(workspace: Workspace) -> None:
+    """It says which file was stopped; the next run, without it, goes on from there."""
+    file = workspace.shop / "catalog" / "migrations" / "900_hold.sql"
+    file.write_text("LOCK TABLE products; SELECT pg_sleep(30);\n")
+    commit_all(workspace.shop, "Hold the products")
+    with other_pipeline(workspace, ONLY_PRODUCTION):
+        held = run(workspace)
+    assert held.state == "failed"
+    assert "900_hold.sql kept its locks" in held.stopped_because
+    assert "production stays and runs" in held.stopped_because
+    file.unlink()
+    commit_all(workspace.shop, "Let the products go")
+    with other_pipeline(workspace, ONLY_PRODUCTION):
+        done = run(workspace)
+    assert done.state == "passed", done.stopped_because
+
+
+@pytest.mark.engine
 def test_a_migration_that_blocks_writers_stops_the_run(workspace: Workspace) -> None:
     """The gate squawk is red and names the rule and the file."""
     file = workspace.shop / "catalog" / "migrations" / "004_index.sql"
