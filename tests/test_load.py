@@ -29,6 +29,7 @@ from labkit.load import (
     Rate,
     Request,
     RunningLoad,
+    Tally,
     apply,
     burst,
     outcome,
@@ -36,6 +37,7 @@ from labkit.load import (
     steps,
 )
 from labkit.load._histogram import lower_edge, middle_ms
+from labkit.load._measurement import Key
 from labkit.load._users import Users
 
 # isort: split
@@ -123,6 +125,16 @@ def odd_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
         thread.join()
+
+
+def test_failures_are_told_by_cause_and_request() -> None:
+    """The most frequent requests are named, the others counted; without failures there are no words."""
+    failed = {"GET /a": 1, "GET /b": 4, "POST /c": 2, "GET /d": 1, "GET /e": 0}
+    cells = {Key(0, "1", name): Tally(5, count) for name, count in failed.items()}
+    measured = Measurement(errors={"status 503": 7, "no answer in time": 1}, tallies=cells)
+    told = "status 503 (7), no answer in time (1); of GET /b (4), POST /c (2), GET /a (1) and 1 more"
+    assert measured.failures == told
+    assert Measurement(tallies={Key(0, "1", "GET /e"): Tally(5)}).failures == ""
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_seed_another() -> None:

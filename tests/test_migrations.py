@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -149,6 +150,73 @@ def test_a_migration_for_which_others_wait_is_stopped(
         assert re.search(r"a2\.sql .* 1 waited for sun; it was stopped", stopped.value.seen)
         assert "nothing of it is applied" in stopped.value.next_step
     assert tables(url) == ["sun"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE moon (); COMMIT; SELECT 1 / 0",
+        "CREATE TABLE moon (); COMMIT; CREATE TABLE mars ()",
+        "BEGIN; CREATE TABLE moon (); COMMIT",
+        "CREATE TABLE moon (); ROLLBACK",
+        "CREATE TABLE moon ();\0CREATE TABLE mars ()",
+    ],
+)
+def test_a_migration_that_would_be_applied_in_part_is_refused(
+    fresh: Fresh, tmp_path: Path, text: str
+) -> None:
+    """Nothing of a file that ends its transaction, or that has a NUL, is applied or noted."""
+    url = fresh()
+    write(tmp_path, a1="CREATE TABLE sun ()", a2=text)
+    with psycopg.connect(url) as connection:
+        for _ in range(2):
+            with pytest.raises(LabError, match=r"a2\.sql: it (ends the transaction|has a NUL)"):
+                migrate(connection, tmp_path)
+    assert tables(url) == ["sun"]
+
+
+def test_migrations_do_together_what_they_do_one_by_one(fresh: Fresh, tmp_path: Path) -> None:
+    """What one file sets for its session, or the mark at the begin of a file, changes nothing of the next."""
+    url, role = fresh(), f"role_{uuid.uuid4().hex[:8]}"
+    write(
+        tmp_path,
+        a1=f"CREATE SCHEMA aside; CREATE ROLE {role}; SET search_path = aside; SET ROLE {role}",
+        a2="\ufeffCREATE TABLE sun ()",
+    )
+    with psycopg.connect(url) as connection:
+        assert migrate(connection, tmp_path) == ["a1.sql", "a2.sql"]
+        connection.execute(f"DROP ROLE {role}")
+    assert tables(url) == ["sun"]
+
+
+def test_what_cannot_be_in_a_transaction_is_alone_in_its_file(fresh: Fresh, tmp_path: Path) -> None:
+    """An index is made beside its writers, and once; with another statement in the file it is refused."""
+    url = fresh()
+    write(tmp_path, a1="CREATE TABLE sun (id int)", a2="CREATE INDEX CONCURRENTLY by_id ON sun (id)")
+    with psycopg.connect(url) as connection:
+        assert migrate(connection, tmp_path) == ["a1.sql", "a2.sql"]
+        assert migrate(connection, tmp_path) == []
+        write(tmp_path, a3="DROP INDEX CONCURRENTLY by_id; SELECT 1")
+        with pytest.raises(LabError, match=r"only one of its file"):
+            migrate(connection, tmp_path)
+        write(tmp_path, a3="DROP INDEX CONCURRENTLY by_id")
+        assert migrate(connection, tmp_path) == ["a3.sql"]
+        assert connection.execute("SELECT to_regclass('by_id')").fetchone() == (None,)
+
+
+def test_an_index_that_was_broken_off_is_not_noted_as_made(fresh: Fresh, tmp_path: Path) -> None:
+    """IF NOT EXISTS does not take the invalid index for the whole one; the error says how it is dropped."""
+    url, index = fresh(), "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS by_id ON sun (id)"
+    write(tmp_path, a1="CREATE TABLE sun (id int); INSERT INTO sun VALUES (1), (1)", a2=index)
+    with psycopg.connect(url) as connection:
+        for seen in ("duplicated", "broken off before"):
+            with pytest.raises(LabError, match=f"{seen}.*; an invalid index is left: by_id") as refused:
+                migrate(connection, tmp_path)
+        assert "DROP INDEX by_id" in refused.value.next_step
+        connection.execute("DROP INDEX by_id")
+        connection.execute("DELETE FROM sun")
+        connection.commit()
+        assert migrate(connection, tmp_path) == ["a2.sql"]
 
 
 def test_a_migration_for_which_nobody_waits_may_last(

@@ -577,6 +577,16 @@ def test_who_decides_is_the_systems_user_not_a_variable(
         approve(plain, waiting(plain).run, by="instructor")
 
 
+def test_a_parameter_without_a_value_in_a_stage_is_told_before_the_first_begins(plain: Workspace) -> None:
+    """The error names stage and parameter; nothing was made, and no run is recorded."""
+    with (plain.shop / "system.toml").open("a") as file:
+        file.write('\n[config.rate]\ntype = "int"\nstaging = 1\nproduction = 2\n')
+    commit_all(plain.shop, "Have a rate")
+    with pytest.raises(LabError, match=r"config\.rate: a value for development"):
+        run(plain)
+    assert plain.artifacts.history(kind=Kind.RUN_STARTED) == []
+
+
 # On real containers. The runs build on each other, so that few are needed: first into an empty workspace,
 # then with a change of one line, then with others that end before production.
 
@@ -839,6 +849,25 @@ def test_a_new_migration_reaches_a_living_production(workspace: Workspace) -> No
     assert database is not None
     with database.connect() as connection:
         assert connection.execute("SELECT count(note), count(*) > 0 FROM products").fetchone() == (0, True)
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("second")
+def test_a_migration_for_which_customers_wait_stops_the_run_in_production(workspace: Workspace) -> None:
+    """It says which file was stopped; the next run, without it, goes on from there."""
+    file = workspace.shop / "catalog" / "migrations" / "900_hold.sql"
+    file.write_text("LOCK TABLE products; SELECT pg_sleep(30);\n")
+    commit_all(workspace.shop, "Hold the products")
+    with other_pipeline(workspace, ONLY_PRODUCTION):
+        held = run(workspace)
+    assert held.state == "failed"
+    assert "900_hold.sql kept its locks" in held.stopped_because
+    assert "production stays and runs" in held.stopped_because
+    file.unlink()
+    commit_all(workspace.shop, "Let the products go")
+    with other_pipeline(workspace, ONLY_PRODUCTION):
+        done = run(workspace)
+    assert done.state == "passed", done.stopped_because
 
 
 @pytest.mark.engine

@@ -42,8 +42,8 @@ def load_smoke(
 
 def _broken(measurement: Measurement, error_share: float, p99_ms: float) -> Iterator[Finding]:
     if measurement.failed > error_share * measurement.requests:
-        causes = ", ".join(f"{cause} ({count})" for cause, count in measurement.errors.items())
-        seen = f"{measurement.failed} of {measurement.requests} failed, limit {error_share:.2%}: {causes}"
+        limit = f"limit {error_share:.2%}"
+        seen = f"{measurement.failed} of {measurement.requests} failed, {limit}: {measurement.failures}"
         yield Finding("failed requests", seen)
     if measurement.p99_ms > p99_ms:
         yield Finding("99th percentile", f"{measurement.p99_ms:.0f} ms, limit {p99_ms:g} ms")

@@ -45,7 +45,14 @@ def _examine(files: list[Path]) -> list[Finding]:
     """
     done = subprocess.run(
         # The wheel puts squawk beside Python, where PATH does not lead when the virtualenv is not activated.
-        [Path(sys.executable).with_name("squawk"), "--reporter", "json", *map(str, files)],
+        # A migration is applied in a transaction, which it must not end.
+        [
+            Path(sys.executable).with_name("squawk"),
+            "--assume-in-transaction",
+            "--reporter",
+            "json",
+            *map(str, files),
+        ],
         capture_output=True,
         encoding="utf-8",
         timeout=TIMEOUT_S,

@@ -168,8 +168,7 @@ def _broken(measurement: Measurement, limits: WatchLimits, share: float, now: Me
     """
     expected = measurement.requests / share
     if measurement.failed > limits.error_share * expected:
-        causes = ", ".join(f"{cause} ({count})" for cause, count in measurement.errors.items())
-        return f"{measurement.failed} of {measurement.requests} requests failed: {causes}"
+        return f"{measurement.failed} of {measurement.requests} requests failed: {measurement.failures}"
     slow = measurement.tally.latency.count_above(limits.p99_ms) + overdue(now, limits.p99_ms)
     if slow > math.floor(_TAIL * expected):
         return f"{slow} of {measurement.sent} requests took more than {limits.p99_ms:g} ms"

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 from labkit.load._histogram import Histogram
 
+_NAMED = 3
+"""How many requests the words for failures name."""
+
 
 class Key(NamedTuple):
     """Where an answer is counted: second of its planned time, answering version ("" for none), request."""
@@ -190,6 +193,16 @@ class Measurement(Figures):
             name: _sum(tally for key, tally in self.tallies.items() if key.request == name)
             for name in self._names(2)
         }
+
+    @property
+    def failures(self) -> str:
+        """The failures in words: how many of each cause, and of each request; "" when there is none."""
+        causes = ", ".join(f"{cause} ({count})" for cause, count in self.errors.items() if count)
+        failed = {name: tally.failed for name, tally in self.by_request.items() if tally.failed}
+        most = sorted(failed, key=lambda name: -failed[name])[:_NAMED]
+        requests = ", ".join(f"{name} ({failed[name]})" for name in most)
+        more = f" and {len(failed) - len(most)} more" if len(failed) > len(most) else ""
+        return f"{causes}; of {requests}{more}" if failed else causes
 
     def _names(self, field: int) -> list[str]:
         return sorted({str(key[field]) for key in self.tallies})

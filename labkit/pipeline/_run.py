@@ -44,6 +44,8 @@ def run(workspace: Workspace, commit: str = "HEAD", on_event: OnEvent | None = N
     with workspace.lock("pipeline"), source.tree(revision.commit, workspace.checkout) as folder:
         _refuse_missing(folder, revision)
         system, pipeline = System.load(folder), Pipeline.load(folder)
+        for stage in pipeline.stages:
+            system.configuration(stage.environment)  # refuses a parameter without a value, before the others
         subject = Subject(system.name, revision.digest)
         recorder = RunRecorder(workspace.artifacts, secrets.token_hex(4), subject, on_event)
         _execute(RunContext(workspace, Engine.find(), source, revision, folder, system, pipeline, recorder))

@@ -55,6 +55,4 @@ def _watch(fleets: list[Fleet], load: RunningLoad, window: TrafficLimits) -> lis
 
 
 def _failed(upgrade: Measurement) -> Finding:
-    return Finding(
-        "upgrade", f"{upgrade.failed} of {upgrade.requests} requests failed: {dict(upgrade.errors)}"
-    )
+    return Finding("upgrade", f"{upgrade.failed} of {upgrade.requests} requests failed: {upgrade.failures}")
