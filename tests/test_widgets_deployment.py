@@ -277,6 +277,8 @@ def test_toggles_are_switched_and_removed_by_buttons(workspace: Workspace) -> No
         frozen.pause()
         board.buttons["Switch off"].click()
         assert soon(lambda: board.ready == "2/3 ready")
+        board.buttons["Switch on"].click()
+        assert soon(lambda: "wait until it has ended" in board.message.value)
         frozen.resume()
         assert soon(lambda: board.state == {"basket_discount": "off"})
         board.buttons["Remove"].click()

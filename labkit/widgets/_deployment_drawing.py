@@ -11,7 +11,7 @@ WIDTH, CELL, HEIGHT, ACROSS = 560, 128, 62, 4
 SQUARE, IN_ROW, SCALE = 15, 36, 500
 LONGEST = 80
 """At most so many characters of an event fit into the picture; the table has all."""
-INK, BAD = "#1f2328", "#b3261e"
+INK, BAD, IDLE = "#1f2328", "#b3261e", "#ececec"
 COLOURS = ("#d9e8ff", "#d3f1dc", "#ffefc2", "#f3e3f7")
 IN_TABLE, IN_PICTURE = 20, 8
 MIXED = "≠"
@@ -74,11 +74,11 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
     for place, instance in enumerate(state.instances):
         x, y = 10 + place % ACROSS * (CELL + 8), top + place // ACROSS * (HEIGHT + 8)
         down = instance.state in {"DOWN", "paused", "exited"}
-        fill = FILLS["failed"][1] if down else _colour(state, instance.version)
-        faded = ' opacity="0.6"' if instance.state in {"DRAIN", "MAINT", "waiting"} else ""
+        idle = instance.state in {"DRAIN", "MAINT", "waiting"}
+        fill = FILLS["failed"][1] if down else IDLE if idle else _colour(state, instance.version)
         below = instance.faults or f"{instance.sessions or 0} requests now"
         shapes += [
-            f"<g{faded}>" + box(x, y, CELL, HEIGHT, fill, selected=instance.name == state.selected),
+            box(x, y, CELL, HEIGHT, fill, selected=instance.name == state.selected),
             text(x + 8, y + 19, cut(instance.name, 12), INK, bold=True),
             text(x + CELL - 8, y + 19, SIGNS.get(instance.state, "?"), INK, bold=True, anchor="end"),
             text(
@@ -87,7 +87,7 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
                 cut(f"{state.letter(instance.version)}: {instance.version}, {instance.state}", 17),
                 INK,
             ),
-            text(x + 8, y + 54, cut(below, 17), INK) + "</g>",
+            text(x + 8, y + 54, cut(below, 17), INK),
         ]
     rows = math.ceil(len(state.instances) / ACROSS)
     return shapes, top + rows * (HEIGHT + 8) + 14
@@ -95,7 +95,7 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
 
 def _answers(state: BoardState, top: float) -> tuple[list[str], float]:
     """Draw the last answers in their order; a failed one is dark and crossed."""
-    words = f"the last answers, newest last: ✗ failed, {MIXED} another version than this customer had before"
+    words = f"the last answers, newest last: ✗ failed, {MIXED} this customer's version changed"
     shapes = [text(10, top, words)]
     for place, (version, failed, mixed) in enumerate(state.measurement.recent):
         x, y = 10 + place % IN_ROW * SQUARE, top + 8 + place // IN_ROW * SQUARE
@@ -152,7 +152,7 @@ def _evidence(now: float, threshold: float, y: float) -> list[str]:
     fill = BAD if now >= threshold else "#ffefc2"
     shapes = [
         text(10, y, f"evidence against the new version: {now:.1f}; it is rolled back at {threshold:.0f}"),
-        box(10, y + 8, SCALE, 14, "#ececec", radius=2),
+        box(10, y + 8, SCALE, 14, IDLE, radius=2),
         box(10, y + 8, max(1.0, place(now) - 10), 14, fill, radius=2),
         box(9 + SCALE, y + 4, 2, 22, INK, edge=INK, radius=0),
     ]
@@ -172,7 +172,7 @@ def _events(state: BoardState, top: float) -> tuple[list[str], float]:
 
 def _colour(state: BoardState, version: str) -> str:
     versions = state.versions
-    return COLOURS[versions.index(version) % len(COLOURS)] if version in versions else "#ececec"
+    return COLOURS[versions.index(version) % len(COLOURS)] if version in versions else IDLE
 
 
 def _ms(milliseconds: float) -> str:

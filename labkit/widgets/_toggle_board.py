@@ -101,6 +101,8 @@ class ToggleBoard(SelectableViews):
         return self.selected or next(iter(self.state), self._declared[0])
 
     def _switch(self, *, on: bool) -> None:
+        if self._busy:
+            raise LabError("one switch at a time", self._busy, "wait until it has ended")
         name, more = self.toggle, "" if on else ", on=False"
         self._log(f'toggles.switch(store, "{name}", ["{self._fleet.service}"]{more})')
         self._busy = "a toggle is being switched"
