@@ -133,7 +133,9 @@ class ToggleBoard(SelectableViews):
         try:
             self._shown = self._now()
         except LabError:
-            if any(element.container for element in self._fleet.environment.elements()):
+            environment = self._fleet.environment
+            if any(element.container for element in environment.elements()):
+                self._store = ToggleStore(environment.coordinator)  # one that started again has another port
                 raise
             self._end()
         for button, reason in self._reasons().items():
