@@ -23,7 +23,7 @@ FOUND = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("labs/**/*.ipyn
 NOTEBOOKS = random.Random(len(FOUND)).sample(FOUND, len(FOUND))  # noqa: S311 - an order, no secret
 """The notebooks in a mixed order, the same for the same number: a lab must not need what another one left."""
 
-NBVAL = ("-p", "wrong_answers", "--nbval-lax", "--timeout=600")
+NBVAL = ("-p", "wrong_answers", "-p", "restarts", "--nbval-lax", "--timeout=600")
 AT_ONCE = 2
 TEST_LINE = 300
 """How much of the line about a failed test is told once more at the end, in characters."""

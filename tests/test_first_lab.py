@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from browser import TOKEN, browser
-from learner import Learner, jupyter
+from learner import HEIGHT, WIDTH, Learner, jupyter
 
 from labkit import Environment, Workspace
 from labkit.artifacts import Kind
@@ -38,7 +38,7 @@ def answer(question: str) -> str | None:
 def test_a_learner_finishes_the_first_lab(tmp_path: Path) -> None:
     """`labkit lab` opens the map; its first link, and what the screen says, are enough to finish the lab."""
     with jupyter(tmp_path / "my workspace", tmp_path) as url, browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+        page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         learner = Learner(page, answer)
         learner.open(f"{url}/?token={TOKEN}", "The labs")
         learner.follow("One change to production")

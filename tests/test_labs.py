@@ -62,6 +62,12 @@ def asked(path: Path) -> dict[str, dict[str, list[str]]]:
     return cells
 
 
+def runs_the_pipeline(tree: ast.Module) -> bool:
+    """Return whether a cell runs the pipeline itself, and does not only define a function that does."""
+    cell = [statement for statement in tree.body if not isinstance(statement, ast.FunctionDef)]
+    return any("pipeline.run(" in ast.unparse(statement) for statement in cell)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[3:])
 class TestShape:
     """What every lab looks like."""
@@ -115,6 +121,17 @@ class TestShape:
                 assert announced, cell.id
                 assert cell.cell_type == "code", cell.id
                 assert tag(cell) not in {"exercise", "check"}, cell.id
+
+    def test_a_run_of_the_pipeline_is_read_back(self, path: Path) -> None:
+        """No later cell needs a name of a cell that runs the pipeline: the artifact database has the run."""
+        made: set[str] = set()
+        for cell in read(path).cells:
+            if cell.cell_type == "code":
+                tree = ast.parse(python(cell.source))
+                names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+                own = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+                assert not made & {name.id for name in names} - own, cell.id
+                made = made | own if runs_the_pipeline(tree) else made - own
 
     def test_outputs_are_those_that_are_compared(self, path: Path) -> None:
         """One to five results are stored, in cells that nbval compares; no other cell has an output."""

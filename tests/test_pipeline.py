@@ -414,6 +414,18 @@ def test_an_unknown_run_is_refused_with_those_that_are_known(artifacts: Artifact
         Run.read(artifacts, "nonesuch")
 
 
+def test_the_latest_run_of_a_change_is_found_by_its_first_line(artifacts: ArtifactDatabase) -> None:
+    """Of two runs of one change the newer one, whatever ran since; a change that never ran is a hint."""
+    subject = Subject("shop", f"gitCommit:{COMMIT}")
+    for name, line in (("run1", "A change"), ("run2", "A change"), ("run3", "Another")):
+        recorder = RunRecorder(artifacts, name, subject, None)
+        recorder.run_started(commit=COMMIT, subject_line=line, stages=[DEVELOPMENT.name], owner="me")
+        recorder.run_finished("passed", "")
+    assert Run.latest(artifacts, "A change").id == "run2"
+    with pytest.raises(LabError, match="'Another', 'A change'"):
+        Run.latest(artifacts, "A third")
+
+
 def test_events_carry_stage_gate_state_and_seconds(
     recorder: RunRecorder, events: list[PipelineEvent]
 ) -> None:

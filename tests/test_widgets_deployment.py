@@ -244,6 +244,24 @@ def test_a_stopped_store_is_shown_and_can_be_started_again(
 
 
 @pytest.mark.engine
+def test_the_toggle_board_tells_that_etcd_is_silent_and_reads_on_when_it_answers(
+    workspace: Workspace,
+) -> None:
+    """Views and buttons say what is missing; nothing ends but with the environment."""
+    with Environment.create(workspace.system, "staging", workspace=workspace) as staging:
+        board = widgets.ToggleBoard(Fleet(staging, "cart"))
+        staging.element("coordinator").kill()
+        assert soon(lambda: "the coordinator answers" in board._error.value)
+        board.buttons["Switch on"].click()
+        assert soon(lambda: "the coordinator answers" in board.message.value)
+        staging.element("coordinator").start()
+        assert soon(lambda: not board._error.value)
+        assert not board._ended.is_set()
+    assert soon(board._ended.is_set)
+    board.close()
+
+
+@pytest.mark.engine
 def test_toggles_are_switched_and_removed_by_buttons(workspace: Workspace) -> None:
     """A switch reaches every instance or none; the board says how many are ready, and why a button rests."""
     toggled = {"cart": image_of(workspace, "cart", "toggled")}
@@ -259,6 +277,8 @@ def test_toggles_are_switched_and_removed_by_buttons(workspace: Workspace) -> No
         frozen.pause()
         board.buttons["Switch off"].click()
         assert soon(lambda: board.ready == "2/3 ready")
+        board.buttons["Switch on"].click()
+        assert soon(lambda: "wait until it has ended" in board.message.value)
         frozen.resume()
         assert soon(lambda: board.state == {"basket_discount": "off"})
         board.buttons["Remove"].click()

@@ -39,7 +39,7 @@ class WrongAnswer(IPyNbCell):  # type: ignore[misc]  # nbval ships no types
         for cell in (self._code, self._check):
             self.cell = cell  # nbval runs the cell of this name
             super().runtest()
-        refusal = "\n".join(_text(output) for output in self.test_outputs)
+        refusal = "\n".join(text_of(output) for output in self.test_outputs)
         if "expected:" not in refusal or self._hint not in refusal:
             self.cell = self._code
             self.raise_cell_error(f"The check does not answer {self._hint!r}", refusal or "it passed")
@@ -62,7 +62,7 @@ def _wrong(item: pytest.Item) -> Iterator[pytest.Item]:
             yield WrongAnswer.from_parent(lab, name=name, cell_num=item.cell_num, answer=answer, check=check)
 
 
-def _text(output: Any) -> str:
+def text_of(output: Any) -> str:
     """Return what a learner reads of one output."""
     if output.output_type == "error":
         return TERMINAL_COLOURS.sub("", "\n".join(output.traceback))

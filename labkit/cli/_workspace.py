@@ -61,7 +61,7 @@ def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
         command.append("--no-browser")
     if os.geteuid() == 0:
         command.append("--allow-root")
-    say(f"JupyterLab opens {workspace.root}; stop it with Ctrl-C")
+    say(f"JupyterLab opens {workspace.root}; stop it with Ctrl-C. Does the page lack its colours? Reload it.")
     os.execvpe(command[0], command, os.environ | {"LABKIT_WORKSPACE": str(workspace.root)})  # noqa: S606 - our own command
 
 

@@ -48,7 +48,7 @@ def ask(url: str, body: object = None, headers: Mapping[str, str] | None = None)
         with refusal:
             return _response(refusal.code, refusal.read(), refusal.headers, began)
     except OSError as fault:
-        next_step = "see whether its environment is alive: labkit environment list"
+        next_step = "labkit environment list shows what is alive; run the cell that creates it again"
         raise LabError(f"an answer from {url}", str(fault), next_step) from fault
 
 

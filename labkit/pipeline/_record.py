@@ -104,6 +104,22 @@ class Run:
         return cls.from_facts(facts)
 
     @classmethod
+    def latest(cls, artifacts: ArtifactDatabase, subject_line: str) -> Self:
+        """Rebuild the newest run of a commit whose message has this first line.
+
+        :raises LabError: when no such commit was run.
+        """
+        for fact in reversed(artifacts.history(kind=Kind.RUN_STARTED)):
+            if fact.run and fact.predicate.get("subject_line") == subject_line:
+                return cls.read(artifacts, fact.run)
+        known = ", ".join(repr(run.subject_line) for run in runs(artifacts, limit=5)) or "none yet"
+        raise LabError(
+            f"a run of the commit {subject_line!r}",
+            f"the newest runs are of: {known}",
+            "run the cell that sends this commit through the pipeline",
+        )
+
+    @classmethod
     def from_facts(cls, facts: Sequence[Fact], alive: Alive = owner_lives) -> Self:
         """Rebuild one run from its facts, oldest first; alive returns whether an owner's process runs."""
         start = next(fact for fact in facts if fact.kind == Kind.RUN_STARTED)

@@ -7,9 +7,11 @@ from labkit.widgets._deployment_state import HANGING_S, WINDOW_S, BoardState
 from labkit.widgets._drawing import FILLS, box, cut, picture, text
 from labkit.widgets._table import Table
 
-WIDTH, CELL, HEIGHT, ACROSS = 800, 122, 62, 6
-SQUARE, IN_ROW = 15, 50
-INK, BAD = "#1f2328", "#b3261e"
+WIDTH, CELL, HEIGHT, ACROSS = 560, 128, 62, 4
+SQUARE, IN_ROW, SCALE = 15, 36, 500
+LONGEST = 80
+"""At most so many characters of an event fit into the picture; the table has all."""
+INK, BAD, IDLE = "#1f2328", "#b3261e", "#ececec"
 COLOURS = ("#d9e8ff", "#d3f1dc", "#ffefc2", "#f3e3f7")
 IN_TABLE, IN_PICTURE = 20, 8
 MIXED = "≠"
@@ -72,11 +74,11 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
     for place, instance in enumerate(state.instances):
         x, y = 10 + place % ACROSS * (CELL + 8), top + place // ACROSS * (HEIGHT + 8)
         down = instance.state in {"DOWN", "paused", "exited"}
-        fill = FILLS["failed"][1] if down else _colour(state, instance.version)
-        faded = ' opacity="0.6"' if instance.state in {"DRAIN", "MAINT", "waiting"} else ""
+        idle = instance.state in {"DRAIN", "MAINT", "waiting"}
+        fill = FILLS["failed"][1] if down else IDLE if idle else _colour(state, instance.version)
         below = instance.faults or f"{instance.sessions or 0} requests now"
         shapes += [
-            f"<g{faded}>" + box(x, y, CELL, HEIGHT, fill, selected=instance.name == state.selected),
+            box(x, y, CELL, HEIGHT, fill, selected=instance.name == state.selected),
             text(x + 8, y + 19, cut(instance.name, 12), INK, bold=True),
             text(x + CELL - 8, y + 19, SIGNS.get(instance.state, "?"), INK, bold=True, anchor="end"),
             text(
@@ -85,7 +87,7 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
                 cut(f"{state.letter(instance.version)}: {instance.version}, {instance.state}", 17),
                 INK,
             ),
-            text(x + 8, y + 54, cut(below, 17), INK) + "</g>",
+            text(x + 8, y + 54, cut(below, 17), INK),
         ]
     rows = math.ceil(len(state.instances) / ACROSS)
     return shapes, top + rows * (HEIGHT + 8) + 14
@@ -93,9 +95,7 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
 
 def _answers(state: BoardState, top: float) -> tuple[list[str], float]:
     """Draw the last answers in their order; a failed one is dark and crossed."""
-    words = (
-        f"the last answers, newest last: ✗ failed, {MIXED} another version had answered this customer before"
-    )
+    words = f"the last answers, newest last: ✗ failed, {MIXED} this customer's version changed"
     shapes = [text(10, top, words)]
     for place, (version, failed, mixed) in enumerate(state.measurement.recent):
         x, y = 10 + place % IN_ROW * SQUARE, top + 8 + place // IN_ROW * SQUARE
@@ -136,7 +136,7 @@ def _figures(state: BoardState, top: float) -> tuple[list[str], float]:
         y += 19
     if state.evidence:
         shapes += _evidence(*state.evidence, y)
-        y += 34
+        y += 54
     for name, words in state.toggles.items():
         shapes.append(text(10, y, f"toggle {name}: {words}"))
         y += 19
@@ -147,17 +147,17 @@ def _evidence(now: float, threshold: float, y: float) -> list[str]:
     """Draw the evidence and its threshold on a scale of powers of ten: it multiplies with each request."""
 
     def place(value: float) -> float:
-        return 430 + 300 * min(1.0, max(0.0, math.log(max(value, 1)) / math.log(threshold)))
+        return 10 + SCALE * min(1.0, max(0.0, math.log(max(value, 1)) / math.log(threshold)))
 
     fill = BAD if now >= threshold else "#ffefc2"
     shapes = [
         text(10, y, f"evidence against the new version: {now:.1f}; it is rolled back at {threshold:.0f}"),
-        box(430, y - 12, 300, 14, "#ececec", radius=2),
-        box(430, y - 12, max(1.0, place(now) - 430), 14, fill, radius=2),
-        box(729, y - 16, 2, 22, INK, edge=INK, radius=0),
+        box(10, y + 8, SCALE, 14, IDLE, radius=2),
+        box(10, y + 8, max(1.0, place(now) - 10), 14, fill, radius=2),
+        box(9 + SCALE, y + 4, 2, 22, INK, edge=INK, radius=0),
     ]
     marks = [10**power for power in range(math.ceil(math.log10(threshold)))] + [threshold]
-    return shapes + [text(place(mark), y + 16, f"{mark:.0f}", anchor="middle") for mark in marks]
+    return shapes + [text(place(mark), y + 38, f"{mark:.0f}", anchor="middle") for mark in marks]
 
 
 def _hanging(state: BoardState) -> str:
@@ -166,13 +166,13 @@ def _hanging(state: BoardState) -> str:
 
 def _events(state: BoardState, top: float) -> tuple[list[str], float]:
     newest = state.events[-IN_PICTURE:]
-    shapes = [text(10, top + place * 18, cut(event, 110)) for place, event in enumerate(newest)]
+    shapes = [text(10, top + place * 18, cut(event, LONGEST)) for place, event in enumerate(newest)]
     return shapes, top + len(newest) * 18
 
 
 def _colour(state: BoardState, version: str) -> str:
     versions = state.versions
-    return COLOURS[versions.index(version) % len(COLOURS)] if version in versions else "#ececec"
+    return COLOURS[versions.index(version) % len(COLOURS)] if version in versions else IDLE
 
 
 def _ms(milliseconds: float) -> str:

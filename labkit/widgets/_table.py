@@ -8,6 +8,8 @@ STYLE = "border-collapse:collapse;margin:4px 0;color:var(--jp-ui-font-color1,#22
 EDGE = "border-bottom:1px solid var(--jp-border-color2,#ccc)"
 CAPTION = "text-align:left;min-width:32em;font-weight:600"
 """A long caption wraps, but not to the width of a narrow table."""
+SHORT = 20
+"""The name of a row, of at most so many characters, stays on one line."""
 CELL = f"text-align:left;vertical-align:top;padding:3px 14px 3px 0;{EDGE}"
 
 
@@ -29,7 +31,8 @@ class Table:
     @staticmethod
     def _row(row: Sequence[object]) -> str:
         first, *rest = (cell.html if isinstance(cell, _Text) else escape(str(cell)) for cell in row)
-        return f'<th scope="row" style="{CELL};font-weight:500">{first}</th>' + "".join(
+        whole = ";white-space:nowrap" if len(str(row[0])) <= SHORT else ""
+        return f'<th scope="row" style="{CELL};font-weight:500{whole}">{first}</th>' + "".join(
             f'<td style="{CELL}">{cell}</td>' for cell in rest
         )
 

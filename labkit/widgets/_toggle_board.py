@@ -1,5 +1,6 @@
 """The toggle board: how toggles stand in running instances, and the controls that switch them."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +21,9 @@ from labkit.widgets._picture import Picture
 from labkit.widgets._table import Table
 
 EVENTS, SHOWN_EVENTS = 200, 6
-GONE_S = 10
-WIDTH, ROW, NAMES, CELL = 800, 30, 300, 92
+WIDTH, ROW, NAMES, CELL, ACROSS = 560, 30, 268, 90, 3
+LONGEST = 80
+"""At most so many characters of an event fit into the picture; the table has all."""
 NOT_SET = "off"
 """How a toggle stands that nobody has set."""
 
@@ -76,7 +78,7 @@ class ToggleBoard(SelectableViews):
         if not self._declared:
             raise LabError("a system with toggles", "none", "declare one in system.toml: [toggles.NAME]")
         self._events: deque[str] = deque(maxlen=EVENTS)
-        self._shown, self._missed, self._busy = TogglesState(fleet.service), 0, ""
+        self._shown, self._busy = TogglesState(fleet.service), ""
         self._kept = set[str]()
         self.message = ipywidgets.HTML()
         self.buttons = self._make_buttons()
@@ -99,6 +101,8 @@ class ToggleBoard(SelectableViews):
         return self.selected or next(iter(self.state), self._declared[0])
 
     def _switch(self, *, on: bool) -> None:
+        if self._busy:
+            raise LabError("one switch at a time", self._busy, "wait until it has ended")
         name, more = self.toggle, "" if on else ", on=False"
         self._log(f'toggles.switch(store, "{name}", ["{self._fleet.service}"]{more})')
         self._busy = "a toggle is being switched"
@@ -122,15 +126,18 @@ class ToggleBoard(SelectableViews):
     # What is shown
 
     def _read(self) -> None:
+        """Read the toggles; end when the environment is gone.
+
+        :raises LabError: when the coordinator does not answer, which is shown until it does.
+        """
         try:
             self._shown = self._now()
-        except (LabError, OSError):
-            self._missed += 1
-            if self._missed * self.PAUSE_S <= GONE_S:
-                return
+        except LabError:
+            environment = self._fleet.environment
+            if any(element.container for element in environment.elements()):
+                self._store = ToggleStore(environment.coordinator)  # one that started again has another port
+                raise
             self._end()
-        else:
-            self._missed = 0
         for button, reason in self._reasons().items():
             allow(self.buttons[button], reason)
         self._set(
@@ -187,9 +194,9 @@ def draw(state: TogglesState, selected: str | None = None) -> str:
     shapes, y = [text(10, 22, title, bold=True)], 36
     for name, value in state.values.items():
         shapes += _row(state, name, value, y, selected=name == selected)
-        y += ROW + 8
+        y += max(1, math.ceil(len(state.ready.get(name, ())) / ACROSS)) * (ROW + 8)
     lines = [_answers(state.answers)] if state.answers else []
-    lines += [cut(event, 110) for event in state.events[-SHOWN_EVENTS:]]
+    lines += [cut(event, LONGEST) for event in state.events[-SHOWN_EVENTS:]]
     shapes += [text(10, y + 16 + number * 18, line) for number, line in enumerate(lines)]
     words = "; ".join(
         f"{name} {value} {state.readiness(name)}".strip() for name, value in state.values.items()
@@ -203,8 +210,8 @@ def _row(state: TogglesState, name: str, value: str, y: float, *, selected: bool
     shapes = [box(10, y, NAMES - 20, ROW, fill, selected=selected), text(20, y + 20, words, ink)]
     for place, (instance, ready) in enumerate(state.ready.get(name, {}).items()):
         sign, fill, ink = FILLS["passed" if ready else "not started"]
-        x = NAMES + place * (CELL + 6)
-        shapes += [box(x, y, CELL, ROW, fill), text(x + 8, y + 20, f"{sign} {cut(instance, 9)}", ink)]
+        x, below = NAMES + place % ACROSS * (CELL + 6), y + place // ACROSS * (ROW + 8)
+        shapes += [box(x, below, CELL, ROW, fill), text(x + 8, below + 20, f"{sign} {cut(instance, 9)}", ink)]
     return shapes
 
 
