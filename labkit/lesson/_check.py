@@ -110,9 +110,9 @@ def _block(source: str, line: int) -> list[ast.stmt]:
 
 def _unbind(block: Sequence[ast.stmt], names: dict[str, Any], before: dict[str, Any]) -> None:
     """Take away the names that a block has bound, or give them back what they were."""
-    for node in (node for statement in block for node in ast.walk(statement)):
-        stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        name = node.id if stored else node.name if isinstance(node, ast.FunctionDef) else ""
+    nodes = [node for statement in block for node in ast.walk(statement)]
+    bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    for name in bound | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}:
         if name in before:
             names[name] = before[name]
         else:
