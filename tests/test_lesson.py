@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,24 @@ def test_a_passed_check_is_recorded_and_tells_how_many_more_are_run_when_graded(
         "answer",
         True,
     )
+
+
+@pytest.mark.parametrize("right", [42, 41])
+def test_what_a_checks_block_binds_cannot_be_looked_up_afterwards(
+    lab: lesson.Lab, right: int, tmp_path: Path
+) -> None:
+    """The names of a cell's block are gone or as before, passed or not; those of the cell above it stay."""
+    cell = tmp_path / "cell.py"
+    cell.write_text(
+        "seen = 1\nwith lab.check('answer'):\n"
+        "    right, seen = 42, 2\n    def truth(): return right\n"
+        "    assert answer == truth(), 'one more'\n"
+    )
+    names: dict[str, Any] = {"lab": lab, "answer": right}
+    with pytest.raises(lesson.CheckFailed) if right == 41 else nullcontext():
+        exec(compile(cell.read_text(), str(cell), "exec"), names)  # noqa: S102 - a cell of a notebook
+    assert (names["seen"], names["answer"]) == (1, right)
+    assert not {"right", "truth"} & names.keys()
 
 
 def test_an_error_beside_the_asserts_fails_the_check(lab: lesson.Lab) -> None:

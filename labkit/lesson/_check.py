@@ -5,6 +5,8 @@ of wrong answers run the same cell. Python leaves the block at the first assert 
 evaluates that assert and each one after it by itself, so that one failure does not hide the others. Asserts
 before it passed and are not run again: an assert may create an environment, or order something. An error that
 comes from no assert, as an answer that is not written yet gives it, is one row, and ends the check.
+
+What the block of a cell binds is gone when it ends: otherwise the next answer could look up what is right.
 """
 
 import ast
@@ -76,6 +78,7 @@ class CheckBlock:
     def __enter__(self) -> None:
         self._frame: FrameType = sys._getframe(1)  # noqa: SLF001 - the asserts are the caller's own lines
         self._line = self._frame.f_lineno
+        self._before = dict(self._frame.f_globals)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -84,8 +87,12 @@ class CheckBlock:
             return False  # Ctrl-C, or the kernel's end
         source = "".join(linecache.getlines(self._frame.f_code.co_filename))
         scope = {**self._frame.f_globals, **self._frame.f_locals}
-        rows = list(_rows(_asserts(source, self._line), scope, error, trace))
-        del self._frame  # a frame keeps all of its variables alive
+        block = _block(source, self._line)
+        asserts = [statement for statement in block if isinstance(statement, ast.Assert)]
+        rows = list(_rows(asserts, scope, error, trace))
+        if self._frame.f_locals is self._frame.f_globals:
+            _unbind(block, self._frame.f_globals, self._before)
+        del self._frame, self._before  # a frame keeps all of its variables alive
         more = sum(int(count) for count in MORE.findall(source))
         self._finish(self._name, rows, more)
         if not all(row.passed for row in rows):
@@ -93,12 +100,23 @@ class CheckBlock:
         return True
 
 
-def _asserts(source: str, line: int) -> list[ast.Assert]:
-    """Return the assert lines of the with block that begins at this line."""
+def _block(source: str, line: int) -> list[ast.stmt]:
+    """Return the statements of the with block that begins at this line."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.With) and node.lineno <= line <= node.body[0].lineno:
-            return [statement for statement in node.body if isinstance(statement, ast.Assert)]
+            return node.body
     return []
+
+
+def _unbind(block: Sequence[ast.stmt], names: dict[str, Any], before: dict[str, Any]) -> None:
+    """Take away the names that a block has bound, or give them back what they were."""
+    nodes = [node for statement in block for node in ast.walk(statement)]
+    bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    for name in bound | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}:
+        if name in before:
+            names[name] = before[name]
+        else:
+            names.pop(name, None)
 
 
 def _rows(
