@@ -301,7 +301,7 @@ def test_the_settings_say_of_the_database_only_what_holds(stage: str) -> None:
         ("ALTER TABLE products RENAME COLUMN name TO title;", "renaming-column"),
         ("CREATE INDEX by_name ON products (name);", "require-concurrent-index-creation"),
         ("ALTER TABLE products DROP COLUMN stock;", "ban-drop-column"),
-        ("COMMIT; BEGIN;", "transaction-nesting"),
+        ("BEGIN; COMMIT;", "transaction-nesting"),
     ],
 )
 def test_squawk_refuses_what_breaks_old_instances_or_blocks_writers(
