@@ -232,6 +232,7 @@ def _record_use(
         stage=environment.stage,
         service=fleet.service,
         environment=environment.name,
+        use="deployment",
         deployment=state,
         deployer=str(Owner.process()),
         reason=reason,
