@@ -378,6 +378,9 @@ class Environment:
         of that image, which is removed afterwards. files are copied into the folder first; None means none.
         environment are further variables; None adds none. A command that takes longer than timeout_s seconds
         is ended, and its result has timed_out.
+
+        :raises ImageMissing: when the engine does not have the image.
+        :raises NoAnswer: when the container in which it would run is paused, killed or removed.
         """
         files, variables = files or {}, environment or {}
         if image is not None:
