@@ -329,12 +329,16 @@ def test_a_duration_is_told_in_its_two_largest_units(time: timedelta, words: str
 def test_an_environment_of_yesterday_is_listed_with_its_days(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The age of a production of 25 hours is a day and an hour."""
+    """The age of a production of 25 hours is a day and an hour; its name stays one word, to type again."""
     created_at = datetime.now(UTC) - timedelta(hours=25)
-    status = EnvironmentStatus("shop", "production", "me", created_at, containers=9)
+    name, owner = "shop-production-09bc57", "workspace:60dc1b3ea98e"
+    status = EnvironmentStatus(name, "production", owner, created_at, containers=10)
     monkeypatch.setattr(Environment, "list", lambda _workspace: [status])
+    monkeypatch.setenv("COLUMNS", "72")
     assert call_here("environment", "list", "--workspace", root) == 0
-    assert "1 d 1 h" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "1 d 1 h" in printed
+    assert name in printed
 
 
 def test_start_again_keeps_what_the_learner_wrote(root: Path) -> None:

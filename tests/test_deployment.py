@@ -102,6 +102,8 @@ def test_an_upgrade_is_recorded_with_what_serves_now(fleet: Fleet, old: str, new
     assert running.fact.predicate["to_image"] == new
     assert running.fact.predicate["seconds"] == round(deployment.seconds, 3)
     assert len(running.fact.predicate["steps"]) == 5 * N
+    uses = artifacts.history(kind=Kind.ENVIRONMENT_USED, environment=fleet.environment.name)
+    assert uses[-1].predicate["use"] == "deployment"  # each use of an environment says which it is
     configuration = {reference.uri for reference in running.references["config"]}
     assert configuration == {f"{name}={value}" for name, value in fleet.environment.configuration.items()}
 

@@ -108,8 +108,8 @@ def _damage(connection: Connection) -> str:
     """Return what SQLite finds wrong with its file: an index that lacks a row answers questions wrongly."""
     if connection.dialect.name != "sqlite":
         return ""
-    found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
-    return "" if found == "ok" else f"{DAMAGED}: {found}"
+    verdict = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    return "" if verdict == "ok" else f"{DAMAGED}: {verdict}"
 
 
 def _problems(

@@ -91,8 +91,8 @@ def _database(root: Path | None, environment: str | None) -> "tuple[str, Databas
 
     :raises LabError: when it has none.
     """
-    found = environment_of(root, environment)
-    if found.database is None:
+    live = environment_of(root, environment)
+    if live.database is None:
         next_step = "labkit environment create --stage integration"
-        raise LabError("an environment with a database", f"{found.name} has none", next_step)
-    return found.name, found.database
+        raise LabError("an environment with a database", f"{live.name} has none", next_step)
+    return live.name, live.database

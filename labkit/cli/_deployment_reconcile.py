@@ -23,9 +23,9 @@ def reconcile(environment: str | None, root: Path | None, *, as_json: bool) -> N
     """
     from labkit import deployment  # noqa: PLC0415 - keeps `labkit --help` quick
 
-    found = environment_of(root, environment)
-    attached = deployment.reconcile(found)
+    live = environment_of(root, environment)
+    attached = deployment.reconcile(live)
     if as_json:
-        print_json({"environment": found.name, "attached": attached})
+        print_json({"environment": live.name, "attached": attached})
         return
     print_table(("instance", "now"), [*attached.items()], empty="the load balancer has forgotten nobody")

@@ -29,8 +29,8 @@ def status(service: str | None, environment: str | None, root: Path | None, *, a
     """
     from labkit.deployment import Fleet  # noqa: PLC0415 - keeps `labkit --help` quick
 
-    found = environment_of(root, environment)
-    states = [_state(Fleet(found, name)) for name in ([service] if service else found.services)]
+    live = environment_of(root, environment)
+    states = [_state(Fleet(live, name)) for name in ([service] if service else live.services)]
     if as_json:
         print_json(states)
         return

@@ -84,6 +84,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         say(empty)
         return
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    # The names in it are typed again in other commands.
+    table.columns[0].no_wrap = True
     for row in cells:
         table.add_row(*row)
     console.print(table)

@@ -127,8 +127,8 @@ def switch(
 def _store(root: Path | None, environment: str | None) -> "tuple[Workspace, ToggleStore]":
     from labkit.toggles import ToggleStore  # noqa: PLC0415 - keeps `labkit --help` quick
 
-    found = environment_of(root, environment)
-    return found.workspace, ToggleStore(found.coordinator)
+    live = environment_of(root, environment)
+    return live.workspace, ToggleStore(live.coordinator)
 
 
 def _toggles(workspace: "Workspace", store: "ToggleStore") -> list[dict[str, Any]]:

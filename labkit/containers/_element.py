@@ -168,11 +168,13 @@ class Element(DockerContainer):
 
         :raises NoAnswer: when the engine published none, because the container does not run.
         """
-        if self.info is None or port not in self.info.ports:
+        info = self.info  # another thread may list it again meanwhile
+        if info is None or port not in info.ports:
             self.reload()
-        if self.info is None or port not in self.info.ports:
+            info = self.info
+        if info is None or port not in info.ports:
             raise self.no_answer()
-        return self.info.ports[port]
+        return info.ports[port]
 
     def no_answer(self, seen: str = "") -> NoAnswer:
         """Return the error for an element that does not answer; seen, unless "", is added to its state."""

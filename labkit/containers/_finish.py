@@ -24,8 +24,8 @@ def finish(api: APIClient, container: str, within_s: float) -> str:
 
     :raises NotFound: when the container is gone.
     """
-    found = api.inspect_container(container)
-    state, name = found["State"], _name(found["Config"].get("StopSignal") or "SIGTERM")
+    details = api.inspect_container(container)
+    state, name = details["State"], _name(details["Config"].get("StopSignal") or "SIGTERM")
     before = f"had ended before, with exit code {state['ExitCode']}"
     if state["Restarting"] or not state["Running"]:
         return before

@@ -47,18 +47,18 @@ def attach(fleet: Fleet, forgotten: Sequence[Instance], idle: Collection[str]) -
     image do.
     """
     balancer = fleet.balancer
-    found = [instance for instance in forgotten if instance.address]
-    for instance in found:
+    reachable = [instance for instance in forgotten if instance.address]
+    for instance in reachable:
         balancer.register(instance)
-    Deadline(CHECKED_S).until(lambda: all(_is_checked(fleet, instance) for instance in found))
-    serving = [instance for instance in found if instance.name not in idle]
-    if found and not serving and UP not in fleet.states.values():
-        images = [instance.image for instance in found]
-        serving = [one for one in found if one.image == max(images, key=images.count)]
+    Deadline(CHECKED_S).until(lambda: all(_is_checked(fleet, instance) for instance in reachable))
+    serving = [instance for instance in reachable if instance.name not in idle]
+    if reachable and not serving and UP not in fleet.states.values():
+        images = [instance.image for instance in reachable]
+        serving = [one for one in reachable if one.image == max(images, key=images.count)]
     if serving:
         balancer.switch(serving, ())
     outcome = {one.name: f"not attached: it is {one.state}" for one in forgotten}
-    outcome |= {one.name: SERVES if one in serving else ON_STANDBY for one in found}
+    outcome |= {one.name: SERVES if one in serving else ON_STANDBY for one in reachable}
     return outcome
 
 

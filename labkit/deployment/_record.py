@@ -67,7 +67,7 @@ def image_before(fleet: Fleet) -> str:
     """
     upgrades = [fact.predicate for fact in _facts(fleet) if fact.kind == Kind.SERVICE_UPGRADED]
     # Passed over is a deployment that replaced nothing, which has no from_image, or the configuration alone.
-    changes = (it for it in reversed(upgrades) if it["from_image"] not in {None, it["to_image"]})
+    changes = (one for one in reversed(upgrades) if one["from_image"] not in {None, one["to_image"]})
     last = next(changes, None)
     if last is None or last["strategy"] == ROLL_BACK:
         seen = "none on record" if last is None else f"{last['from_image']} was rolled back already"
@@ -232,6 +232,7 @@ def _record_use(
         stage=environment.stage,
         service=fleet.service,
         environment=environment.name,
+        use="deployment",
         deployment=state,
         deployer=str(Owner.process()),
         reason=reason,

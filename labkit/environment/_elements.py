@@ -119,16 +119,16 @@ class Elements:
         plans = self._all_plans()
         listed = [one for one in self._namespace.containers() if one.role == Instance.role]
         balancers = self._balancers(plans[0])
-        found: list[Instance] = []
+        forgotten: list[Instance] = []
         for balancer in {one.name: one for one in balancers.values()}.values():
             known = {name for servers in balancer.all_servers().values() for name in servers}
             own = {service for service, one in balancers.items() if one.name == balancer.name}
             unknown = [one for one in listed if one.service in own and one.name not in known]
             since = balancer.started_at if unknown else None
-            found += [self._attached(one, plans) for one in unknown if since and one.created_at < since]
-        for instance in found:
+            forgotten += [self._attached(one, plans) for one in unknown if since and one.created_at < since]
+        for instance in forgotten:
             instance.balancer_state = WAITING
-        return sorted(found, key=lambda instance: (instance.service, _number(instance.name)))
+        return sorted(forgotten, key=lambda instance: (instance.service, _number(instance.name)))
 
     def add_instance(
         self, service: str, image: str, version: str, settings: str, deadline_s: float, stop: Event

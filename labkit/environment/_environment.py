@@ -171,12 +171,13 @@ class Environment:
         """
         if not self._plan.entry:
             raise self._elements.absent("an entry service")
-        return self._url(self._plan.entry, self.balancer_of(self._plan.entry))
+        entry = self._plan.entry
+        return self._urls({entry: self.balancer_of(entry)})[entry]
 
     @property
     def urls(self) -> dict[str, str]:
         """Where each service is reached through the load balancer, by name."""
-        return {name: self._url(name, balancer) for name, balancer in self._elements.balancers().items()}
+        return self._urls(self._elements.balancers())
 
     @property
     def services(self) -> builtins.list[str]:
@@ -378,6 +379,9 @@ class Environment:
         of that image, which is removed afterwards. files are copied into the folder first; None means none.
         environment are further variables; None adds none. A command that takes longer than timeout_s seconds
         is ended, and its result has timed_out.
+
+        :raises ImageMissing: when the engine does not have the image.
+        :raises NoAnswer: when the container in which it would run is paused, killed or removed.
         """
         files, variables = files or {}, environment or {}
         if image is not None:
@@ -523,9 +527,13 @@ class Environment:
     def _database(self) -> Database:
         return Database(self._plan.database, self._elements.one(Postgres))
 
-    def _url(self, service: str, balancer: Balancer) -> str:
-        balancer.reload()  # it may have been restarted, by another process too: its ports are others then
-        return f"http://{self._engine.host}:{balancer.get_exposed_port(self._plan.listens(service))}"
+    def _urls(self, balancers: Mapping[str, Balancer]) -> dict[str, str]:
+        for balancer in set(balancers.values()):
+            balancer.reload()  # it may have been restarted, by another process too: its ports are others then
+        return {
+            name: f"http://{self._engine.host}:{balancer.get_exposed_port(self._plan.listens(name))}"
+            for name, balancer in balancers.items()
+        }
 
     def _record_use(self, what: str, **details: Any) -> None:  # noqa: ANN401 - JSON data
         _record.used(self._workspace, self._plan, what, **details)

@@ -58,14 +58,14 @@ def _classes(users: Users) -> tuple[Sequence[type], Sequence[type]]:
         runnable = [one for one in users.classes if is_user_class(one)]
         return runnable, [one for one in users.classes if is_shape_class(one)]
     try:
-        found, shapes = load_locustfile(users.locustfile)
+        users_by_name, shapes = load_locustfile(users.locustfile)
     except (Exception, SystemExit) as error:
         name = Path(users.locustfile).name
         next_step = f"correct it; locust -f {name} --list shows the whole traceback"
         raise LabError(
             f"a locustfile that can be imported: {name}", f"{type(error).__name__}: {error}", next_step
         ) from error
-    return list(found.values()), [type(shape) for shape in shapes]
+    return list(users_by_name.values()), [type(shape) for shape in shapes]
 
 
 def confine(hosts: set[str]) -> None:

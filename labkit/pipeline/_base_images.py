@@ -16,13 +16,13 @@ def base_images(engine: Engine, image: Image, dockerfile: Dockerfile) -> list[Re
     An image is a base when its layers are the first ones of the image. The base that the Dockerfile names
     stays without a digest when it is not there any more, or when its tag names another image since.
     """
-    found = {one.ref: one for one in _present(engine, {*dockerfile.images, BASE})}
-    bases = {ref: one for ref, one in found.items() if _is_below(one, image)}
+    images = {one.ref: one for one in _present(engine, {*dockerfile.images, BASE})}
+    bases = {ref: one for ref, one in images.items() if _is_below(one, image)}
     below = [Reference("base", ref, one.digest) for ref, one in sorted(bases.items())]
     if dockerfile.base and dockerfile.base not in bases:
         below.append(Reference("base", dockerfile.base))
     return below + [
-        Reference("tool", ref, found[ref].digest if ref in found else "")
+        Reference("tool", ref, images[ref].digest if ref in images else "")
         for ref in dockerfile.others
         if ref not in bases
     ]

@@ -153,15 +153,15 @@ def shown(url: str) -> str:
 
 def _found(source: Connection) -> str:
     """Return how to connect with what libpq found by itself: variables, service and password files."""
-    found = source.info
-    parts = {name: value for name, value in found.get_parameters().items() if name in CARRIED}
-    if found.host.startswith("/"):
-        next_step = f"name the host: postgresql://{found.user}@localhost:{found.port}/{found.dbname}"
+    info = source.info
+    parts = {name: value for name, value in info.get_parameters().items() if name in CARRIED}
+    if info.host.startswith("/"):
+        next_step = f"name the host: postgresql://{info.user}@localhost:{info.port}/{info.dbname}"
         expected = "a source with a host: pg_dump runs in a container, where no socket of this machine is"
-        raise LabError(expected, f"the socket in {found.host}", next_step)
-    parts |= {"host": found.host, "port": str(found.port), "dbname": found.dbname, "user": found.user}
-    if found.password:
-        parts["password"] = found.password
+        raise LabError(expected, f"the socket in {info.host}", next_step)
+    parts |= {"host": info.host, "port": str(info.port), "dbname": info.dbname, "user": info.user}
+    if info.password:
+        parts["password"] = info.password
     return make_conninfo("", **parts)
 
 

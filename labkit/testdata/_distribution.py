@@ -91,12 +91,12 @@ def distributions(
     update them gets a warning, and the old statistics count.
     """
     before, after = _statistics(source, schema), _statistics(target, schema)
-    found = {}
+    by_column = {}
     for name in (name for name in before if name in after):
         (one, shape), (other, now) = before[name], after[name]
         lost = loss(shape, now, measured[name]) if name in measured else None
-        found[name] = Distribution(one, other, None if lost is None else round(lost, 4))
-    return found
+        by_column[name] = Distribution(one, other, None if lost is None else round(lost, 4))
+    return by_column
 
 
 def _statistics(url: str, schema: Schema) -> Mapping[str, tuple[Statistics, Shape]]:

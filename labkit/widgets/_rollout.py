@@ -43,7 +43,11 @@ class Chart:
     @property
     def versions(self) -> list[str]:
         """All versions, the old one first, then the new one; the place of each gives its colour."""
-        images = (self.deployment.from_image, self.deployment.to_image, *(it.image for it in self.instances))
+        images = (
+            self.deployment.from_image,
+            self.deployment.to_image,
+            *(one.image for one in self.instances),
+        )
         measured = sorted({version for parts in self.by_second.values() for version in parts})
         return list(dict.fromkeys([*(_version(image) for image in images if image), *measured]))
 
@@ -73,14 +77,14 @@ def rollout(deployment: Deployment, measurement: Measurement | None = None) -> P
 
 def _by_second(deployment: Deployment, measurement: Measurement | None) -> dict[int, dict[str, Tally]]:
     """Return the answers by second of the deployment and by version."""
-    found: dict[int, dict[str, Tally]] = defaultdict(dict)
+    by_second: dict[int, dict[str, Tally]] = defaultdict(dict)
     if measurement is None or measurement.began is None:
-        return found
+        return by_second
     late = round(measurement.began - deployment.began)
     for key, tally in measurement.tallies.items():
-        parts = found[key.second + late]
+        parts = by_second[key.second + late]
         parts[key.version] = parts.get(key.version, Tally()) + tally
-    return found
+    return by_second
 
 
 def tables(title: str, chart: Chart) -> list[Table]:

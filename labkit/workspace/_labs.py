@@ -64,10 +64,10 @@ class LabNotebook:
 
 def labs(root: Path) -> list[LabNotebook]:
     """Return the labs below a folder in the order of the course; a file that is no lab is left out."""
-    found = []
+    labs = []
     for path in sorted(root.glob(NOTEBOOKS)):
         try:
-            found.append(LabNotebook.read(root, path))
+            labs.append(LabNotebook.read(root, path))
         except (ValueError, KeyError, TypeError, IndexError):
             continue  # a learner's notebook of their own, or one that they broke
-    return found
+    return labs
