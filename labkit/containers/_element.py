@@ -37,6 +37,7 @@ RESTART_GRACE_S = 2
 NEXT_STEPS = {
     "paused": "environment.element({0!r}).resume()",
     "disconnected": "environment.element({0!r}).reconnect()",
+    "exited": "start again what has ended, with what it holds: labkit environment start {1}",
 }
 """State of an element that does not answer → the next step that brings it back."""
 
@@ -180,7 +181,7 @@ class Element(DockerContainer):
         return NoAnswer(
             f"{self.name} of {self.namespace.name} answers",
             f"{state}: {seen}" if seen else state,
-            NEXT_STEPS.get(self.engine_state, again).format(self.name),
+            NEXT_STEPS.get(self.engine_state, again).format(self.name, self.namespace.name),
         )
 
     def prepare(self) -> None:
