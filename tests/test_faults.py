@@ -244,6 +244,7 @@ def test_what_has_ended_starts_again_with_what_it_had(workspace: Workspace) -> N
         assert made.database is not None
         assert made.coordinator is not None
         ToggleStore(made.coordinator).set("basket_discount")
+        assert lesson.ask(f"{made.url}/products").status == 200
         before, toggles = made.database.fingerprint(), ToggleStore(made.coordinator).all()
         names = [status.name for status in made.elements()]
         for name in names:

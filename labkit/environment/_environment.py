@@ -284,6 +284,9 @@ class Environment:
             element.start()
             if progress:
                 progress(f"{element.name} is started again")
+        known = [self._database.server] if self._plan.database else []
+        for element in (*known, *([self.balancer] if self._plan.entry else ())):
+            element.reload()  # the ports at which it is reached are others by now
         return [element.name for element in ended]
 
     def instances(self, service: str) -> builtins.list[Instance]:
