@@ -343,6 +343,8 @@ def installed(database: ArtifactDatabase) -> ArtifactDatabase:
     [
         ("pkg:pypi/starlette", {"pkg:pypi/starlette@1.10.0", STARLETTE}),
         ("pkg:pypi/Starlette@1.10.0", {"pkg:pypi/starlette@1.10.0"}),
+        ("PKG:PyPI/starlette@1.10.0", {"pkg:pypi/starlette@1.10.0"}),
+        ("starlette==1.10.0", {"pkg:pypi/starlette@1.10.0"}),
         ("starlette", {"pkg:pypi/starlette@1.10.0", STARLETTE}),
         ("starlette@1.0.0", {STARLETTE}),
         ("pkg:pypi/Typing.Extensions", {"pkg:pypi/typing-extensions@4.16.0"}),

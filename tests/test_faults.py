@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from labkit import lesson, load
+from labkit import deployment, lesson, load
 from labkit.artifacts import Kind
 from labkit.coordination import InstanceRegistry
 from labkit.engine import Engine, Label
 from labkit.environment import ElementStatus, Environment, Instance
-from labkit.errors import LabError
+from labkit.errors import LabError, NoAnswer
+from labkit.toggles import ToggleStore
 from labkit.workspace import Workspace
 
 pytestmark = pytest.mark.engine
@@ -235,6 +236,29 @@ def test_a_request_that_reaches_no_instance_is_followed_to_the_balancer(workspac
         assert soon(lambda: made.logs(request_id=answer.request_id))
         (line,) = made.logs(request_id=answer.request_id)
         assert (line["service"], line["status"], line["server"]) == ("balancer", 503, "<NOSRV>")
+
+
+def test_what_has_ended_starts_again_with_what_it_had(workspace: Workspace) -> None:
+    """As after a restart of the engine: with its rows and toggles, and behind the balancer."""
+    with Environment.create(workspace.system, "staging", workspace=workspace) as made:
+        assert made.database is not None
+        assert made.coordinator is not None
+        ToggleStore(made.coordinator).set("basket_discount")
+        assert lesson.ask(f"{made.url}/products").status == 200
+        before, toggles = made.database.fingerprint(), ToggleStore(made.coordinator).all()
+        names = [status.name for status in made.elements()]
+        for name in names:
+            made.element(name).kill()
+        (listed,) = [status for status in Environment.list(workspace) if status.name == made.name]
+        assert listed.ended == listed.containers == len(names)
+        with pytest.raises(NoAnswer, match=f"labkit environment start {made.name}"):
+            made.database.fingerprint()
+        assert sorted(made.start()) == sorted(names)
+        assert all(outcome.startswith("serves") for outcome in deployment.reconcile(made).values())
+        assert lesson.ask(f"{made.url}/products").status == 200
+        assert made.database.fingerprint() == before
+        assert ToggleStore(made.coordinator).all() == toggles
+        assert made.start() == []
 
 
 def test_an_environment_that_crashes_drowns_or_rots_leaves_the_other_as_it_was(workspace: Workspace) -> None:

@@ -39,13 +39,13 @@ class PackageQuery:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a package URL, or a name with or without "@" and a version.
+        """Read a package URL, or a name with or without "@" or "==" and a version.
 
         :raises LabError: when the text is neither.
         """
         if text.lower().startswith(PURL):
             try:
-                purl = PackageURL.from_string(text)
+                purl = PackageURL.from_string(PURL + text[len(PURL) :])
             except ValueError as fault:
                 raise _neither(text) from fault
             qualifiers = purl.qualifiers if isinstance(purl.qualifiers, dict) else {}
@@ -53,7 +53,8 @@ class PackageQuery:
             return cls(text, name, purl.type, purl.namespace or "", purl.version or "", qualifiers)
         if not AT_LEAST_A_LETTER.fullmatch(text):
             raise _neither(text)
-        name, _, version = text.rpartition("@") if "@" in text[1:] else (text, "", "")
+        words = text.replace("==", "@")  # as pip and lock files write it
+        name, _, version = words.rpartition("@") if "@" in words[1:] else (words, "", "")
         return cls(text, normalized_name(name), version=version)
 
     def among(self, uris: Iterable[str]) -> set[str]:

@@ -103,12 +103,42 @@ def list_environments(root: Path | None, *, as_json: bool) -> None:
     ]
     columns = ("name", "stage", "state", "age", "containers", "owner")
     print_table(columns, rows, empty="there is no environment")
+    for status in statuses:
+        if status.ended and status.complete and status.owner_alive:
+            say(f"start again what has ended: labkit environment start {status.name}")
 
 
 def _state(status: "EnvironmentStatus") -> str:
-    if status.complete:
-        return "whole"
-    return "being created or removed" if status.owner_alive else "incomplete: the next create removes it"
+    if not status.owner_alive:
+        return f"{'left over' if status.complete else 'incomplete'}: the next create removes it"
+    if not status.complete:
+        return "being created or removed"
+    return f"{status.ended} ended" if status.ended else "whole"
+
+
+@environment.command()
+@click.argument("name", required=False, shell_complete=environments)
+@in_workspace
+@as_json
+def start(name: str | None, root: Path | None, *, as_json: bool) -> None:
+    """Start again what has ended in the environment NAME, as after a restart of the engine or the machine.
+
+    Everything has what it had: the database its rows, the services their versions. The load balancer gets its
+    instances back. NAME may be left out if it is the only environment.
+
+    Example: labkit environment start
+    """
+    from labkit import deployment  # noqa: PLC0415 - keeps `labkit --help` quick
+
+    found = environment_of(root, name)
+    started = found.start(step_printer())
+    attached = deployment.reconcile(found)
+    if as_json:
+        print_json({"environment": found.name, "started": started, "attached": attached})
+        return
+    say(
+        f"{found.name}: {', '.join(started)} started again" if started else f"{found.name}: nothing has ended"
+    )
 
 
 @environment.command("clean-up")

@@ -40,6 +40,7 @@ NEXT_STEPS = {
     "exited": "environment.element({0!r}).start()",
     "paused": "environment.element({0!r}).resume()",
     "disconnected": "environment.element({0!r}).reconnect()",
+    "exited": "start again what has ended, with what it holds: labkit environment start {1}",
 }
 """State of an element that does not answer → the next step that brings it back."""
 
@@ -185,7 +186,7 @@ class Element(DockerContainer):
         return NoAnswer(
             f"{self.name} of {self.namespace.name} answers",
             f"{state}: {seen}" if seen else state,
-            NEXT_STEPS.get(self.engine_state, again).format(self.name),
+            NEXT_STEPS.get(self.engine_state, again).format(self.name, self.namespace.name),
         )
 
     def ask(self, send: Callable[[], Answer]) -> Answer:

@@ -61,7 +61,7 @@ class Namespace:
         filters are the engine's own, such as {"id": …}; None means all containers that carry the identity.
         """
         given = filters or {"label": [f"{name}={value}" for name, value in self.identity.items()]}
-        with refusals(self.engine, f"the containers of {self.name}"):
+        with refusals(self.engine, f"the containers of {self.name} are listed"):
             entries = self.engine.client.api.containers(all=True, filters=dict(given))
         return sorted(map(ContainerInfo.read, entries), key=lambda container: container.name)
 

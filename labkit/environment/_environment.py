@@ -269,6 +269,24 @@ class Environment:
         self._namespace.on_use("add", element=element.name, image=element.image)
         return added
 
+    def start(self, progress: Progress | None = None) -> builtins.list[str]:
+        """Start again what has ended, as after a restart of the engine, and return the names of that.
+
+        Each element has what it had. The services start last. A balancer has forgotten its servers by then:
+        `deployment.reconcile` gives them back. progress gets a sentence for each element; None is silence.
+
+        :raises NotReady: when one is not ready in time; those before it run.
+        """
+        ended = [one for one in self._elements.all().values() if one.engine_state == "exited"]
+        for element in sorted(ended, key=lambda one: (isinstance(one, Instance), one.name)):
+            element.start()
+            if progress:
+                progress(f"{element.name} is started again")
+        known = [self._database.server] if self._plan.database else []
+        for element in (*known, *([self.balancer] if self._plan.entry else ())):
+            element.reload()  # the ports at which it is reached are others by now
+        return [element.name for element in ended]
+
     def instances(self, service: str) -> builtins.list[Instance]:
         """Return the instances of a service by number, as they are now."""
         return self._elements.instances(service)

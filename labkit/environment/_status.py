@@ -13,9 +13,9 @@ from labkit.engine import CLAIM, Engine, Label, Owner
 class EnvironmentStatus:
     """One live environment.
 
-    owner is its owner label, see engine.Owner. containers is how many containers it has, services maps a
-    service to its number of instances. complete is False while a process creates or removes it for its
-    workspace, and when that process died: the process is the owner then.
+    owner is its owner label, see engine.Owner. containers is how many containers it has, of which `ended` do
+    not run any more. services maps a service to its number of instances. complete is False while a process
+    creates or removes it for its workspace, and when that process died: the process is the owner then.
     """
 
     name: str
@@ -25,6 +25,7 @@ class EnvironmentStatus:
     containers: int
     services: Mapping[str, int] = field(default_factory=dict)
     complete: bool = True
+    ended: int = 0
 
     @property
     def owner_alive(self) -> bool:
@@ -37,11 +38,15 @@ class EnvironmentStatus:
 
 
 class Labelled(NamedTuple):
-    """A network, a container or a volume that carries labels of labkit; kind is one of these words."""
+    """A network, a container or a volume that carries labels of labkit; kind is one of these words.
+
+    state is a container's, else "".
+    """
 
     kind: str
     labels: Mapping[str, str]
     created_at: datetime
+    state: str = ""
 
 
 def labelled(engine: Engine, labels: Mapping[str, str | None]) -> list[Labelled]:
@@ -50,14 +55,14 @@ def labelled(engine: Engine, labels: Mapping[str, str | None]) -> list[Labelled]
     The networks come first: their labels are labkit's alone, while a container has its image's too.
     """
     texts = [name if value is None else f"{name}={value}" for name, value in labels.items()]
-    with refusals(engine, "the environments in the engine"):
+    with refusals(engine, "the environments in the engine are listed"):
         containers = engine.client.api.containers(all=True, filters={"label": texts})
         networks = engine.client.api.networks(filters={"label": texts})
         volumes = engine.client.api.volumes(filters={"label": texts})["Volumes"] or []
     return [
         *(Labelled("network", one["Labels"] or {}, _time(one["Created"])) for one in networks),
         *(
-            Labelled("container", one["Labels"], datetime.fromtimestamp(one["Created"], UTC))
+            Labelled("container", one["Labels"], datetime.fromtimestamp(one["Created"], UTC), one["State"])
             for one in containers
         ),
         *(Labelled("volume", one["Labels"] or {}, _time(one["CreatedAt"])) for one in volumes),
@@ -88,6 +93,7 @@ def _status(name: str, group: Iterable[Labelled]) -> EnvironmentStatus:
         containers=sum(thing.kind == "container" for thing in things),
         services=dict(sorted(services.items())),
         complete=claim is None,
+        ended=sum(thing.state == "exited" for thing in things),
     )
 
 

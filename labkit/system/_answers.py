@@ -18,8 +18,8 @@ MOST_DELAY_S = 60
 
 def _is_json(value: Any) -> bool:  # noqa: ANN401 - TOML holds anything
     try:
-        json.dumps(value)
-    except TypeError:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
         return False
     return True
 
@@ -27,7 +27,7 @@ def _is_json(value: Any) -> bool:  # noqa: ANN401 - TOML holds anything
 # Types are compared exactly: in Python true is an int, so isinstance would accept `status = true`.
 CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "status": ("a status from 200 to 599", lambda value: type(value) is int and value in range(200, 600)),
-    "body": ("JSON, which has no dates", _is_json),
+    "body": ("JSON, which has no dates, nan or inf", _is_json),
     "delay_s": (
         f"seconds, 0 to {MOST_DELAY_S}",
         lambda value: type(value) in {int, float} and 0 <= value <= MOST_DELAY_S,

@@ -39,7 +39,7 @@ def check(top: TomlTable, known: Mapping[str, object], needed: Mapping[str, tupl
             if other not in known:
                 key, names = (
                     f"{known[name]}.{name}.depends_on",
-                    ", ".join(one for one in known if one != name),
+                    ", ".join(one for one in known if one != name) or "nothing else",
                 )
                 top.refuse(key, f"what is declared here: {names}", other, f"correct {other} or declare it")
     try:

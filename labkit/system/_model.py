@@ -1,5 +1,6 @@
 """The parts that a system is made of."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -135,7 +136,7 @@ class Parameter:
         """
         if isinstance(value, bool):
             return str(value).lower() if self.type == "bool" else None
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and math.isfinite(value):
             fits = self.type == "float" or (self.type == "int" and isinstance(value, int))
             return str(value) if fits else None
         return _from_text(self.type, value) if isinstance(value, str) else None

@@ -35,8 +35,11 @@ LEAST_MEMORY, MOST_MEMORY = 16 << 20, 1 << 40
 MOST_PIDS = 1 << 22
 """Linux numbers no more processes than these."""
 
-MOST_CPUS = 1024
+LEAST_CPUS, MOST_CPUS = 0.01, 1024
+"""Linux gives no process less than a thousandth of a second in each tenth."""
 POSTGRES_OWN = ("postgres", "template0", "template1")
+SNAPSHOT = "snapshot_"
+"""What the names of a database's snapshots begin with, in the same server."""
 OTHER_DATABASE = "declare any other database as [containers.NAME]"
 VARIABLE = "declare a parameter in [config]: each service gets all of them"
 INSTEAD = {
@@ -52,6 +55,7 @@ INSTEAD = {
 """What to do in place of keys that authors write for a service."""
 
 LONGEST_GRACE_S = 600
+MOST_INSTANCES = 100
 ONE_EACH = {"development": 0, "integration": 1, "staging": 1, "production": 1}
 
 
@@ -82,11 +86,11 @@ def _grace_s(table: TomlTable) -> float:
 
 
 def _instances(table: TomlTable) -> dict[str, int]:
-    expected = "a number of instances, 0 or more"
+    expected = f"a number of instances, 0 to {MOST_INSTANCES}"
     counts = {stage: table.get(stage, int, expected, ONE_EACH[stage]) for stage in STAGES[1:]}
     for stage, count in counts.items():
-        if count < 0:
-            table.refuse(stage, expected, count, "write 0 or more")
+        if not 0 <= count <= MOST_INSTANCES:
+            table.refuse(stage, expected, count, f"write 0 to {MOST_INSTANCES}")
     table.refuse_unknown()
     return {"development": 0} | counts
 
@@ -108,8 +112,10 @@ def _check_path(table: TomlTable, key: str, path: str) -> None:
 def _limits(table: TomlTable) -> Limits:
     return Limits(
         memory_bytes=_memory(table),
-        pids=_within(table, "pids", int, "a whole number of processes, such as 100", MOST_PIDS),
-        cpus=_within(table, "cpus", (int, float), "a number of processors, such as 0.5", MOST_CPUS),
+        pids=_within(table, "pids", int, "a whole number of processes, such as 100", 1, MOST_PIDS),
+        cpus=_within(
+            table, "cpus", (int, float), "a number of processors, such as 0.5", LEAST_CPUS, MOST_CPUS
+        ),
     )
 
 
@@ -125,10 +131,12 @@ def _memory(table: TomlTable) -> int | None:
     return size
 
 
-def _within(table: TomlTable, key: str, kind: type | tuple[type, ...], expected: str, most: int) -> Any:  # noqa: ANN401 - of that kind, or None
+def _within(
+    table: TomlTable, key: str, kind: type | tuple[type, ...], expected: str, least: float, most: int
+) -> Any:  # noqa: ANN401 - of that kind, or None
     value = table.get(key, kind, expected, None)
-    if value is not None and not 0 < value <= most:
-        table.refuse(key, f"{expected}, more than 0 and at most {most}", value, f"correct {key}")
+    if value is not None and not least <= value <= most:
+        table.refuse(key, f"{expected}, at least {least} and at most {most}", value, f"correct {key}")
     return value
 
 
@@ -148,8 +156,9 @@ def database(top: TomlTable) -> Database | None:
         name=table.name("name"),
         migrations=migrations or table.refuse("migrations", "a folder", None, "add migrations"),
     )
-    if read.name in POSTGRES_OWN:
-        table.refuse("name", "a name that PostgreSQL does not use itself", read.name, "choose another name")
+    if read.name in POSTGRES_OWN or read.name.startswith(SNAPSHOT):
+        expected = "a name that neither PostgreSQL nor a snapshot has"
+        table.refuse("name", expected, read.name, "choose another name")
     table.refuse_unknown({"engine": f"take engine out: it is PostgreSQL; {OTHER_DATABASE}"})
     return read
 
@@ -228,10 +237,10 @@ def _recorded(name: str, table: TomlTable, root: Path, file: PurePosixPath | Non
 def parameter(name: str, table: TomlTable) -> Parameter:
     """Read [config.NAME]; a value of the wrong type is refused here already."""
     kind = table.choice("type", TYPES)
-    anything = (str, int, float, bool)
-    values = {stage: table.get(stage, anything, kind, None) for stage in STAGES}
+    anything, expected = (str, int, float, bool), f"a value of type {kind}"
+    values = {stage: table.get(stage, anything, expected, None) for stage in STAGES}
     given = {stage: value for stage, value in values.items() if value is not None}
-    read = Parameter(name, kind, table.get("default", anything, kind, None), given)
+    read = Parameter(name, kind, table.get("default", anything, expected, None), given)
     for key, value in {"default": read.default, **given}.items():
         if value is not None and read.text(value) is None:
             table.refuse(key, read.expected, value, f"write one such as {EXAMPLES[kind]}")

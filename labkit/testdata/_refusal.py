@@ -108,7 +108,8 @@ def refuse_other_target(source: Connection, target: Connection, place: str) -> N
     before, after = (connection.info.parameter_status("server_encoding") for connection in (source, target))
     if after not in {before, "UTF8"}:
         next_step = "give a new one: createdb --template=template0 --encoding=UTF8 NAME"
-        raise LabError(f"a target in the encoding {before} or UTF8", f"{after} at {place}", next_step)
+        fitting = " or ".join(dict.fromkeys([str(before), "UTF8"]))
+        raise LabError(f"a target in the encoding {fitting}", f"{after} at {place}", next_step)
     needed = [name for (name,) in source.execute("SELECT extname FROM pg_extension ORDER BY 1")]
     there = {name for (name,) in target.execute("SELECT name FROM pg_available_extensions")}
     if missing := [name for name in needed if name not in there]:
