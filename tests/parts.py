@@ -75,6 +75,9 @@ PARTS: dict[str, Sequence[Job]] = {
 NEWEST = ".ci/newest"
 """Runs what needs no engine on the Python that it is given."""
 
+GIVE_WAY = {"unit", "extension", "newest"}
+"""Parts that only compute: they leave the processors to those whose customers wait for answers."""
+
 VARIABLES = {"labs": {"LC_ALL": "C", "TZ": "Pacific/Chatham"}}
 """A part's own variables: the labs run in a locale and a time zone that few machines have."""
 
@@ -112,7 +115,7 @@ class Runner:
         """Run a command and return its exit code; add the tests that failed to tests."""
         own = {"PYTHONPATH": "tests", "PYTHONUNBUFFERED": "1"} | VARIABLES.get(part, {})
         process = subprocess.Popen(
-            command,
+            ["nice", *command] if part in GIVE_WAY else command,
             cwd=ROOT,
             env=os.environ | own,
             stdin=subprocess.DEVNULL,

@@ -91,6 +91,18 @@ def test_the_newest_python_is_one_more_job(
     assert {"     unit | one", "   newest | python3.99"} <= set(lines)
 
 
+def test_what_only_computes_gives_way_to_what_has_customers(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A request that waits for a processor is a failed one, a unit test that waits is not."""
+    seen = python("import os; print(os.nice(0))")
+    monkeypatch.setattr(parts, "PARTS", {"unit": seen, "labs": seen})
+    assert parts.main([]) == 0
+    printed = [line.split(" | ") for line in capfd.readouterr().out.splitlines()]
+    niceness = {line[0].strip(): int(line[1]) for line in printed if line[1].isdigit()}
+    assert niceness["unit"] > niceness["labs"]
+
+
 STOPPED = """\
 import sys, parts
 parts.PARTS = {"long": [[[sys.executable, "-c", "print('begun', flush=True); import time; time.sleep(60)"]]]}
