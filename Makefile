@@ -12,7 +12,7 @@ lab: install engine
 	labkit lab $(if $(WORKSPACE),"$(WORKSPACE)")
 
 test: install engine browser
-	@python tests/parts.py $(PART)
+	@python tests/parts.py $(PART) $(if $(NEWEST),--newest $(NEWEST))
 
 bench: install engine
 	@for figure in tests/bench/bench_*.py; do python $$figure || exit 1; done

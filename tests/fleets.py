@@ -14,15 +14,15 @@ from labkit.deployment import Fleet, rolling, scale
 from labkit.engine import Engine, Label, build_service_image
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Make a workspace for one module of tests; nothing of it is left in the engine."""
+    """Make a workspace for the tests of deployments; nothing of it is left in the engine."""
     made = Workspace.create(tmp_path_factory.mktemp("deployment") / "workspace")
     yield made
     Engine.find().remove({Label.WORKSPACE: made.id})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def images(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Build both versions of the cart, and bad ones, each named by what it does."""
     engine, made = Engine.find(), {}
@@ -39,7 +39,7 @@ def images(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> It
         remove_images(engine, NAME)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def environment(workspace: Workspace, images: dict[str, str]) -> Iterator[Environment]:
     """Create an environment with three instances of the cart's first version."""
     system = workspace.system

@@ -1,10 +1,11 @@
-"""Runs the parts of `make test`, two at once, and prints how long each took and which tests failed.
+"""Runs the parts of `make test`, three jobs at once, and prints how long each took and which tests failed.
 
 `python tests/parts.py` runs them all, `python tests/parts.py unit labs` these two. A part that fails does not
-keep the others from their end. Most of the time a part waits for containers, so that two at once win on two
-processors.
+keep the others from their end. Half of its time a job waits for containers, so that three at once win on two
+processors. `--newest PYTHON` adds the part newest: what needs no engine, on that Python.
 """
 
+import argparse
 import os
 import random
 import re
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
@@ -24,23 +25,58 @@ NOTEBOOKS = random.Random(len(FOUND)).sample(FOUND, len(FOUND))  # noqa: S311 - 
 """The notebooks in a mixed order, the same for the same number: a lab must not need what another one left."""
 
 NBVAL = ("-p", "wrong_answers", "-p", "restarts", "--nbval-lax", "--timeout=600")
-AT_ONCE = 2
+AT_ONCE = 3
 TEST_LINE = 300
 """How much of the line about a failed test is told once more at the end, in characters."""
 
-# Longest first, so that the second place is never empty while the longest part still runs.
-PARTS: dict[str, Sequence[Sequence[str]]] = {
-    "engine": [["pytest", "-m", "engine and not browser", "tests"]],
-    "labs": [["pytest", *NBVAL, *NOTEBOOKS]],
-    "browser": [["pytest", "-m", "browser", "tests"]],
+Command = Sequence[str]
+Job = Sequence[Command]
+"""Commands that run one after the other, until one fails."""
+
+
+def shares(modules: Iterable[Path], count: int) -> list[list[str]]:
+    """Return test modules in shares of about the same size; those of the fleet are in the last, at its end.
+
+    pytest makes the fleet once for a session, and it costs time as long as it runs.
+    """
+    modules = sorted(modules, key=_size, reverse=True)
+    users = sorted(path for path in modules if FLEET in path.read_text(encoding="utf-8"))
+    found: list[list[Path]] = [*([] for _ in range(count - 1)), users]
+    for path in modules:
+        if path not in users:
+            min(found, key=lambda share: sum(map(_size, share))).insert(0, path)
+    return [[str(path.relative_to(ROOT)) for path in share] for share in found]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+FLEET = 'pytest_plugins = ["fleets"]'
+MODULES = [*(ROOT / "tests").glob("test_*.py")]
+
+# Longest first, so that no place is empty while a long job still runs. The labs are one job: two that build
+# images of the same name at once would change each other's.
+PARTS: dict[str, Sequence[Job]] = {
+    "labs": [[["pytest", *NBVAL, *NOTEBOOKS]]],
+    "engine": [[["pytest", "-m", "engine and not browser", *share]] for share in shares(MODULES, 3)],
+    "browser": [[["pytest", "-m", "browser", "tests"]]],
     "unit": [
-        ["ruff", "format", "--check", "."],
-        ["ruff", "check", "."],
-        ["mypy"],
-        ["pytest", "-m", "not engine and not browser", "tests"],
+        [
+            ["ruff", "format", "--check", "."],
+            ["ruff", "check", "."],
+            ["mypy"],
+            ["pytest", "-m", "not engine and not browser", "tests"],
+        ]
     ],
-    "extension": [["sh", "-c", "cd extension && jlpm run check"]],
+    "extension": [[["sh", "-c", "cd extension && jlpm run check"]]],
 }
+
+NEWEST = ".ci/newest"
+"""Runs what needs no engine on the Python that it is given."""
+
+GIVE_WAY = {"unit", "extension", "newest"}
+"""Parts that only compute: they leave the processors to those whose customers wait for answers."""
 
 VARIABLES = {"labs": {"LC_ALL": "C", "TZ": "Pacific/Chatham"}}
 """A part's own variables: the labs run in a locale and a time zone that few machines have."""
@@ -50,7 +86,7 @@ FAILURE = re.compile(r"(FAILED|ERROR) (tests|labs)/")
 
 
 class Result(NamedTuple):
-    """How a part ended: its seconds, the command that failed, "" when none did, and the tests that failed."""
+    """How a job of a part ended: its seconds, what failed ("" for nothing), and the tests that failed."""
 
     part: str
     seconds: float
@@ -65,10 +101,10 @@ class Runner:
         self._processes: set[subprocess.Popen[str]] = set()
         self._stopped = False
 
-    def run(self, part: str) -> Result:
-        """Run the commands of a part until one fails; each line of output begins with the part's name."""
+    def run(self, part: str, job: Job) -> Result:
+        """Run the commands of a job until one fails; each line of output begins with the part's name."""
         began, failed, tests = time.monotonic(), "", list[str]()
-        for command in PARTS[part]:
+        for command in job:
             print(f"{part:>9} | {' '.join(command)[:90]}", flush=True)
             if self._stopped or self._execute(part, command, tests) != 0:
                 failed = " ".join(command)[:60]
@@ -79,7 +115,7 @@ class Runner:
         """Run a command and return its exit code; add the tests that failed to tests."""
         own = {"PYTHONPATH": "tests", "PYTHONUNBUFFERED": "1"} | VARIABLES.get(part, {})
         process = subprocess.Popen(
-            command,
+            ["nice", *command] if part in GIVE_WAY else command,
             cwd=ROOT,
             env=os.environ | own,
             stdin=subprocess.DEVNULL,
@@ -106,15 +142,21 @@ class Runner:
             os.killpg(process.pid, number)
 
 
-def main(parts: Sequence[str]) -> int:
-    """Run the parts and print a line for each; return 1 when one failed."""
-    if unknown := set(parts) - set(PARTS):
-        print(f"parts: {', '.join(PARTS)}; not known: {', '.join(sorted(unknown))}")
-        return 2
+def main(arguments: Sequence[str]) -> int:
+    """Run the parts and print a line for each job; return 1 when one failed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--newest", metavar="PYTHON", help="run what needs no engine on this Python too")
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"parts: {', '.join(PARTS)}; not known: {', '.join(sorted(unknown))}")
+    jobs = [(part, job) for part, jobs in PARTS.items() if part in (asked.parts or PARTS) for job in jobs]
+    if asked.newest:
+        jobs.append(("newest", [[NEWEST, asked.newest]]))
     runner, began = Runner(), time.monotonic()
     before = {number: signal.signal(number, runner.stop) for number in (signal.SIGINT, signal.SIGTERM)}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(runner.run, [part for part in PARTS if part in (parts or PARTS)]))
+        results = list(pool.map(runner.run, *zip(*jobs, strict=True)))
     for number, handler in before.items():
         signal.signal(number, handler)
     for result in results:

@@ -178,7 +178,11 @@ def test_every_element_can_be_removed_and_what_then_fails_is_what_it_was_for(wor
         basket = lesson.ask(f"{made.url}/cart/items", {"sku": "A100", "quantity": 1}).body
         made.element("stub").remove()
         order = lesson.ask(f"{made.url}/orders", {"cart": basket, "customer": "Ada"})
-        assert (order.status, order.body["error"]) == (503, "payments does not answer: ConnectError")
+        assert order.status == 503
+        # Its name is looked up in vain, which takes longer than the time-out when the machine is busy.
+        assert order.body["error"] in {
+            f"payments does not answer: Connect{why}" for why in ("Error", "Timeout")
+        }
         made.element("coordinator").remove()
         assert lesson.ask(f"{made.url}/products").status == 200
         assert {element.registered for element in made.elements()} == {None}

@@ -38,7 +38,8 @@ from labkit.load import (
 )
 from labkit.load._histogram import lower_edge, middle_ms
 from labkit.load._measurement import Key
-from labkit.load._users import Users
+from labkit.load._replay import Replay
+from labkit.load._users import Users, has_users
 
 # isort: split
 # After labkit.load, which keeps locust from patching this process.
@@ -437,6 +438,19 @@ def test_importing_load_loads_neither_gevent_nor_locust() -> None:
     code = "import labkit.load, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"gevent", "locust", "httptools", "cloudpickle"} & set(loaded.split())
+
+
+def test_only_users_have_locust_loaded() -> None:
+    """The child of a load of requests starts without it; who stays and who arrives needs it."""
+    code = (
+        "from gevent import monkey; monkey.patch_all(); import labkit.load._child, sys; print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "locust" not in loaded.split()
+    replayed = Replay((Request.parse("GET /v1"),), ((0.0, 0),))
+    assert not any(has_users(work) for work in (Load({"/v1": 1}, 1, 1), replayed))
+    mixed: dict[Arrival, float] = {"/v1": 1, Shopper: 1}
+    assert all(has_users(work) for work in (Users.of(Shopper, ()), Load(mixed, 1, 1)))
 
 
 def test_a_rate_grows_jumps_and_falls_as_drawn() -> None:

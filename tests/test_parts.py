@@ -3,23 +3,23 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from pathlib import Path
 
 import parts
 import pytest
 
 
-def python(code: str) -> list[Sequence[str]]:
-    """Return a part of one command, in Python."""
-    return [[sys.executable, "-c", code]]
+def python(code: str) -> list[parts.Job]:
+    """Return a part of one job of one command, in Python."""
+    return [[[sys.executable, "-c", code]]]
 
 
 def test_a_part_that_fails_keeps_no_other_from_its_end(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Every line of output names its part; the table at the end has each part's seconds and how it ended."""
-    red, green = [*python("raise SystemExit(3)"), *python("print('never')")], python("print('done')")
-    monkeypatch.setattr(parts, "PARTS", {"red": red, "green": green})
+    (fails,), (never,), green = (*map(python, ("raise SystemExit(3)", "print('never')", "print('done')")),)
+    monkeypatch.setattr(parts, "PARTS", {"red": [[*fails, *never]], "green": green})
     assert parts.main([]) == 1
     lines = capfd.readouterr().out.splitlines()
     assert "    green | done" in lines
@@ -47,11 +47,12 @@ def test_one_part_is_run_alone_and_an_unknown_one_is_refused(
     """`make test PART=unit` runs that part; a wrong name is answered with those that there are."""
     monkeypatch.setattr(parts, "PARTS", {"unit": python("print('one')"), "labs": python("print('two')")})
     assert parts.main(["unit"]) == 0
-    assert parts.main(["unti"]) == 2
-    printed = capfd.readouterr().out
-    assert "| one" in printed
-    assert "| two" not in printed
-    assert "unit, labs" in printed
+    with pytest.raises(SystemExit):
+        parts.main(["unti"])
+    printed = capfd.readouterr()
+    assert "| one" in printed.out
+    assert "| two" not in printed.out
+    assert "unit, labs" in printed.err
 
 
 def test_the_labs_run_in_another_locale_and_time_zone(
@@ -68,9 +69,43 @@ def test_the_labs_run_in_another_locale_and_time_zone(
     assert "     unit | C.UTF-8 Europe/Zurich" in lines
 
 
+def test_each_module_is_in_one_share_and_one_fleet_serves_all_its_tests() -> None:
+    """A module that is new is tested without anybody's doing; those of a fleet come last, in one session."""
+    found = parts.shares(parts.MODULES, 3)
+    assert sorted(path for share in found for path in share) == [
+        f"tests/{path.name}" for path in sorted(Path(__file__).parent.glob("test_*.py"))
+    ]
+    users = ["tests/test_deployment.py", "tests/test_strategies.py", "tests/test_widgets_deployment.py"]
+    assert found[-1][-len(users) :] == users
+    assert min(map(len, found)) > len(users)
+
+
+def test_the_newest_python_is_one_more_job(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is given to the script, beside the other parts."""
+    monkeypatch.setattr(parts, "PARTS", {"unit": python("print('one')")})
+    monkeypatch.setattr(parts, "NEWEST", "echo")
+    assert parts.main(["--newest", "python3.99"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert {"     unit | one", "   newest | python3.99"} <= set(lines)
+
+
+def test_what_only_computes_gives_way_to_what_has_customers(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A request that waits for a processor is a failed one, a unit test that waits is not."""
+    seen = python("import os; print(os.nice(0))")
+    monkeypatch.setattr(parts, "PARTS", {"unit": seen, "labs": seen})
+    assert parts.main([]) == 0
+    printed = [line.split(" | ") for line in capfd.readouterr().out.splitlines()]
+    niceness = {line[0].strip(): int(line[1]) for line in printed if line[1].isdigit()}
+    assert niceness["unit"] > niceness["labs"]
+
+
 STOPPED = """\
 import sys, parts
-parts.PARTS = {"long": [[sys.executable, "-c", "print('begun', flush=True); import time; time.sleep(60)"]]}
+parts.PARTS = {"long": [[[sys.executable, "-c", "print('begun', flush=True); import time; time.sleep(60)"]]]}
 sys.exit(parts.main([]))
 """
 

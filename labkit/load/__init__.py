@@ -6,8 +6,8 @@ counts from the planned time. So a server that stalls cannot hide the requests t
 of a mix, at the times at which they came.
 
 `apply` takes ordinary locust users too: a User class or a locustfile, in locust's own closed model. All give
-the same `Measurement`. The generator, locust, runs in a child process, never in this one. So `import locust`
-leaves this process without gevent's patches when it comes after `import labkit.load`.
+the same `Measurement`. The generator runs in a child process, and so does locust, which only users need. So
+`import locust` leaves this process without gevent's patches when it comes after `import labkit.load`.
 """
 
 from labkit.load import _unpatched

@@ -21,12 +21,14 @@ from labkit.load._histogram import Histogram
 from labkit.load._measurement import Failure, Key, Measurement, Recent, Tally
 from labkit.load._schedule import Schedule
 from labkit.load._target import check_target
-from labkit.load._users import Users, pack
+from labkit.load._users import Users, has_users, pack
 
 _LAST_OUTPUT_BYTES = 2000
 _GRACE_S = 5.0  # beyond the load's own time-out
-# locust patches the standard library when it is imported, so the child imports it before anything else.
-_CHILD = "import sys, locust; from labkit.load._child import main; main(int(sys.argv[1]))"
+# Before anything else the standard library is patched for gevent, which locust does when it is imported. That
+# takes three times as long as the rest of the child's start, so it is left out where no locust user is.
+_CHILD = "import sys; {}; from labkit.load._child import main; main(int(sys.argv[1]))"
+_WITH_USERS, _REQUESTS = "import locust", "from gevent import monkey; monkey.patch_all()"
 
 
 Target = Load | type | Sequence[type] | str | Path
@@ -85,9 +87,10 @@ class RunningLoad:
         # A file, not a pipe: nobody has to read it for the child to go on.
         self._last_output: list[str] = []
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        first = _WITH_USERS if has_users(work) else _REQUESTS
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _CHILD, str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _CHILD.format(first), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 process_group=0,
                 stdin=subprocess.DEVNULL,

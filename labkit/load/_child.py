@@ -1,8 +1,8 @@
 """The child process: a `Player` or a `Crowd`, fed and kept alive by the control channel to its parent.
 
-`main` is called with the socket's file descriptor, after locust was imported. The parent's first line is the
-command, as JSON; the line `stop` ends the sending. The end of the connection, however the parent ended, kills
-this process and its group.
+`main` is called with the socket's file descriptor, after gevent has patched the standard library. Locust is
+there already when the load has users. The parent's first line is the command, as JSON; the line `stop` ends
+the sending. The end of the connection, however the parent ended, kills this process and its group.
 """
 
 import base64
@@ -19,23 +19,15 @@ from contextlib import suppress
 from typing import Any
 
 import gevent
-import locust.stats
 from gevent.event import Event
 
 from labkit.errors import LabError
-from labkit.load._closed import Crowd, load_users
-from labkit.load._histogram import lower_edge, middle_ms
 from labkit.load._player import Player
 from labkit.load._recorder import Recorder
 from labkit.load._users import Users
 
 _FEED_S = 0.1
 """A deployment that is judged ten times a second needs figures as fresh as that."""
-
-
-def _finer_bucket(milliseconds: float) -> float:
-    """Replace locust's rounding to whole milliseconds, which doubles times under 1 ms."""
-    return middle_ms(lower_edge(int(milliseconds * 1e3)))
 
 
 class ControlChannel:
@@ -77,6 +69,8 @@ def _prepare(command: dict[str, Any], recorder: Recorder, stop: Event) -> Callab
     try:
         work = pickle.loads(base64.b64decode(command["work"]))  # noqa: S301 - the parent's own, on its own socket
         if isinstance(work, Users):
+            from labkit.load._closed import Crowd, load_users  # noqa: PLC0415 - imports locust
+
             return Crowd(load_users(work, command["url"]), work, recorder, stop).run
     except LabError:
         raise
@@ -93,7 +87,6 @@ def main(descriptor: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     channel = ControlChannel(descriptor)
     command = channel.command()
-    locust.stats.bucket_response_time = _finer_bucket  # type: ignore[assignment] # keys may be floats
     recorder, stop = Recorder(), Event()
     gevent.spawn(channel.listen, stop)
     try:

@@ -5,6 +5,7 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import Any
 
+import locust.stats
 from gevent.local import local
 from locust import TaskSet, User
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
@@ -12,17 +13,17 @@ from locust.env import Environment
 from locust.event import EventHook
 from locust.exception import CatchResponseError
 
+from labkit.load._histogram import lower_edge, middle_ms
 from labkit.load._measurement import Failure, Key
-from labkit.load._recorder import Recorder
+from labkit.load._recorder import FAILED, Recorder
 from labkit.load._visit import current
 
-FAILED = 400
-"""The lowest status that is a failure."""
-
-ANSWER = "labkit.load.answer"
-"""The entry of a request's context that the player gives to the recorder."""
-
 _DETAIL = 200
+
+
+def _finer_bucket(milliseconds: float) -> float:
+    """Replace locust's rounding to whole milliseconds, which doubles times under 1 ms."""
+    return middle_ms(lower_edge(int(milliseconds * 1e3)))
 
 
 class Listener:
@@ -30,17 +31,11 @@ class Listener:
 
     def __init__(self, environment: Environment, recorder: Recorder) -> None:
         self._recorder, self._greenlet = recorder, local()
-        environment.events.request.add_listener(self._request)  # type: ignore[no-untyped-call] # locust's
+        locust.stats.bucket_response_time = _finer_bucket  # type: ignore[assignment] # keys may be floats
+        environment.events.request.add_listener(self._answer)  # type: ignore[no-untyped-call] # locust's
         environment.events.user_error.add_listener(self._user_error)  # type: ignore[no-untyped-call] # locust's
         environment.events.outcome = EventHook()  # type: ignore[attr-defined, no-untyped-call] # for labkit.load.outcome
         environment.events.outcome.add_listener(recorder.outcome)  # type: ignore[attr-defined] # as above
-
-    def _request(self, context: dict[str, Any] | None = None, **fields: Any) -> None:  # noqa: ANN401 - the event's
-        if context and ANSWER in context:
-            key, failure = context[ANSWER]
-            self._recorder.answer(key, fields["response_time"], failure)
-        else:
-            self._answer(**fields)
 
     def _answer(
         self,

@@ -1,25 +1,21 @@
 """Sends a plan: an open model, one greenlet an arrival. Imported in the child process only."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from time import perf_counter
-from urllib.parse import urlsplit
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 from httptools import HttpParserError
-from locust import User
-from locust.env import Environment
 
-from labkit.load._closed import confine
 from labkit.load._connection_pool import ConnectionPool, Response
-from labkit.load._listener import ANSWER, FAILED, Listener
 from labkit.load._measurement import Failure, Key
-from labkit.load._outcome import BROKEN_OFF
-from labkit.load._recorder import Recorder
+from labkit.load._recorder import FAILED, Recorder
 from labkit.load._request import Request
 from labkit.load._schedule import Schedule
 from labkit.load._timer import Timer
-from labkit.load._visit import visit, visitor
+from labkit.load._users import has_users
 
 _IN_FLIGHT = 2000  # more requests without an answer delay the next ones, which shows as scheduling lag
 _LEAD_S = 0.2  # the first requests are ready before they are due
@@ -27,27 +23,27 @@ _DETAIL_BYTES = 200
 
 
 class Player:
-    """Sends each request of the plan at its time and fires locust's `request` event for each answer.
+    """Sends each request of the plan at its time and records the answer.
 
-    For a User class of the plan it lets a user arrive, whose own client fires the event.
+    For a User class of the plan it lets a user arrive, whose own client fires locust's `request` event.
     """
 
     def __init__(self, schedule: Schedule, url: str, recorder: Recorder, stop: Event) -> None:
         self._schedule, self._recorder, self._stop = schedule, recorder, stop
-        # An exception of a task ends the visit, so locust must not go on after it.
-        self._environment = Environment(host=url, catch_exceptions=False)
-        Listener(self._environment, recorder)
         self._connections, self._greenlets = ConnectionPool(url), Pool(_IN_FLIGHT)
-        # Made once: a request is the same to the byte each time.
-        self._arrivals: list[tuple[Request, bytes] | type[User]] = [
-            (entry, entry.message(self._connections.host))
-            if isinstance(entry, Request)
-            else visitor(entry, url)
-            for entry in schedule.requests
-        ]
-        if any(isinstance(entry, type) for entry in schedule.requests):
-            self._environment.create_local_runner()
-            confine({urlsplit(url).hostname or ""})
+        self._arrivals = list(self._arrivals_of(schedule, url))
+
+    def _arrivals_of(self, schedule: Schedule, url: str) -> Iterator[Callable[[float], object]]:
+        """Yield for each entry of the plan what lets it arrive; it is called with the time it was due."""
+        if has_users(schedule):
+            from labkit.load._visitors import Visitors  # noqa: PLC0415 - imports locust
+
+            visitors = Visitors(url, self._recorder)
+        for entry in schedule.requests:
+            if isinstance(entry, Request):  # made once: it is the same to the byte each time
+                yield partial(self._send, entry, entry.message(self._connections.host))
+            else:
+                yield visitors.of(entry)
 
     def play(self) -> None:
         """Send until the plan ends or somebody stops it, then wait for what is under way."""
@@ -65,19 +61,10 @@ class Player:
             due = self._start_s + at_s
             if (early := due - perf_counter()) > 0:
                 timer.sleep(early)
-            arrival = self._arrivals[index]
-            if isinstance(arrival, tuple):
-                self._greenlets.spawn(self._send, due, *arrival)
-            else:
-                self._greenlets.spawn(self._visit, due, arrival)
+            self._greenlets.spawn(self._arrivals[index], due)
 
-    def _visit(self, due: float, leaving: type[User]) -> None:
-        ended = visit(leaving, self._environment, max(0.0, perf_counter() - due))
-        if not ended.is_complete:
-            self._recorder.outcome(BROKEN_OFF)
-
-    def _send(self, due: float, request: Request, message: bytes) -> None:
-        """Send one request and fire the event for its answer."""
+    def _send(self, request: Request, message: bytes, due: float) -> None:
+        """Send one request and record its answer."""
         self._recorder.request(max(0.0, perf_counter() - due))
         at_s = due - self._start_s
         response, cause = Response(0, "", b""), ""
@@ -91,14 +78,7 @@ class Player:
             cause = f"status {response.status}"
         detail = response.body[:_DETAIL_BYTES].decode(errors="replace")
         failure = Failure(at_s, request.name, cause, response.version, detail) if cause else None
-        self._environment.events.request.fire(  # type: ignore[no-untyped-call] # locust's
-            request_type=request.method,
-            name=request.path.partition("?")[0],
-            response_time=latency_ms,
-            response_length=0,
-            exception=cause or None,
-            context={ANSWER: (Key(int(at_s), response.version, request.name), failure)},
-        )
+        self._recorder.answer(Key(int(at_s), response.version, request.name), latency_ms, failure)
 
     def _cause(self, error: OSError | HttpParserError) -> str:
         """Return a short text that is the same for failures of the same cause."""

@@ -8,6 +8,9 @@ from typing import Any
 from labkit.load._histogram import lower_edge
 from labkit.load._measurement import Failure, Key, Recent
 
+FAILED = 400
+"""The lowest status that is a failure."""
+
 _EXAMPLES = 3  # of each cause
 RECENT = 200
 

@@ -93,6 +93,11 @@ def check_users(classes: Iterable[type], hosts: Collection[str]) -> None:
             )
 
 
+def has_users(work: object) -> bool:
+    """Return whether locust users belong to a load: they stay, or they arrive as a plan says."""
+    return isinstance(work, Users) or any(isinstance(entry, type) for entry in getattr(work, "requests", ()))
+
+
 def pack(work: object) -> str:
     """Return a load as text for the child process, with the classes that were defined in a notebook.
 
