@@ -63,7 +63,6 @@ widgets.survey(surveyed)""",
     'widgets.AuditProgress(source.url, "nowhere")',
     "widgets.PipelineBoard(workspace)",
     "widgets.Picture(widgets.PipelineBoard(workspace).snapshot.svg, [], 'code')",
-    'widgets.run(workspace), widgets.run_button("Start", "start()", print)',
     'widgets.show(widgets.run(workspace), widgets.run_button("Start", "start()", print))',
     'widgets.choice_form("Which one?", ["this", "that"], None, print)',
     'widgets.choice_form("Which one?", ["this", "that"], "this", print)',
@@ -124,7 +123,7 @@ def server(tmp_path: Path) -> Iterator[Lab]:
     settings = tmp_path / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps({"windowingMode": "none"}))
-    with lab(workspace.root, tmp_path, {"LABKIT_UNATTENDED": ""}) as running:
+    with lab(workspace.root, tmp_path, {"LABKIT_UNATTENDED": "1"}) as running:
         yield running
     Environment.clean_up_all(workspace)
     workspace.artifacts.close()
