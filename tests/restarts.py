@@ -22,7 +22,7 @@ LONG = "pipeline.run("
 AGAIN = {"observe", "check"}
 """Tags of cells that only look, so that they can run twice."""
 
-NAMED = re.compile(r"'(\w+)' is there.*the cell that begins with «(.*?)»", re.DOTALL)
+NAMED = re.compile(r"'(\w+)' is there, because|the cell that begins with «(.*?)»", re.DOTALL)
 MOST = 8
 """So many cells in a row may be asked for."""
 
@@ -67,13 +67,13 @@ class Later(IPyNbCell):  # type: ignore[misc]  # nbval ships no types
         for cell in wanted:
             self.cell = cell
             super().runtest()
-            errors = "\n".join(text_of(one) for one in self.test_outputs if one.output_type == "error")
-            if not errors:
+            if all(one.output_type != "error" for one in self.test_outputs):
                 continue
-            named = NAMED.search(errors)
-            makers = [one for one in cells if named and all(word in one.source for word in named.groups())]
+            seen = "\n".join(map(text_of, self.test_outputs))  # with the rows of a check
+            words = {word for pair in NAMED.findall(seen)[:2] for word in pair if word}
+            makers = [one for one in cells if words and all(word in one.source for word in words)]
             if not makers or LONG in makers[0].source or not most:
-                self.raise_cell_error("A learner cannot go on here with a new kernel", errors)
+                self.raise_cell_error("A learner cannot go on here with a new kernel", seen)
             self._work([makers[0], cell], cells, most - 1)
 
 

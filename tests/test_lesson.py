@@ -342,6 +342,13 @@ def test_nothing_runs_while_a_prediction_is_open(tmp_path: Path) -> None:
     assert after[0]["data"]["text/plain"] == "False"
 
 
+CHECKED = """\
+from labkit.lesson._check import CheckBlock
+with CheckBlock("it", lambda name, rows, more: print(rows[0].hint)):
+    assert result == 1, "one is asked for"
+"""
+
+
 def test_a_name_that_another_cell_makes_is_a_hint_also_before_the_set_up(tmp_path: Path) -> None:
     """A new kernel names the cell to run; a name that no cell makes, or none of a lab, stays Python's."""
     path = tmp_path / "a-lab.ipynb"
@@ -351,12 +358,14 @@ def test_a_name_that_another_cell_makes_is_a_hint_also_before_the_set_up(tmp_pat
         "result + 1",
         "inner",
         "if False:\n    result = 1",
+        CHECKED,
     ]
-    raw, _, hint, none, _ = executed(cells, path, JPY_SESSION_NAME=str(path))
+    raw, _, hint, none, _, row = executed(cells, path, JPY_SESSION_NAME=str(path))
     del raw  # the extension may be installed in the environment of the tests, or not
     assert "run the cell that begins with «if False:»" in told(hint)
     assert "Traceback" not in told(hint)
     assert "NameError" in told(none)
+    assert "run the cell that begins with «if False:»" in row[0].text
 
 
 RYUK = """\

@@ -1,5 +1,7 @@
 """Evidence that a new version fails, or is slow, more often than the others."""
 
+import threading
+
 from labkit.deployment._watch import OBJECTIVE, Judge, MeasurementSource, overdue
 from labkit.experiment import Counts, SequentialTest
 from labkit.load import Measurement, Tally
@@ -42,6 +44,7 @@ class Evidence(Judge):
         self._test = SequentialTest(alpha, objective=objective)
         # A tenth of alpha is enough, because hardly any request has no answer while nothing is wrong.
         self._test_lost = SequentialTest(alpha / 10, objective=objective or OBJECTIVE)
+        self._counting = threading.Lock()
         before = source.snapshot()
         self._uncompared = self._counted_uncompared(before)
         self._old, self._new = self._before, _ = self._counts(before)
@@ -69,7 +72,11 @@ class Evidence(Judge):
         return ""
 
     def __call__(self) -> str:
-        """Count once more and return the reason, or ""."""
+        """Count once more and return the reason, or ""; a board may ask beside the deployment."""
+        with self._counting:
+            return self._count()
+
+    def _count(self) -> str:
         measured = self._source.snapshot()
         self._old, self._new = self._counts(measured)
         lost = self._count_lost(measured)

@@ -165,6 +165,8 @@ def _evaluated(statement: ast.Assert, scope: dict[str, Any]) -> Row:
         if isinstance(test.ops[0], ast.Eq):
             expected = _shown(right)
         return Row(bool(COMPARISONS[type(test.ops[0])](seen, right)), expected, _shown(seen), hint)
+    except NameError as fault:
+        return _row_of(_rephrased(fault), Row(passed=False, expected=expected, seen=_words(fault), hint=hint))
     except Exception as fault:  # noqa: BLE001 - an answer may fail in any way; the row says how
         return Row(passed=False, expected=expected, seen=_words(fault), hint=hint)
 
@@ -188,16 +190,26 @@ def _value(node: ast.expr, scope: dict[str, Any]) -> Any:  # noqa: ANN401 - what
 
 def _ended(error: Exception | None) -> Row:
     """Return the row of an error that no assert was about."""
-    if isinstance(error, NameError):
-        error = missing_name(error) or error
-    if isinstance(error, LabError):
-        return Row(passed=False, expected=error.expected, seen=error.seen, hint=error.next_step)
     hint = NOT_WRITTEN if "NoneType" in str(error) or "ellipsis" in str(error) else ""
     hint = str(error) if isinstance(error, AssertionError) else hint or NOT_IN_SHAPE
-    return Row(passed=False, expected="the cell runs to its end", seen=_words(error), hint=hint)
+    otherwise = Row(passed=False, expected="the cell runs to its end", seen=_words(error), hint=hint)
+    return _row_of(_rephrased(error), otherwise)
+
+
+def _rephrased(fault: BaseException | None) -> BaseException | None:
+    """Return an error in labkit's words, for a name that another cell makes; any other error as it is."""
+    return (missing_name(fault) or fault) if isinstance(fault, NameError) else fault
+
+
+def _row_of(fault: BaseException | None, otherwise: Row) -> Row:
+    """Return the row of an error with three parts; otherwise for any other."""
+    if isinstance(fault, LabError):
+        return Row(passed=False, expected=fault.expected, seen=fault.seen, hint=fault.next_step)
+    return otherwise
 
 
 def _words(fault: BaseException | None) -> str:
+    fault = _rephrased(fault)
     if isinstance(fault, LabError):
         return fault.seen
     return f"{type(fault).__name__}: {fault}"

@@ -90,6 +90,8 @@ class DeploymentBoard(SelectableViews):
         """Read the fleet; end when it is gone."""
         controls = self.controls
         try:
+            if controls.evidence and self._board.status == "paused":
+                controls.evidence()  # a deployment that is held does not ask, and customers go on
             board = self._reader.read(controls.load, controls.evidence, controls.events)
         except (LabError, OSError):
             self._missed += 1

@@ -33,7 +33,7 @@ def text_form(
 
     afterwards is HTML that is shown once the answer is recorded.
     """
-    layout = {"width": "min(100%, 640px)"}
+    layout = {"width": "min(100% - 4px, 640px)"}  # 2px on each side are ipywidgets' margin
     field = ipywidgets.Textarea(value=recorded or "", rows=lines, tooltip=question, layout=layout)
     return _form(question, field, recorded, on_record, afterwards)
 
