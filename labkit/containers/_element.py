@@ -37,10 +37,9 @@ RESTART_GRACE_S = 2
 """How long the processes of a container that is restarted may take to end by themselves, in seconds."""
 
 NEXT_STEPS = {
-    "exited": "environment.element({0!r}).start()",
+    "exited": "environment.element({0!r}).start(), or for all that has ended: labkit environment start {1}",
     "paused": "environment.element({0!r}).resume()",
     "disconnected": "environment.element({0!r}).reconnect()",
-    "exited": "start again what has ended, with what it holds: labkit environment start {1}",
 }
 """State of an element that does not answer → the next step that brings it back."""
 
