@@ -1,0 +1,148 @@
+"""One answer, tried in the lab's own kernel: the check's lines run as they are, on proxies of the answer."""
+
+import builtins
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from types import ModuleType
+from typing import Any
+
+from labkit.artifacts import Kind
+from labkit.errors import LabError
+from labkit.grading._exercises import Exercise
+from labkit.grading._hands import Hands, importable
+from labkit.grading._names import BUILTINS, CodeCell, needed
+from labkit.grading._sandbox import Child, Ended, Function, Raised, Sandbox
+
+
+class Answer:
+    """A learner's answer to one exercise, in a sandbox, with the names of the lab's notebook that it may use.
+
+    cells are the learner's own, in the order in which they run. A process that ends, whatever ended it, is
+    begun anew without the cell that ended it, so that it costs only the rows in which it happens. unknown are
+    names of the notebook that the lab's own solution does not use and the answer does. fault is what failed on
+    the grader's side, "" when nothing did.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, cells: Sequence[CodeCell], exercise: Exercise, names: Mapping[str, object]
+    ) -> None:
+        self._sandbox, self._cells = sandbox, list(cells)
+        self.hands, self.fault = Hands(exercise.solution.attributes), ""
+        own = {name for cell in cells for name in cell.defines}
+        wanted = {name for cell in cells for name in cell.uses} - own
+        allowed = exercise.solution.uses
+        self.unknown = sorted(wanted & names.keys() - allowed - BUILTINS)
+        self._given = {name: names[name] for name in sorted(wanted & names.keys() & allowed)}
+        self._open, self._child = ExitStack(), None
+
+    def _living(self) -> Child:
+        """Return the answer's process, begun anew where there is none."""
+        while self._child is None:
+            child = self._open.enter_context(self._sandbox.submission())
+            imports, things = _as_modules(self._given)
+            child.hand({name: self.hands.lend(thing) for name, thing in things.items()})
+            child.run(imports)
+            self._child = child
+            for cell in self._cells:
+                try:
+                    child.run(cell.source, answer=self.hands.answer)
+                except Ended:
+                    self._cells = [other for other in self._cells if other is not cell]
+                    self.close()
+                    break
+        return self._child
+
+    def _guarded(self, ask: Callable[[Child], Any]) -> Any:  # noqa: ANN401 - data of any kind
+        """Ask the process; one that ends raises an AssertionError, so that the row is told why."""
+        try:
+            return self.hands.returned(ask(self._living()))
+        except Ended as end:
+            self.close()
+            raise AssertionError(str(end)) from None
+        except Raised as error:
+            raise _as_raised(error) from None
+        except LabError as error:
+            self.fault = error.seen
+            raise
+
+    def value(self, name: str) -> Any:  # noqa: ANN401 - data of any kind, or a function
+        """Return what a name stands for: data, or a function that calls the answer's.
+
+        :raises KeyError: when the answer has no such name, or its process ends as it is asked.
+        """
+        try:
+            found = self._guarded(lambda child: child.get(name))
+        except AssertionError as end:
+            raise KeyError(name) from end
+        return self._function(name) if isinstance(found, Function) else found
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        def function(*args: object, **kwargs: object) -> object:
+            given = [self.hands.lend(one) for one in args]
+            named = {key: self.hands.lend(one) for key, one in kwargs.items()}
+            return self._guarded(lambda child: child.call(name, given, named, answer=self.hands.answer))
+
+        function.__name__ = name
+        return function
+
+    def close(self) -> None:
+        """End the answer's process."""
+        self._child = None
+        self._open.close()
+
+
+def _as_modules(given: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """Return imports of Python's own modules, and what else is given by name."""
+    modules = {
+        name: thing.__name__
+        for name, thing in given.items()
+        if isinstance(thing, ModuleType) and importable(thing.__name__)
+    }
+    imports = "\n".join(f"import {module} as {name}" for name, module in modules.items())
+    return imports, {name: thing for name, thing in given.items() if name not in modules}
+
+
+def attempt(shell: Any, exercise: Exercise, answer: Answer) -> list[dict[str, Any]]:  # noqa: ANN401 - IPython's shell
+    """Run a check on an answer and return its rows: passed, expected, seen and hint of each."""
+    names = shell.user_ns
+    for name in exercise.names:
+        names.pop(name, None)
+    for name in exercise.names:
+        try:
+            names[name] = answer.value(name)
+        except KeyError:
+            continue
+    return checked(shell, exercise)
+
+
+def checked(shell: Any, exercise: Exercise) -> list[dict[str, Any]]:  # noqa: ANN401 - as above
+    """Run a check's cell in the lab's kernel and return its rows; none when it did not come to a verdict."""
+    artifacts = shell.user_ns["lab"].workspace.artifacts
+    before = len(artifacts.history(kind=Kind.CHECKED))
+    shell.run_cell(exercise.check.source, store_history=False)
+    facts = artifacts.history(kind=Kind.CHECKED)[before:]
+    return [
+        dict(row)
+        for fact in facts
+        if fact.predicate["check"] == exercise.name
+        for row in fact.predicate["rows"]
+    ]
+
+
+def cells_of(exercise: Exercise, cells: Sequence[CodeCell]) -> list[CodeCell]:
+    """Return a submission's cells that make the answer to an exercise: its own, and those that this one needs."""
+    places = [place for place, cell in enumerate(cells) if cell.id == exercise.solution.id]
+    if not places:
+        return []
+    cell = cells[places[-1]]
+    return [*needed(cell, cells[: places[-1]]), cell]
+
+
+def _as_raised(error: Raised) -> BaseException:
+    """Return an error of this side with the kind and text of the answer's own."""
+    kind = getattr(builtins, error.kind, None)
+    if not (isinstance(kind, type) and issubclass(kind, BaseException)) or issubclass(
+        kind, KeyboardInterrupt
+    ):
+        kind = type(error.kind, (Exception,), {})
+    return kind(error.text)
