@@ -829,7 +829,7 @@ def test_a_database_that_cannot_be_opened_leaves_no_connection(
 ) -> None:
     """A held or a broken file, and a lost key, are errors that leave nothing open."""
     five.close()
-    monkeypatch.setattr("labkit.artifacts._tables.WAIT_S", 0.05)
+    monkeypatch.setattr("labkit._sql.WAIT_S", 0.05)
     with closing(sqlite3.connect(file)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(LabError, match="locked"):
@@ -877,7 +877,7 @@ def test_the_key_is_made_once_and_for_the_owner_only(five: ArtifactDatabase, fil
 def test_processes_that_make_the_key_at_once_get_the_same(file: Path) -> None:
     """A key that another process has made meanwhile is taken, never replaced: facts may be signed with it."""
     first, second = SigningKey.create(file), SigningKey.create(file)
-    assert second.signed("a payload", first.sign("a payload"))
+    assert second.public.signed("a payload", first.sign("a payload"))
 
 
 def test_the_key_may_lie_elsewhere(file: Path, tmp_path: Path) -> None:
