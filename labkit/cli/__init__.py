@@ -19,6 +19,7 @@ from labkit.cli import (
     _deployment,
     _engine,
     _environment,
+    _grade,
     _load,
     _pipeline,
     _toggle,
@@ -45,6 +46,7 @@ labkit.add_command(_workspace.start)
 labkit.add_command(_workspace.lab)
 labkit.add_command(_workspace.reset)
 labkit.add_command(_workspace.release)
+labkit.add_command(_grade.grade)
 labkit.add_command(_engine.doctor)
 labkit.add_command(_engine.images)
 labkit.add_command(_pipeline.pipeline)

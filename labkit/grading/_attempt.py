@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.artifacts import Kind
 from labkit.errors import LabError
-from labkit.grading._exercises import Exercise
+from labkit.grading._exercises import Exercise, SolvedLab
 from labkit.grading._hands import Hands, importable
 from labkit.grading._names import BUILTINS, CodeCell, needed
 from labkit.grading._sandbox import Child, Ended, Function, Raised, Sandbox
@@ -129,13 +129,16 @@ def checked(shell: Any, exercise: Exercise) -> list[dict[str, Any]]:  # noqa: AN
     ]
 
 
-def cells_of(exercise: Exercise, cells: Sequence[CodeCell]) -> list[CodeCell]:
-    """Return a submission's cells that make the answer to an exercise: its own, and those that this one needs."""
-    places = [place for place, cell in enumerate(cells) if cell.id == exercise.solution.id]
-    if not places:
-        return []
-    cell = cells[places[-1]]
-    return [*needed(cell, cells[: places[-1]]), cell]
+def cells_of(lab: SolvedLab, exercise: Exercise, cells: Sequence[CodeCell]) -> list[CodeCell]:
+    """Return a submission's cells that make the answer to an exercise.
+
+    They are the exercise's own, and of the answers before it and the cells that the learner added those that it
+    needs. The lab's other cells have run already, on the grader's side.
+    """
+    of_the_lab = {cell.id for cell in lab.cells} - {one.solution.id for one in lab.exercises}
+    own = [cell for cell in cells if cell.id not in of_the_lab]
+    places = [place for place, cell in enumerate(own) if cell.id == exercise.solution.id]
+    return [*needed(own[places[-1]], own[: places[-1]]), own[places[-1]]] if places else []
 
 
 def _as_raised(error: Raised) -> BaseException:

@@ -1,4 +1,4 @@
-"""What runs in the lab's kernel while a class is graded: the reference solution first, then every submission."""
+"""What runs in the lab's kernel while a class is graded: the lab's own solution first, then every submission."""
 
 import json
 import time
@@ -8,65 +8,66 @@ from typing import Any
 
 from labkit.engine import Engine
 from labkit.errors import LabError
-from labkit.grading._attempt import Answer, attempt, cells_of, checked
+from labkit.grading._attempt import Answer, attempt, cells_of
 from labkit.grading._exercises import Exercise, SolvedLab
 from labkit.grading._names import CodeCell
 from labkit.grading._sandbox import Sandbox
 
 
 def try_all(notebook: str, place: int, submissions: str, *, fresh: bool) -> str:
-    """Try every submission's answer to the exercise at a place of a lab; return learners' rows as JSON.
+    """Try every submission's answer to the exercise at a place of a lab; return what came of each as JSON.
+
+    The lab's own solution is tried first, in the sandbox as all others are.
 
     :raises LabError: when the lab's own solution does not pass the check.
     """
     from IPython import get_ipython  # noqa: PLC0415 - there is one in a kernel only
 
-    shell, exercise = get_ipython(), SolvedLab.read(Path(notebook)).exercises[place]  # type: ignore[no-untyped-call]  # IPython has no types here
+    shell, lab = get_ipython(), SolvedLab.read(Path(notebook))  # type: ignore[no-untyped-call]  # IPython has no types here
+    exercise = lab.exercises[place]
     names = dict(shell.user_ns)
-    _prove(shell, exercise)
+    handed_in = json.loads(Path(submissions).read_text(encoding="utf-8"))
     with Sandbox(Engine.find(), fresh=fresh) as sandbox:
-        handed_in = json.loads(Path(submissions).read_text(encoding="utf-8"))
-        tried = [
-            _try(shell, exercise, sandbox, names, learner, [CodeCell(*cell) for cell in cells])
-            for learner, cells in handed_in.items()
-        ]
-    return json.dumps(tried)
+
+        def tried(cells: Sequence[CodeCell]) -> dict[str, Any]:
+            return _try(shell, exercise, Answer(sandbox, cells_of(lab, exercise, cells), exercise, names))
+
+        _refuse_unsound(exercise, tried(lab.cells))
+        return json.dumps(
+            [
+                {"learner": learner} | tried([CodeCell(*cell) for cell in cells])
+                for learner, cells in handed_in.items()
+            ]
+        )
 
 
-def _try(
-    shell: Any,  # noqa: ANN401 - IPython's shell
-    exercise: Exercise,
-    sandbox: Sandbox,
-    names: Mapping[str, object],
-    learner: str,
-    cells: Sequence[CodeCell],
-) -> dict[str, Any]:
+def _try(shell: Any, exercise: Exercise, answer: Answer) -> dict[str, Any]:  # noqa: ANN401 - IPython's shell
     """Try one answer; a fault of the engine or the sandbox is told, and is not the learner's."""
     started, rows, fault = time.monotonic(), [], ""
-    answer = Answer(sandbox, cells_of(exercise, cells), exercise, names)
     try:
         rows = attempt(shell, exercise, answer)
     except LabError as error:
         fault = error.seen
     finally:
         answer.close()
-    fault = fault or ("" if rows else "the check came to no verdict")
     return {
-        "learner": learner,
         "check": exercise.check.id,
-        "rows": [{"passed": row["passed"], "hint": row["hint"]} for row in rows],
+        "rows": [{name: row[name] for name in ("passed", "seen", "hint")} for row in rows],
         "asked": [*answer.unknown, *sorted(answer.hands.refused)],
-        "fault": fault or answer.fault,
+        "fault": fault or answer.fault or ("" if rows else "the check came to no verdict"),
         "seconds": round(time.monotonic() - started, 3),
     }
 
 
-def _prove(shell: Any, exercise: Exercise) -> None:  # noqa: ANN401 - IPython's shell
-    rows = checked(shell, exercise)
-    if failed := [row for row in rows if not row["passed"]] or not rows:
-        seen = failed[0]["seen"] if isinstance(failed, list) else "it came to no verdict"
+def _refuse_unsound(exercise: Exercise, tried: Mapping[str, Any]) -> None:
+    """Refuse a lab whose own solution does not pass its check.
+
+    :raises LabError: then.
+    """
+    failed = [f"{row['hint']}: {row['seen']}" for row in tried["rows"] if not row["passed"]]
+    if failed or tried["fault"]:
         raise LabError(
             f"the lab's own solution passes its check {exercise.name!r}",
-            str(seen),
-            "mend the lab before the class is graded",
+            failed[0] if failed else tried["fault"],
+            "mend the lab, then grade the class",
         )

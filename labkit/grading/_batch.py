@@ -6,13 +6,15 @@ it was. What is the grader's own fault is no score, and is tried again by the ne
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from labkit.artifacts import Kind
+from labkit.engine import GRADER, recipe_digests
 from labkit.errors import LabError
 from labkit.grading._exercises import Exercise, SolvedLab
 from labkit.grading._gradebook import Gradebook
@@ -21,11 +23,13 @@ from labkit.grading._names import CodeCell
 from labkit.grading._release import YOURS
 from labkit.grading._result import LABKIT, LEARNER, Result, Row, State
 from labkit.grading._submission import Submission, handed_in, read_class
+from labkit.workspace import course, labs
 
 CHUNK = 50
 """How many submissions one run of a lab tries."""
 
-Tell = Callable[[Result], None]
+AHEAD = 64
+"""How many jobs may wait, so that memory does not grow with the class."""
 
 
 class Verdict(NamedTuple):
@@ -43,7 +47,6 @@ class Job:
 
     lab: SolvedLab
     submissions: Sequence[Submission]
-    digests: Mapping[str, str]
     fresh: bool
 
     def results(self) -> list[Result]:
@@ -67,86 +70,94 @@ class Job:
         ]
 
 
+def solved_labs(root: Path | None = None) -> list[SolvedLab]:
+    """Return the solved labs of a course, by which submissions are graded; root None is labkit's own.
+
+    :raises LabError: when the course has learner copies only, as an installed labkit does.
+    """
+    root = root or course()
+    found = [SolvedLab.read(root / lab.path) for lab in labs(root)]
+    if not any(lab.exercises for lab in found):
+        next_step = "grade with the labkit of a checkout: it has the solutions and the hidden tests"
+        raise LabError("solved labs", f"learner copies in {root}", next_step)
+    return found
+
+
 def grade(
     folder: Path,
     labs: Sequence[SolvedLab],
     gradebook: Gradebook,
     executor: Executor,
     *,
-    image: str,
     fresh: bool = True,
-    tell: Tell = lambda _result: None,
-) -> None:
-    """Grade a folder with one folder a learner; every result goes into the gradebook.
+) -> Iterator[Result]:
+    """Grade a folder with one folder a learner; yield each result once it is in the gradebook.
 
-    image is the digest of the sandbox's image. tell hears of each result, also of one that needs no grading.
+    A submission that needs no grading any more is left out.
 
     :raises LabError: when the folder cannot be read, a lab does not run here, or its own solution fails a check.
     """
     waiting: set[Future[list[Result]]] = set()
     try:
-        for job in _jobs(folder, {lab.slug: lab for lab in labs}, gradebook, image, fresh, tell):
-            waiting.add(executor.submit(Job.results, job))
-            if len(waiting) >= _ahead(executor):
-                waiting = _record(waiting, gradebook, tell)
+        for one in _jobs(folder, {lab.slug: lab for lab in labs}, gradebook, fresh=fresh):
+            if isinstance(one, Result):
+                gradebook.record(one)
+                yield one
+                continue
+            waiting.add(executor.submit(one.results))
+            if len(waiting) == AHEAD:
+                waiting = yield from _next_done(waiting, gradebook)
         while waiting:
-            waiting = _record(waiting, gradebook, tell)
+            waiting = yield from _next_done(waiting, gradebook)
     finally:
-        for one in waiting:
-            one.cancel()
+        for job in waiting:
+            job.cancel()
 
 
-def _ahead(executor: Executor) -> int:
-    """Return how many jobs may wait, so that memory does not grow with the class."""
-    return 2 * int(getattr(executor, "_max_workers", 8))
-
-
-def _record(
-    waiting: set[Future[list[Result]]], gradebook: Gradebook, tell: Tell
-) -> set[Future[list[Result]]]:
+def _next_done(
+    waiting: set[Future[list[Result]]], gradebook: Gradebook
+) -> Generator[Result, None, set[Future[list[Result]]]]:
+    """Record and yield the results of the next jobs that end; return those that go on."""
     done, left = wait(waiting, return_when=FIRST_COMPLETED)
-    for result in (result for one in done for result in one.result()):
+    for result in (result for job in done for result in job.result()):
         gradebook.record(result)
-        tell(result)
+        yield result
     return left
 
 
 def _jobs(
-    folder: Path, labs: Mapping[str, SolvedLab], gradebook: Gradebook, image: str, fresh: bool, tell: Tell
-) -> Iterator[Job]:
-    """Yield what is to grade, a chunk at a time; what needs no grading goes straight to the gradebook."""
-    open_jobs = defaultdict[str, list[Submission]](list)
+    folder: Path, labs: Mapping[str, SolvedLab], gradebook: Gradebook, *, fresh: bool
+) -> Iterator[Job | Result]:
+    """Yield what is to grade, some submissions of one lab at a time, and what cannot be graded at once."""
+    chunks = defaultdict[str, list[Submission]](list)
     for one in read_class(folder, labs):
         if isinstance(one, Result):
-            gradebook.record(one)
-            tell(one)
+            yield one
             continue
-        digests = _digests(labs[one.lab], image) | {"submission": one.digest}
-        if gradebook.known(digests):
+        lab = labs[one.lab]
+        if gradebook.known({**_digests(lab), "submission": one.digest}):
             continue
         if one.public_key and (reason := gradebook.keep_key(one.learner, one.public_key)):
-            refused = Result(
-                one.learner,
-                one.lab,
-                State.NEEDS_A_PERSON,
-                reason,
-                LEARNER,
-                answers=one.answers,
-                digests=digests,
+            yield _result(
+                one, [Verdict(reason=reason, state=State.NEEDS_A_PERSON, whose=LEARNER)], _digests(lab)
             )
-            gradebook.record(refused)
-            tell(refused)
             continue
-        open_jobs[one.lab].append(one)
-        if len(open_jobs[one.lab]) == CHUNK:
-            yield Job(labs[one.lab], open_jobs.pop(one.lab), _digests(labs[one.lab], image), fresh)
-    for slug, left in open_jobs.items():
-        yield Job(labs[slug], left, _digests(labs[slug], image), fresh)
+        chunks[one.lab].append(one)
+        if len(chunks[one.lab]) == CHUNK:
+            yield Job(lab, chunks.pop(one.lab), fresh)
+    for slug, left in chunks.items():
+        yield Job(labs[slug], left, fresh)
 
 
-def _digests(lab: SolvedLab, image: str) -> dict[str, str]:
+def _digests(lab: SolvedLab) -> dict[str, str]:
+    """Return the digests of what a lab's submissions are graded by."""
     checks = "\n".join(one.check.source for one in lab.exercises)
-    return {"lab": lab.digest, "checks": hashlib.sha256(checks.encode()).hexdigest(), "image": image}
+    return {"lab": lab.digest, "checks": hashlib.sha256(checks.encode()).hexdigest(), "image": _image()}
+
+
+@cache
+def _image() -> str:
+    return recipe_digests()[GRADER]
 
 
 def _judged(exercise: Exercise, tried: Tried) -> Verdict:
