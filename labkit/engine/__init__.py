@@ -10,7 +10,7 @@ from labkit.engine._doctor import DoctorCheck, doctor
 from labkit.engine._engine import Engine
 from labkit.engine._errors import BuildFailed, ImageMissing, NoEngine, NoPermission
 from labkit.engine._events import Event, Events
-from labkit.engine._images import build_images, images_missing
+from labkit.engine._images import build_images, images_missing, recipe_digests
 from labkit.engine._inspect import Image
 from labkit.engine._labels import BASE, BUILD, GRADER, PYTHON, SERVERS, Label
 from labkit.engine._limits import BEGINS_AS_ROOT, NO_USER, SERVER, WORK, restricted
@@ -68,6 +68,7 @@ __all__ = [
     "is_source",
     "load_images",
     "one_builder",
+    "recipe_digests",
     "restricted",
     "save_images",
     "service_image",

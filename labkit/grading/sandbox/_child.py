@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -160,24 +161,39 @@ class Session:
 
 
 class Remote:
-    """A thing of the grader's. Its attributes are here; its methods are questions."""
+    """A thing of the grader's. What learners' code does with it is a question; only given attributes are here."""
 
-    def __init__(self, ask: Any, identity: str, attributes: Mapping[str, object]) -> None:  # noqa: ANN401 - Session.ask
+    def __init__(self, ask: Any, identity: str, attributes: dict[str, Any]) -> None:  # noqa: ANN401 - Session.ask
         self.__dict__.update(attributes, _labkit_ask=ask, _labkit_id=identity)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any data
-        return self._labkit_ask(self._labkit_id, "__call__", args, kwargs)
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a method
-        if name.startswith("_"):
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any data, or another thing
+        if name.startswith("_") and name != "__name__":
             raise AttributeError(name)
-        return lambda *args, **kwargs: self._labkit_ask(self._labkit_id, name, args, kwargs)
+        return self._labkit_ask(self._labkit_id, "__getattr__", (name,), {})
 
-    def __enter__(self) -> Any:  # noqa: ANN401 - any data
-        return self._labkit_ask(self._labkit_id, "__enter__", (), {})
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
+        told = (None, None) if kind is None else (type_name(error), _words(error))
+        return bool(self._labkit_ask(self._labkit_id, "__exit__", told, {}))
 
-    def __exit__(self, *_: object) -> None:
-        self._labkit_ask(self._labkit_id, "__exit__", (), {})
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._labkit_ask(self._labkit_id, "__iter__", (), {}))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Remote) and self._labkit_id == other.__dict__["_labkit_id"]
+
+    def __hash__(self) -> int:
+        return hash(self._labkit_id)
+
+
+def _question(method: str) -> Any:  # noqa: ANN401 - a method of Remote
+    def ask(self: Remote, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any data
+        return self.__dict__["_labkit_ask"](self.__dict__["_labkit_id"], method, args, kwargs)
+
+    return ask
+
+
+for _method in ("__call__", "__contains__", "__enter__", "__getitem__", "__len__"):
+    setattr(Remote, _method, _question(_method))
 
 
 def _tagged(value: object) -> Any:  # noqa: ANN401 - what JSON knows
@@ -202,12 +218,12 @@ def _words(problem: BaseException | None) -> str:
         return ""
 
 
-def _exception(kind: str, text: str) -> Exception:
+def _exception(kind: str, text: str) -> BaseException:
     """Return an exception of Python's own of this name; a RuntimeError where there is none."""
     import builtins  # noqa: PLC0415 - asked only here
 
     known = getattr(builtins, kind, None)
-    if isinstance(known, type) and issubclass(known, Exception):
+    if isinstance(known, type) and issubclass(known, BaseException):
         with suppress(TypeError):
             return known(text)
     return RuntimeError(f"{kind}: {text}")
