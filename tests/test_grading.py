@@ -22,7 +22,7 @@ WRONG = course() / "labs" / "5-deployment" / "wrong-answers" / "canary.toml"
 
 
 def test_a_cell_tells_the_names_that_it_defines_and_uses() -> None:
-    """Parameters and local names are neither; a shell command and a name in braces are seen; no Python is nothing."""
+    """Parameters and local names are neither; names in a shell command are seen; no Python is nothing."""
     cell = CodeCell(
         "c", "import math as m\n!echo {folder}\ndef area(r):\n    two = 2\n    return m.pi * r**two * scale"
     )
@@ -41,7 +41,7 @@ def test_the_cells_that_a_cell_needs_are_found_by_their_names() -> None:
 
 
 def test_every_exercise_of_the_course_is_read() -> None:
-    """Each lab has its exercises, each with names to define or a record to judge, and rows, some of them hidden."""
+    """Each lab has its exercises, with names to define or a record to judge, and rows."""
     root = course()
     found = {lab.slug: SolvedLab.read(root / lab.path) for lab in labs(root)}
     for lab in labs(root):
@@ -90,7 +90,7 @@ def test_what_is_no_data_is_handed_over_by_reference_and_comes_back_as_itself() 
 
 
 def test_only_what_the_solution_asks_of_a_thing_may_be_asked() -> None:
-    """All else is refused and noted, names of Python's own as well; what a thing raises is told by kind and text."""
+    """All else is refused and noted, names of Python's own as well; what a thing raises is told."""
     hands, thing = Hands(frozenset({"ask", "name", "fails", "__dict__"})), Thing()
     key = hands.lend(thing).id
     ask = hands.answer(key, "__getattr__", ("ask",), {})
@@ -107,7 +107,7 @@ def test_only_what_the_solution_asks_of_a_thing_may_be_asked() -> None:
 
 
 def handed_in(folder: Path, answers: dict[str, str | None]) -> Path:
-    """Write a class's folder: a learner's copy of the canary lab with the answer; None leaves it untouched."""
+    """Write a class's folder: a copy of the canary lab with the answer; None leaves it untouched."""
     for learner, answer in answers.items():
         notebook: dict[str, Any] = json.loads(release_notebook(CANARY))
         for cell in notebook["cells"]:
@@ -120,7 +120,7 @@ def handed_in(folder: Path, answers: dict[str, str | None]) -> Path:
 
 @pytest.mark.engine
 def test_a_class_is_graded_by_the_lab_s_own_check(tmp_path: Path) -> None:
-    """The solution has all points, an untouched copy none, each wrong answer fails with its hint; nothing runs twice."""
+    """The solution has all points, an untouched copy none, each wrong answer its hint; nothing runs twice."""
     lab = SolvedLab.read(CANARY)
     wrong = tomllib.loads(WRONG.read_text())["answer"]
     answers: dict[str, str | None] = {f"wrong {number}": one["code"] for number, one in enumerate(wrong)}

@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many labs run at once."
 )
-@click.option(
-    "--fast", is_flag=True, help="Share a container between submissions, each with a user of its own."
-)
+@click.option("--fast", is_flag=True, help="Share a container between submissions.")
 @as_json
 def grade(folder: Path, gradebook: str, workers: int, *, fast: bool, as_json: bool) -> None:
     """Grade FOLDER, which has one folder a learner, with their notebooks in it.
 
-    Each answer runs in a locked container, which never has a hidden test, an expected value or the gradebook. A
-    submission that was graded is not run again: repeat the command, and a batch that was stopped goes on.
+    Each answer runs in a locked container, which never has a hidden test, an expected value or the gradebook.
+    A submission that was graded is not run again: repeat the command, and a batch that was stopped goes on.
 
     Example: labkit grade handed-in --gradebook course.db
     """
@@ -51,7 +49,7 @@ def grade(folder: Path, gradebook: str, workers: int, *, fast: bool, as_json: bo
 
 
 class Told:
-    """What came of a batch: how many, and everything that is not graded; small, however large the class is."""
+    """What came of a batch: how many, and what is not graded; small, however large the class is."""
 
     def __init__(self) -> None:
         self._states = Counter[tuple[str, str]]()
@@ -76,9 +74,7 @@ class Told:
             names = ("lab", "state", "submissions")
             print_json({"states": [dict(zip(names, row, strict=True)) for row in counts], "open": self._open})
             return
-        print_table(
-            ("lab", "state", "submissions"), counts, empty="every submission is in the gradebook already"
-        )
+        print_table(("lab", "state", "submissions"), counts, empty="nothing is left to grade")
         if self._open:
             say("\nno points yet:")
             rows = [[one["learner"], one["lab"], one["state"], one["reason"]] for one in self._open]

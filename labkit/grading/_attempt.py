@@ -9,18 +9,26 @@ from typing import Any
 from labkit.artifacts import Kind
 from labkit.errors import LabError
 from labkit.grading._exercises import Exercise, SolvedLab
-from labkit.grading._hands import Hands, importable
+from labkit.grading._hands import Hands, importable, is_data
 from labkit.grading._names import BUILTINS, CodeCell, needed
 from labkit.grading._sandbox import Child, Ended, Function, Raised, Sandbox
+
+CALL = "_labkit_call"
+CALLER = f"""
+def {CALL}(name, args, kwargs):
+    value = globals()[name](*args, **kwargs)
+    return value, args, kwargs
+"""
+"""Calls an answer's function in the sandbox; returns its arguments too, which it may have changed."""
 
 
 class Answer:
     """A learner's answer to one exercise, in a sandbox, with the names of the lab's notebook that it may use.
 
     cells are the learner's own, in the order in which they run. A process that ends, whatever ended it, is
-    begun anew without the cell that ended it, so that it costs only the rows in which it happens. unknown are
-    names of the notebook that the lab's own solution does not use and the answer does. fault is what failed on
-    the grader's side, "" when nothing did.
+    begun anew without the cell that ended it, so that it costs only the rows in which it happens. unknown
+    are names of the notebook that the lab's own solution does not use and the answer does. fault is what
+    failed on the grader's side, "" when nothing did.
     """
 
     def __init__(
@@ -41,7 +49,7 @@ class Answer:
             child = self._open.enter_context(self._sandbox.submission())
             imports, things = _as_modules(self._given)
             child.hand({name: self.hands.lend(thing) for name, thing in things.items()})
-            child.run(imports)
+            child.run(f"{imports}\n{CALLER}")
             self._child = child
             for cell in self._cells:
                 try:
@@ -78,9 +86,13 @@ class Answer:
 
     def _function(self, name: str) -> Callable[..., Any]:
         def function(*args: object, **kwargs: object) -> object:
-            given = [self.hands.lend(one) for one in args]
-            named = {key: self.hands.lend(one) for key, one in kwargs.items()}
-            return self._guarded(lambda child: child.call(name, given, named, answer=self.hands.answer))
+            given = [name, self.hands.lend(list(args)), self.hands.lend(kwargs)]
+            came = self._guarded(lambda child: child.call(CALL, given, answer=self.hands.answer))
+            if not (isinstance(came, tuple) and len(came) == 3):  # noqa: PLR2004 - what CALL returns
+                return came
+            value, *after = came
+            restore([*args, *kwargs.values()], after)
+            return value
 
         function.__name__ = name
         return function
@@ -89,6 +101,20 @@ class Answer:
         """End the answer's process."""
         self._child = None
         self._open.close()
+
+
+def restore(given: Sequence[object], after: Sequence[object]) -> None:
+    """Change lists, dicts and sets that were handed to a function as it changed its copies of them."""
+    args, kwargs = after
+    copies = [*args, *kwargs.values()] if isinstance(args, list) and isinstance(kwargs, dict) else []
+    for one, copy in zip(given, copies, strict=False):
+        if type(one) is not type(copy) or not is_data(one) or one == copy:
+            continue
+        if isinstance(one, list) and isinstance(copy, list):
+            one[:] = copy
+        elif isinstance(one, dict | set) and isinstance(copy, dict | set):
+            one.clear()
+            one.update(copy)
 
 
 def _as_modules(given: Mapping[str, object]) -> tuple[str, dict[str, object]]:
@@ -132,8 +158,8 @@ def checked(shell: Any, exercise: Exercise) -> list[dict[str, Any]]:  # noqa: AN
 def cells_of(lab: SolvedLab, exercise: Exercise, cells: Sequence[CodeCell]) -> list[CodeCell]:
     """Return a submission's cells that make the answer to an exercise.
 
-    They are the exercise's own, and of the answers before it and the cells that the learner added those that it
-    needs. The lab's other cells have run already, on the grader's side.
+    They are the exercise's own, and of the answers before it and the cells that the learner added those that
+    it needs. The lab's other cells have run already, on the grader's side.
     """
     of_the_lab = {cell.id for cell in lab.cells} - {one.solution.id for one in lab.exercises}
     own = [cell for cell in cells if cell.id not in of_the_lab]

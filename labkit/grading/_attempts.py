@@ -1,4 +1,4 @@
-"""What runs in the lab's kernel while a class is graded: the lab's own solution first, then every submission."""
+"""What runs in a lab's kernel while a class is graded: its own solution first, then every submission."""
 
 import json
 import time

@@ -1,7 +1,7 @@
 """A class's submissions through their labs' checks: a map over an executor, each result in the gradebook.
 
-A submission is graded once for one content, lab, set of checks and image. A batch that was stopped goes on where
-it was. What is the grader's own fault is no score, and is tried again by the next batch.
+A submission is graded once for one content, lab, set of checks and image. A batch that was stopped goes on
+where it was. What is the grader's own fault is no score, and is tried again by the next batch.
 """
 
 import hashlib
@@ -95,7 +95,7 @@ def grade(
 
     A submission that needs no grading any more is left out.
 
-    :raises LabError: when the folder cannot be read, a lab does not run here, or its own solution fails a check.
+    :raises LabError: when the folder cannot be read, a lab does not run, or its own solution fails a check.
     """
     waiting: set[Future[list[Result]]] = set()
     try:
@@ -160,18 +160,27 @@ def _image() -> str:
     return recipe_digests()[GRADER]
 
 
+def _rows(exercise: Exercise, passed: Sequence[bool], *, public_only: bool = False) -> list[Row]:
+    """Return a row for each line of a check; what it did not come to has not passed."""
+    places = [place for place, secret in enumerate(exercise.hidden) if not (secret and public_only)]
+    return [
+        Row(
+            check=exercise.name,
+            number=place + 1,
+            passed=number < len(passed) and passed[number],
+            points=1.0,
+            hidden=exercise.hidden[place],
+            hint=exercise.hints[place],
+        )
+        for number, place in enumerate(places)
+    ]
+
+
 def _judged(exercise: Exercise, tried: Tried) -> Verdict:
     """Return the verdict on an answer that ran in the sandbox."""
-    rows = [
-        Row(exercise.name, number, row["passed"], 1.0, hidden, row["hint"])
-        for number, (row, hidden) in enumerate(zip(tried.rows, exercise.hidden, strict=False), start=1)
-    ]
     if tried.fault:
         return Verdict(reason=f"{exercise.name}: {tried.fault}", state=State.NOT_GRADED, whose=LABKIT)
-    rows += [
-        Row(exercise.name, number, False, 1.0, hidden, "")
-        for number, hidden in list(enumerate(exercise.hidden, start=1))[len(rows) :]
-    ]
+    rows = _rows(exercise, [row["passed"] for row in tried.rows])
     if tried.asked and not all(row.passed for row in rows):
         names = ", ".join(tried.asked)
         reason = f"{exercise.name}: the answer uses what the grader does not hand over: {names}"
@@ -180,12 +189,13 @@ def _judged(exercise: Exercise, tried: Tried) -> Verdict:
 
 
 def _from_record(submission: Submission, exercise: Exercise) -> Verdict:
-    """Return the verdict on what a learner did in their own workspace: the newest check in their record."""
-    hidden = exercise.hidden
-    public = [number for number, secret in enumerate(hidden, start=1) if not secret]
+    """Return the verdict on what a learner did in their own workspace: the newest check in their record.
+
+    A learner's record has the rows that a learner sees; the hidden ones count for nobody.
+    """
     source = submission.source(exercise.solution.id)
     if source is None or YOURS in source:
-        return Verdict([Row(exercise.name, number, False, 1.0, False, "") for number in public])
+        return Verdict(_rows(exercise, [], public_only=True))
     if submission.artifacts is None or not submission.public_key:
         reason = f"{exercise.name}: it is judged by the learner's record, and none was handed in"
         return Verdict(reason=reason, state=State.NEEDS_A_PERSON, whose=LEARNER)
@@ -196,10 +206,7 @@ def _from_record(submission: Submission, exercise: Exercise) -> Verdict:
             if fact.subject.name == f"lab/{submission.lab}" and fact.predicate.get("check") == exercise.name
         ]
     told = facts[-1].predicate.get("rows", []) if facts else []
-    passed = [bool(row.get("passed")) for row in told] if len(told) == len(public) else [False] * len(public)
-    return Verdict(
-        [Row(exercise.name, number, one, 1.0, False, "") for number, one in zip(public, passed, strict=True)]
-    )
+    return Verdict(_rows(exercise, [row.get("passed") is True for row in told], public_only=True))
 
 
 def _result(

@@ -45,14 +45,19 @@ class Exercise:
             range(*(self.check.source.count("\n", 0, place) + 1 for place in match.span()))
             for match in HIDDEN.finditer(self.check.source)
         ]
-        blocks = [node for node in ast.walk(ast.parse(self._python)) if isinstance(node, ast.With)]
-        lines = [one.lineno for one in blocks[0].body if isinstance(one, ast.Assert)] if blocks else []
-        return [any(line in part for part in secret) for line in lines]
+        return [any(row.lineno in part for part in secret) for row in self._rows]
 
-    @property
-    def _python(self) -> str:
+    @cached_property
+    def hints(self) -> list[str]:
+        """For each row of the check, its message where that is a plain text, and "" elsewhere."""
+        return [str(row.msg.value) if isinstance(row.msg, ast.Constant) else "" for row in self._rows]
+
+    @cached_property
+    def _rows(self) -> list[ast.Assert]:
         # A line with a shell command is none of the check's rows; the number of lines stays.
-        return re.sub(r"(?m)^(\s*)([\w, ]+=\s*)?[!%].*$", r"\1pass", self.check.source)
+        python = re.sub(r"(?m)^(\s*)([\w, ]+=\s*)?[!%].*$", r"\1pass", self.check.source)
+        blocks = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.With)]
+        return [one for one in blocks[0].body if isinstance(one, ast.Assert)] if blocks else []
 
     @property
     def names(self) -> frozenset[str]:

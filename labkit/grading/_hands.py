@@ -1,8 +1,8 @@
 """What the grader hands to an answer: data, and references to what stays on the grader's side.
 
-A learner's function asks a running environment, or calls a function of the notebook. It gets neither. It gets a
-reference, and whatever it does with that is asked here: what the lab's own solution does is done, and everything
-else is refused.
+A learner's function asks a running environment, or calls a function of the notebook. It gets neither. It
+gets a reference, and whatever it does with that is asked here: what the lab's own solution does is done, and
+everything else is refused.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ class Hands:
 
     def lend(self, value: object) -> Any:  # noqa: ANN401 - data of any kind
         """Return data as it is, and a reference in place of everything else, within containers too."""
-        if _is_data(value):
+        if is_data(value):
             return value
         if type(value) in (list, tuple, set, frozenset):
             return type(value)(self.lend(one) for one in value)  # type: ignore[attr-defined,call-arg]  # it is one of the four
@@ -68,7 +68,7 @@ class Hands:
             return self.lend(self._done(thing, method, args, kwargs))
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the answer has to meet it
             raise Raised(type(error).__name__, str(error)) from None
 
     def _done(self, thing: Any, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
@@ -86,18 +86,18 @@ class Hands:
         return getattr(thing, method)(*given)
 
 
-def _is_data(value: object) -> bool:
+def is_data(value: object) -> bool:
     """Return whether a value travels as itself: plain, or a container or dataclass of such."""
     if isinstance(value, PLAIN):
         return True
     if type(value) in (list, tuple, set, frozenset):
-        return all(_is_data(one) for one in value)  # type: ignore[attr-defined]  # it is one of the four
+        return all(is_data(one) for one in value)  # type: ignore[attr-defined]  # it is one of the four
     if type(value) is dict:
-        return all(_is_data(key) and _is_data(one) for key, one in value.items())
+        return all(is_data(key) and is_data(one) for key, one in value.items())
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return all(_is_data(one) for one in value)
+        return all(is_data(one) for one in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return all(_is_data(getattr(value, one.name)) for one in dataclasses.fields(value))
+        return all(is_data(getattr(value, one.name)) for one in dataclasses.fields(value))
     return False
 
 

@@ -1,7 +1,7 @@
 """A solved lab, run by the grader in a kernel and a workspace of its own, where submissions are tried.
 
-The lab's cells make what an exercise needs, on real containers. Where an exercise comes, the reference solution
-has to pass its check first; then each submission's answer takes its place.
+The lab's cells make what an exercise needs, on real containers. Where an exercise comes, the lab's own
+solution has to pass its check first; then each submission's answer takes its place.
 """
 
 import json
@@ -130,7 +130,7 @@ def try_out(lab: SolvedLab, submissions: Mapping[str, Sequence[CodeCell]], *, fr
 
 
 def _set_up(lab: SolvedLab, exercise: Exercise, exercises: Sequence[Exercise]) -> list[CodeCell]:
-    """Return the cells to run before an exercise: all before it, or those that it names where that is enough."""
+    """Return the cells to run before an exercise: all, or those that it names where that is enough."""
     before = lab.before(exercise.check)
     judges = {one.check.id for one in lab.exercises}
     if all(one.alone for one in exercises):

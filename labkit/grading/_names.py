@@ -42,7 +42,7 @@ class CodeCell:
 
     @cached_property
     def uses(self) -> frozenset[str]:
-        """The names of the notebook that the cell reads, in its functions too, and builtins that are none of its own."""
+        """The names that the cell reads and that belong to the notebook, or to Python."""
         outside, *inside = self._scopes
         names = {one.get_name() for one in outside.get_symbols() if one.is_referenced()}
         names |= {one.get_name() for scope in inside for one in scope.get_symbols() if one.is_global()}

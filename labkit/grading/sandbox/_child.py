@@ -5,8 +5,7 @@ import resource
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -161,7 +160,7 @@ class Session:
 
 
 class Remote:
-    """A thing of the grader's. What learners' code does with it is a question; only given attributes are here."""
+    """A thing of the grader's. What learners' code does with it is a question; given attributes are here."""
 
     def __init__(self, ask: Any, identity: str, attributes: dict[str, Any]) -> None:  # noqa: ANN401 - Session.ask
         self.__dict__.update(attributes, _labkit_ask=ask, _labkit_id=identity)
