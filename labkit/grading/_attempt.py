@@ -41,7 +41,8 @@ class Answer:
         allowed = exercise.solution.uses
         self.unknown = sorted(wanted & names.keys() - allowed - BUILTINS)
         self._given = {name: names[name] for name in sorted(wanted & names.keys() & allowed)}
-        self._open, self._child = ExitStack(), None
+        self._open = ExitStack()
+        self._child: Child | None = None
 
     def _living(self) -> Child:
         """Return the answer's process, begun anew where there is none."""
@@ -174,4 +175,5 @@ def _as_raised(error: Raised) -> BaseException:
         kind, KeyboardInterrupt
     ):
         kind = type(error.kind, (Exception,), {})
-    return kind(error.text)
+    made: BaseException = kind(error.text)
+    return made

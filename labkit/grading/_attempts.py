@@ -23,7 +23,7 @@ def try_all(notebook: str, place: int, submissions: str, *, fresh: bool) -> str:
     """
     from IPython import get_ipython  # noqa: PLC0415 - there is one in a kernel only
 
-    shell, lab = get_ipython(), SolvedLab.read(Path(notebook))  # type: ignore[no-untyped-call]  # IPython has no types here
+    shell, lab = get_ipython(), SolvedLab.read(Path(notebook))
     exercise = lab.exercises[place]
     names = dict(shell.user_ns)
     handed_in = json.loads(Path(submissions).read_text(encoding="utf-8"))
@@ -51,7 +51,6 @@ def _try(shell: Any, exercise: Exercise, answer: Answer) -> dict[str, Any]:  # n
     finally:
         answer.close()
     return {
-        "check": exercise.check.id,
         "rows": [{name: row[name] for name in ("passed", "seen", "hint")} for row in rows],
         "asked": [*answer.unknown, *sorted(answer.hands.refused)],
         "fault": fault or answer.fault or ("" if rows else "the check came to no verdict"),

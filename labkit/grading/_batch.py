@@ -20,7 +20,6 @@ from labkit.grading._exercises import Exercise, SolvedLab
 from labkit.grading._gradebook import Gradebook
 from labkit.grading._lab_run import Tried, try_out
 from labkit.grading._names import CodeCell
-from labkit.grading._release import YOURS
 from labkit.grading._result import LABKIT, LEARNER, Result, Row, State
 from labkit.grading._submission import Submission, handed_in, read_class
 from labkit.workspace import course, labs
@@ -58,14 +57,16 @@ class Job:
         answers = {one.learner: [CodeCell(*cell) for cell in one.cells] for one in self.submissions}
         seconds = defaultdict[str, float](float)
         for tried in try_out(self.lab, answers, fresh=self.fresh):
-            exercise = next(one for one in self.lab.exercises if one.check.id == tried.check)
-            verdicts[tried.learner].append(_judged(exercise, tried))
+            verdicts[tried.learner].append(_judged(tried.exercise, tried))
             seconds[tried.learner] += tried.seconds
         for one in self.submissions:
-            recorded = [exercise for exercise in self.lab.exercises if exercise.recorded]
-            verdicts[one.learner] += [_from_record(one, exercise) for exercise in recorded]
+            for exercise in self.lab.exercises:
+                if not exercise.answered(one.source(exercise.solution.id)):
+                    verdicts[one.learner].append(Verdict(_rows(exercise, [])))
+                elif exercise.recorded:
+                    verdicts[one.learner].append(_from_record(one, exercise))
         return [
-            _result(one, verdicts[one.learner], self.digests, seconds[one.learner])
+            _result(one, verdicts[one.learner], _digests(self.lab), seconds[one.learner])
             for one in self.submissions
         ]
 
@@ -160,9 +161,12 @@ def _image() -> str:
     return recipe_digests()[GRADER]
 
 
-def _rows(exercise: Exercise, passed: Sequence[bool], *, public_only: bool = False) -> list[Row]:
-    """Return a row for each line of a check; what it did not come to has not passed."""
-    places = [place for place, secret in enumerate(exercise.hidden) if not (secret and public_only)]
+def _rows(exercise: Exercise, passed: Sequence[bool]) -> list[Row]:
+    """Return a row for each line of a check; what it did not come to has not passed.
+
+    A learner's record has the rows that a learner sees: where it judges, the hidden ones count for nobody.
+    """
+    places = [place for place, secret in enumerate(exercise.hidden) if not (secret and exercise.recorded)]
     return [
         Row(
             check=exercise.name,
@@ -189,13 +193,7 @@ def _judged(exercise: Exercise, tried: Tried) -> Verdict:
 
 
 def _from_record(submission: Submission, exercise: Exercise) -> Verdict:
-    """Return the verdict on what a learner did in their own workspace: the newest check in their record.
-
-    A learner's record has the rows that a learner sees; the hidden ones count for nobody.
-    """
-    source = submission.source(exercise.solution.id)
-    if source is None or YOURS in source:
-        return Verdict(_rows(exercise, [], public_only=True))
+    """Return the verdict on what a learner did in their own workspace: the newest check in their record."""
     if submission.artifacts is None or not submission.public_key:
         reason = f"{exercise.name}: it is judged by the learner's record, and none was handed in"
         return Verdict(reason=reason, state=State.NEEDS_A_PERSON, whose=LEARNER)
@@ -206,11 +204,11 @@ def _from_record(submission: Submission, exercise: Exercise) -> Verdict:
             if fact.subject.name == f"lab/{submission.lab}" and fact.predicate.get("check") == exercise.name
         ]
     told = facts[-1].predicate.get("rows", []) if facts else []
-    return Verdict(_rows(exercise, [row.get("passed") is True for row in told], public_only=True))
+    return Verdict(_rows(exercise, [row.get("passed") is True for row in told]))
 
 
 def _result(
-    one: Submission, verdicts: Sequence[Verdict], digests: Mapping[str, str], seconds: float
+    one: Submission, verdicts: Sequence[Verdict], digests: Mapping[str, str], seconds: float = 0.0
 ) -> Result:
     """Return one learner's result: its rows, or the first reason why there are none."""
     known = {**digests, "submission": one.digest}

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from labkit.errors import LabError
 from labkit.grading._names import CodeCell
-from labkit.grading._release import HIDDEN
+from labkit.grading._release import HIDDEN, learner_source
 
 SOLUTION = "### BEGIN SOLUTION"
 BLOCK = re.compile(r"lab\.check\(\s*(['\"])(?P<name>.*?)\1\s*\)")
@@ -58,6 +58,10 @@ class Exercise:
         python = re.sub(r"(?m)^(\s*)([\w, ]+=\s*)?[!%].*$", r"\1pass", self.check.source)
         blocks = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.With)]
         return [one for one in blocks[0].body if isinstance(one, ast.Assert)] if blocks else []
+
+    def answered(self, source: str | None) -> bool:
+        """Return whether an exercise's cell is there, and is not the one that learners get."""
+        return source is not None and source.split() != learner_source(self.solution.source, Path()).split()
 
     @property
     def names(self) -> frozenset[str]:

@@ -25,12 +25,12 @@ CELL_S = 600.0
 class Tried(NamedTuple):
     """What came of one learner's answer to one exercise.
 
-    check is the id of the check's cell, rows are its rows: passed, expected, seen, hint. asked are the names
-    that the answer asked for in vain. fault is what failed on the grader's side, "" when nothing did.
+    rows are those of the check: passed, seen, hint. asked are the names that the answer asked for in vain.
+    fault is what failed on the grader's side, "" when nothing did.
     """
 
     learner: str
-    check: str
+    exercise: Exercise
     rows: Sequence[Mapping[str, Any]]
     asked: Sequence[str]
     fault: str
@@ -107,25 +107,31 @@ class LabRun:
 def try_out(lab: SolvedLab, submissions: Mapping[str, Sequence[CodeCell]], *, fresh: bool) -> Iterator[Tried]:
     """Yield what came of each learner's answer to each exercise that is not judged by the record.
 
+    An exercise that a learner has not answered is left out.
+
     :raises LabError: when the lab itself does not run here, or its own solution does not pass a check.
     """
     exercises = [one for one in lab.exercises if not one.recorded]
     if not exercises:
         return
-    job = {learner: [(cell.id, cell.source) for cell in cells] for learner, cells in submissions.items()}
     with LabRun(lab) as run, tempfile.TemporaryDirectory(prefix="labkit-grade-") as folder:
         file = Path(folder) / "submissions.json"
-        file.write_text(json.dumps(job), encoding="utf-8")
         done: set[str] = set()
         for exercise in exercises:
             for cell in [*_set_up(lab, exercise, exercises), exercise.solution]:
                 if cell.id not in done:
                     run.execute(cell.source)
                     done.add(cell.id)
+            answers = {
+                learner: [(cell.id, cell.source) for cell in cells]
+                for learner, cells in submissions.items()
+                if any(cell.id == exercise.solution.id and exercise.answered(cell.source) for cell in cells)
+            }
+            file.write_text(json.dumps(answers), encoding="utf-8")
             place = lab.exercises.index(exercise)
             call = f"try_all({str(lab.path)!r}, {place}, {str(file)!r}, fresh={fresh})"
             for one in run.ask(call):
-                yield Tried(**one)
+                yield Tried(exercise=exercise, **one)
             run.execute(exercise.solution.source)
 
 

@@ -23,7 +23,7 @@ class CodeCell:
         from IPython.core.inputtransformer2 import TransformerManager  # noqa: PLC0415 - slow to load
 
         try:
-            python = TransformerManager().transform_cell(self.source)
+            python: str = TransformerManager().transform_cell(self.source)  # type: ignore[no-untyped-call]  # IPython has no types here
             symtable.symtable(python, self.id, "exec")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return ""

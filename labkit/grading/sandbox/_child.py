@@ -5,7 +5,7 @@ import resource
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ class Session:
 class Remote:
     """A thing of the grader's. What learners' code does with it is a question; given attributes are here."""
 
-    def __init__(self, ask: Any, identity: str, attributes: dict[str, Any]) -> None:  # noqa: ANN401 - Session.ask
+    def __init__(self, ask: Any, identity: str, attributes: Mapping[str, object]) -> None:  # noqa: ANN401 - Session.ask
         self.__dict__.update(attributes, _labkit_ask=ask, _labkit_id=identity)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any data, or another thing
