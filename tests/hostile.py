@@ -1,10 +1,11 @@
 """Submissions that attack: each is to define `double(number)`, and tries something else beside it.
 
-An entry's source runs in the sandbox; then `double(3)` is called. Its outcome is what the grader is to see:
-"right" or "wrong" (a value), "raised", or "ended"; several where the machine decides. `got` is what the submission
-itself is to report under this name: what its attempts ended with, read or found.
+The prelude is the first request, an entry's source the second, and a call of `double(3)` the third. Its outcome
+is what the grader is to see: "right" or "wrong" (a value), "raised", or "ended"; several where the machine
+decides. `got` is what the submission itself is to report under this name: what its attempts ended with.
 """
 
+import json
 from dataclasses import dataclass
 
 PRELUDE = '''
@@ -15,6 +16,10 @@ def attempt(deed, *args):
         return deed(*args)
     except BaseException as problem:
         return type(problem).__name__
+def forge(text, numbers=range(16)):
+    """Write what would be answers, if one of the numbers is that of the request."""
+    for number in numbers:
+        os.write(3, b'%d ' % number + text.encode() + b'\\n')
 def double(number):
     return 2 * number
 '''
@@ -43,6 +48,11 @@ class Hostile:
 
 def _body(*lines: str) -> str:
     return "def double(number):\n" + "\n".join(f"    {line}" for line in lines)
+
+
+def _forged(fields: dict[str, object]) -> str:
+    """Return a function that writes its own answer to every request."""
+    return _body(f"forge({json.dumps(fields)!r})", "return 7")
 
 
 TIME, PROCESS, SIZE, UNREADABLE = "took longer", "its process ended", "wrote more", "answered what cannot"
@@ -166,52 +176,48 @@ FORGED = [
     Hostile("5 MB on its connection", _body("os.write(3, b'x' * (5 << 20))", "return 7"), ENDED, SIZE),
     Hostile(
         "the relay's and the keeper's lines on every descriptor",
-        "for line in (b'c {\"value\": 6}\\n', b'x time\\n', b'k {\"left\": \"\"}\\n', b'e0\\n', b'q1 {}\\n'):\n"
-        "    for descriptor in range(256): attempt(os.write, descriptor, line)\n" + _body("return 7"),
+        """
+for line in (b'c {"value": 6}\\n', b'x time\\n', b'k {"left": ""}\\n', b'e0\\n', b'q1 {}\\n'):
+    for descriptor in range(256): attempt(os.write, descriptor, line)
+"""
+        + _body("return 7"),
         WRONG,
     ),
     Hostile(
-        "answers with every number, before it is asked",
-        _body("return 7") + "\nfor number in range(1000): os.write(3, b'%d {\"value\": 7}\\n' % number)",
-        WRONG,
+        "answers before it is asked", _body("return 7") + "\nforge('{\"value\": 7}', range(1000))", WRONG
     ),
+    Hostile("what the keeper alone may say, as an answer", _forged({"left": ""}), ENDED, UNREADABLE),
+    Hostile("two answers in one", _forged({"value": 6, "raised": ["E", ""]}), ENDED, UNREADABLE),
+    Hostile("no JSON", _body("forge('}')"), ENDED, UNREADABLE),
+    Hostile("no UTF-8", _body('os.write(3, b\'3 {"value": "\\xff"}\\n\')'), ENDED, UNREADABLE),
     Hostile(
-        "what the grader alone may say, as an answer",
-        _body('for number in range(1000): os.write(3, b\'%d {"left": ""}\\n\' % number)', "return 7"),
-        ENDED,
-        UNREADABLE,
-    ),
-    Hostile(
-        "no JSON",
-        _body("for number in range(1000): os.write(3, b'%d }\\n' % number)", "return 7"),
-        ENDED,
-        UNREADABLE,
-    ),
-    Hostile(
-        "JSON nested 200,000 deep",
-        _body("for number in range(4): os.write(3, b'%d {\"value\": ' % number + b'[' * 200_000 + b'\\n')"),
-        ENDED,
-        UNREADABLE,
+        "JSON nested 200,000 deep", _body("forge('{\"value\": ' + '[' * 200_000, [3])"), ENDED, UNREADABLE
     ),
     Hostile(
         "a number of 500,000 digits",
-        _body("for number in range(4): os.write(3, b'%d {\"value\": ' % number + b'9' * 500_000 + b'}\\n')"),
+        _body("forge('{\"value\": ' + '9' * 500_000 + '}', [3])"),
         ENDED,
         UNREADABLE,
     ),
     Hostile(
         "asks about a thing that it was never given",
-        _body(
-            'for number in range(4): os.write(3, b\'%d {"ask": ["gradebook", "read", {"tuple": []}, '
-            '{"dict": []}]}\\n\' % number)',
-            "return 7",
-        ),
+        _forged({"ask": ["gradebook", "read", {"tuple": []}, {"dict": []}]}),
+        RAISED,
+    ),
+    Hostile("a question that is none", _forged({"ask": ["gradebook", "read"]}), ENDED, UNREADABLE),
+    Hostile(
+        "a reference that it was never given", _forged({"value": {"reference": ["gradebook", []]}}), WRONG
+    ),
+    Hostile(
+        "a record with Python's own names",
+        _forged({"value": {"record": ["int", [["__class__", 6], ["__eq__", 6]]]}}),
         WRONG,
     ),
     Hostile(
-        "a reference that it was never given",
+        "12,000 keys of one hash",
         _body(
-            'for number in range(4): os.write(3, b\'%d {"value": {"reference": ["gradebook", []]}}\\n\' % number)'
+            "keys = ','.join(f'[{n * (2**61 - 1)}, 0]' for n in range(12_000))",
+            "forge('{\"value\": {\"dict\": [' + keys + ']}}', [3])",
         ),
         WRONG,
     ),
@@ -226,14 +232,6 @@ FORGED = [
     Hostile(
         "a pickle",
         "class P:\n    def __reduce__(self): return os.system, ('true',)\n" + _body("return P()"),
-        WRONG,
-    ),
-    Hostile(
-        "a record with Python's own names",
-        _body(
-            'for number in range(4): os.write(3, b\'%d {"value": {"record": ["int", [["__class__", 6], '
-            '["__eq__", 6]]]}}\\n\' % number)'
-        ),
         WRONG,
     ),
     Hostile(
@@ -280,11 +278,12 @@ LIES = [
     Hostile("not a number", _body("return float('nan')"), WRONG),
     Hostile("an integer of a million digits", _body("return 1 << 3_000_000"), WRONG),
     Hostile(
-        "a decimal that fills the memory", _body("from decimal import *", "return Decimal('1e999999')"), WRONG
+        "a decimal that fills the memory",
+        _body("import decimal", "return decimal.Decimal('1e999999')"),
+        WRONG,
     ),
     Hostile("a list nested 1,000 deep", _body("a = []", "for _ in range(1000): a = [a]", "return a"), WRONG),
     Hostile("a list that contains itself", _body("a = []", "a.append(a)", "return a"), WRONG),
-    Hostile("100,000 keys of one hash", _body("return {n * (2**61 - 1): 0 for n in range(30_000)}"), WRONG),
     Hostile("half of a pair of letters", _body("raise ValueError('\\ud800')"), RAISED, "ValueError: ?"),
 ]
 
