@@ -1,8 +1,8 @@
 """Submissions that attack: each is to define `double(number)`, and tries something else beside it.
 
-The prelude is the first request, an entry's source the second, and a call of `double(3)` the third. Its outcome
-is what the grader is to see: "right" or "wrong" (a value), "raised", or "ended"; several where the machine
-decides. `got` is what the submission itself is to report under this name: what its attempts ended with.
+The prelude is the first request, an entry's source the second, and a call of `double(3)` the third. Its
+outcome is what the grader is to see: "right" or "wrong" (a value), "raised", or "ended"; several where the
+machine decides. `got` is what the submission itself reports under this name: what its attempts ended with.
 """
 
 import json
@@ -34,8 +34,8 @@ READ_ONLY = "OSError"
 class Hostile:
     """One submission: what it tries, its cells' source after the prelude, and what is to come of it.
 
-    reason is how the text of Ended or Raised is to begin. got None means that it reports nothing. Where kept is
-    False, something is left that only the container's end removes.
+    reason is part of the text of Ended or Raised. got None means that it reports nothing. Where kept is
+    False, something may be left that only the container's end removes.
     """
 
     name: str
@@ -92,8 +92,9 @@ GONE = [
     Hostile("recurses", "def double(number): return double(number)", RAISED, "RecursionError"),
     Hostile(
         "recurses without Python's limit",
-        "sys.setrecursionlimit(10**9)\nclass A:\n    def __getattr__(self, name): return getattr(self, name + 'a')\n"
-        + _body("return A().a"),
+        "sys.setrecursionlimit(10**9)\n"
+        "class A:\n"
+        "    def __getattr__(self, name): return getattr(self, name + 'a')\n" + _body("return A().a"),
         RAISED | ENDED,
     ),
     Hostile(
@@ -117,28 +118,38 @@ GREEDY = [
     Hostile("forks without end", _body("while True: os.fork()"), RAISED | ENDED),
     Hostile(
         "forks a hundred that stay, and goes on",
-        "def breed():\n    for _ in range(100):\n        if os.fork() == 0: signal.pause()\ngot = attempt(breed)",
+        "def breed():\n"
+        "    for _ in range(100):\n"
+        "        if os.fork() == 0: signal.pause()\n"
+        "got = attempt(breed)",
         RIGHT,
         got="BlockingIOError",
     ),
     Hostile("takes all memory", _body("return len(bytearray(10**10))"), RAISED, "MemoryError"),
     Hostile(
         "takes all memory with many processes",
-        "for _ in range(8):\n    if os.fork() == 0:\n        memory = b'x' * (150 << 20)\n        signal.pause()\n"
+        "for _ in range(8):\n"
+        "    if os.fork() == 0:\n"
+        "        memory = b'x' * (150 << 20)\n"
+        "        signal.pause()\n"
         "import time; time.sleep(1)",
         RIGHT | ENDED,
         kept=False,
     ),
     Hostile(
         "fills the disk",
-        "def fill():\n    for name in range(100): open(f'{name}', 'wb').write(b'x' * (15 << 20))\ngot = attempt(fill)",
+        "def fill():\n"
+        "    for name in range(100): open(f'{name}', 'wb').write(b'x' * (15 << 20))\n"
+        "got = attempt(fill)",
         RIGHT,
         got="OSError",
     ),
     Hostile(
         "writes one file without end",
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "def fill():\n    with open('one', 'wb', 0) as file:\n        while True: file.write(b'x' * (1 << 20))\n"
+        "def fill():\n"
+        "    with open('one', 'wb', 0) as file:\n"
+        "        while True: file.write(b'x' * (1 << 20))\n"
         "got = attempt(fill)",
         RIGHT,
         got="OSError",
@@ -255,14 +266,19 @@ LIES = [
     ),
     Hostile(
         "an int that lies",
-        "class Liar(int):\n    __eq__ = lambda *_: True\n    __hash__ = int.__hash__\n    __int__ = lambda _: 6\n"
+        "class Liar(int):\n"
+        "    __eq__ = lambda *_: True\n"
+        "    __hash__ = int.__hash__\n"
+        "    __int__ = lambda _: 6\n"
         "    __index__ = lambda _: 6\n" + _body("return Liar(7)"),
         WRONG,
     ),
     Hostile(
         "a str that lies",
-        "class Liar(str):\n    __eq__ = lambda *_: True\n    __hash__ = str.__hash__\n    __str__ = lambda _: 6\n"
-        + _body("return Liar(7)"),
+        "class Liar(str):\n"
+        "    __eq__ = lambda *_: True\n"
+        "    __hash__ = str.__hash__\n"
+        "    __str__ = lambda _: 6\n" + _body("return Liar(7)"),
         WRONG,
     ),
     Hostile(
@@ -296,7 +312,10 @@ HARNESS = [
     ),
     Hostile(
         "patched builtins",
-        "import builtins\nbuiltins.isinstance = lambda *_: True\nbuiltins.type = lambda *_: int\nbuiltins.len = id",
+        "import builtins\n"
+        "builtins.isinstance = lambda *_: True\n"
+        "builtins.type = lambda *_: int\n"
+        "builtins.len = id",
         ANY,
     ),
     Hostile("no builtins", "import builtins\nbuiltins.__dict__.clear()", ANY),
@@ -362,7 +381,8 @@ SPIES = [
     Hostile(
         "has rights left",
         "status = dict(line.split(':\\t', 1) for line in open('/proc/self/status').read().splitlines())\n"
-        "got = {name: status[name].strip('0') for name in ('CapPrm', 'CapEff', 'CapAmb', 'NoNewPrivs', 'Groups')}\n"
+        "names = ('CapPrm', 'CapEff', 'CapAmb', 'NoNewPrivs', 'Groups')\n"
+        "got = {name: status[name].strip('0') for name in names}\n"
         "got['Groups'] = got['Groups'].strip()",
         RIGHT,
         got={"CapPrm": "", "CapEff": "", "CapAmb": "", "NoNewPrivs": "1", "Groups": ""},
@@ -402,7 +422,9 @@ NETWORK = [
 RESIDUE = [
     Hostile(
         "writes everywhere",
-        "import pathlib\nplaces = ['/', '/etc', '/usr/lib/python3/dist-packages', '/tmp', '/var/tmp', '/run', '/dev',\n"
+        "import pathlib\n"
+        "places = ['/', '/etc', '/usr/lib/python3/dist-packages', '/tmp', '/var/tmp',\n"
+        "    '/run', '/dev',\n"
         "    '/dev/shm', '/dev/mqueue', '/proc/sys/kernel', '/sys', '/root', '/home']\n"
         "got = [p for p in places if isinstance(attempt(pathlib.Path(p, 'left').write_text, 'x'), int)]",
         RIGHT,

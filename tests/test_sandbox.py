@@ -27,7 +27,8 @@ SHORT = Limits(call_s=2, memory_bytes=512 * MIB, container_bytes=512 * MIB, proc
 NEIGHBOUR = f"""{PRELUDE}
 me = os.getuid()
 found = sorted(os.listdir())
-others = sorted(pid for pid in os.listdir('/proc') if pid.isdecimal() and int(pid) not in (1, os.getpid(), os.getppid()))
+mine = (1, os.getpid(), os.getppid())
+others = sorted(pid for pid in os.listdir('/proc') if pid.isdecimal() and int(pid) not in mine)
 home = os.environ['HOME']
 """
 
@@ -71,7 +72,7 @@ def outcome(child: Child) -> tuple[str, str]:
 
 
 def assert_neighbour_is_whole(sandbox: Sandbox) -> None:
-    """A good submission is graded as if it were the first: no file, process or answer of another."""
+    """Grade a good submission as if it were the first: no file, process or answer of another is there."""
     with sandbox.submission() as child:
         assert child.run(NEIGHBOUR) == ""
         assert outcome(child)[0] == "right"
@@ -229,7 +230,7 @@ def loop(fleet):
         assert child.call("same", [fleet]) == [fleet, 1]
         assert child.run("found = fleet.servers()[0].name", answer=answer) == ""
         assert child.get("found") == "a"
-        with pytest.raises(Ended, match="asked more than 10000 questions|took longer"):
+        with pytest.raises(Ended, match=r"asked more than 10000 questions|took longer"):
             child.call("loop", [fleet], answer=answer)
 
 
@@ -250,9 +251,14 @@ def test_a_fault_of_the_graders_own_answer_is_not_the_learners(shared: Sandbox) 
 
 def test_the_graders_own_time_does_not_count(shared: Sandbox) -> None:
     """A call may take longer than its limit where the grader takes the time to answer."""
+
+    def slowly(*_: object) -> int:
+        time.sleep(1.2)
+        return 1
+
     with shared.submission() as child:
         child.run("def f(it): return it() + it()")
-        assert child.call("f", [Reference("it")], answer=lambda *_: time.sleep(1.2) or 1) == 2
+        assert child.call("f", [Reference("it")], answer=slowly) == 2
 
 
 def test_an_ended_child_stays_ended_and_a_new_one_goes_on(shared: Sandbox) -> None:
