@@ -1,10 +1,11 @@
 """Submissions that attack: each is to define `double(number)`, and tries something else beside it.
 
-An entry's source runs in the sandbox; then `double(3)` is called. Its outcome is what the grader is to see:
-"right" or "wrong" (a value), "raised", or "ended"; several where the machine decides. `got` is what the submission
-itself is to report under this name: what its attempts ended with, read or found.
+The prelude is the first request, an entry's source the second, and a call of `double(3)` the third. Its
+outcome is what the grader is to see: "right" or "wrong" (a value), "raised", or "ended"; several where the
+machine decides. `got` is what the submission itself reports under this name: what its attempts ended with.
 """
 
+import json
 from dataclasses import dataclass
 
 PRELUDE = '''
@@ -15,6 +16,10 @@ def attempt(deed, *args):
         return deed(*args)
     except BaseException as problem:
         return type(problem).__name__
+def forge(text, numbers=range(16)):
+    """Write what would be answers, if one of the numbers is that of the request."""
+    for number in numbers:
+        os.write(3, b'%d ' % number + text.encode() + b'\\n')
 def double(number):
     return 2 * number
 '''
@@ -29,8 +34,8 @@ READ_ONLY = "OSError"
 class Hostile:
     """One submission: what it tries, its cells' source after the prelude, and what is to come of it.
 
-    reason is how the text of Ended or Raised is to begin. got None means that it reports nothing. Where kept is
-    False, something is left that only the container's end removes.
+    reason is part of the text of Ended or Raised. got None means that it reports nothing. Where kept is
+    False, something may be left that only the container's end removes.
     """
 
     name: str
@@ -43,6 +48,11 @@ class Hostile:
 
 def _body(*lines: str) -> str:
     return "def double(number):\n" + "\n".join(f"    {line}" for line in lines)
+
+
+def _forged(fields: dict[str, object]) -> str:
+    """Return a function that writes its own answer to every request."""
+    return _body(f"forge({json.dumps(fields)!r})", "return 7")
 
 
 TIME, PROCESS, SIZE, UNREADABLE = "took longer", "its process ended", "wrote more", "answered what cannot"
@@ -82,8 +92,9 @@ GONE = [
     Hostile("recurses", "def double(number): return double(number)", RAISED, "RecursionError"),
     Hostile(
         "recurses without Python's limit",
-        "sys.setrecursionlimit(10**9)\nclass A:\n    def __getattr__(self, name): return getattr(self, name + 'a')\n"
-        + _body("return A().a"),
+        "sys.setrecursionlimit(10**9)\n"
+        "class A:\n"
+        "    def __getattr__(self, name): return getattr(self, name + 'a')\n" + _body("return A().a"),
         RAISED | ENDED,
     ),
     Hostile(
@@ -107,28 +118,38 @@ GREEDY = [
     Hostile("forks without end", _body("while True: os.fork()"), RAISED | ENDED),
     Hostile(
         "forks a hundred that stay, and goes on",
-        "def breed():\n    for _ in range(100):\n        if os.fork() == 0: signal.pause()\ngot = attempt(breed)",
+        "def breed():\n"
+        "    for _ in range(100):\n"
+        "        if os.fork() == 0: signal.pause()\n"
+        "got = attempt(breed)",
         RIGHT,
         got="BlockingIOError",
     ),
     Hostile("takes all memory", _body("return len(bytearray(10**10))"), RAISED, "MemoryError"),
     Hostile(
         "takes all memory with many processes",
-        "for _ in range(8):\n    if os.fork() == 0:\n        memory = b'x' * (150 << 20)\n        signal.pause()\n"
+        "for _ in range(8):\n"
+        "    if os.fork() == 0:\n"
+        "        memory = b'x' * (150 << 20)\n"
+        "        signal.pause()\n"
         "import time; time.sleep(1)",
         RIGHT | ENDED,
         kept=False,
     ),
     Hostile(
         "fills the disk",
-        "def fill():\n    for name in range(100): open(f'{name}', 'wb').write(b'x' * (15 << 20))\ngot = attempt(fill)",
+        "def fill():\n"
+        "    for name in range(100): open(f'{name}', 'wb').write(b'x' * (15 << 20))\n"
+        "got = attempt(fill)",
         RIGHT,
         got="OSError",
     ),
     Hostile(
         "writes one file without end",
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "def fill():\n    with open('one', 'wb', 0) as file:\n        while True: file.write(b'x' * (1 << 20))\n"
+        "def fill():\n"
+        "    with open('one', 'wb', 0) as file:\n"
+        "        while True: file.write(b'x' * (1 << 20))\n"
         "got = attempt(fill)",
         RIGHT,
         got="OSError",
@@ -166,52 +187,48 @@ FORGED = [
     Hostile("5 MB on its connection", _body("os.write(3, b'x' * (5 << 20))", "return 7"), ENDED, SIZE),
     Hostile(
         "the relay's and the keeper's lines on every descriptor",
-        "for line in (b'c {\"value\": 6}\\n', b'x time\\n', b'k {\"left\": \"\"}\\n', b'e0\\n', b'q1 {}\\n'):\n"
-        "    for descriptor in range(256): attempt(os.write, descriptor, line)\n" + _body("return 7"),
+        """
+for line in (b'c {"value": 6}\\n', b'x time\\n', b'k {"left": ""}\\n', b'e0\\n', b'q1 {}\\n'):
+    for descriptor in range(256): attempt(os.write, descriptor, line)
+"""
+        + _body("return 7"),
         WRONG,
     ),
     Hostile(
-        "answers with every number, before it is asked",
-        _body("return 7") + "\nfor number in range(1000): os.write(3, b'%d {\"value\": 7}\\n' % number)",
-        WRONG,
+        "answers before it is asked", _body("return 7") + "\nforge('{\"value\": 7}', range(1000))", WRONG
     ),
+    Hostile("what the keeper alone may say, as an answer", _forged({"left": ""}), ENDED, UNREADABLE),
+    Hostile("two answers in one", _forged({"value": 6, "raised": ["E", ""]}), ENDED, UNREADABLE),
+    Hostile("no JSON", _body("forge('}')"), ENDED, UNREADABLE),
+    Hostile("no UTF-8", _body('os.write(3, b\'3 {"value": "\\xff"}\\n\')'), ENDED, UNREADABLE),
     Hostile(
-        "what the grader alone may say, as an answer",
-        _body('for number in range(1000): os.write(3, b\'%d {"left": ""}\\n\' % number)', "return 7"),
-        ENDED,
-        UNREADABLE,
-    ),
-    Hostile(
-        "no JSON",
-        _body("for number in range(1000): os.write(3, b'%d }\\n' % number)", "return 7"),
-        ENDED,
-        UNREADABLE,
-    ),
-    Hostile(
-        "JSON nested 200,000 deep",
-        _body("for number in range(4): os.write(3, b'%d {\"value\": ' % number + b'[' * 200_000 + b'\\n')"),
-        ENDED,
-        UNREADABLE,
+        "JSON nested 200,000 deep", _body("forge('{\"value\": ' + '[' * 200_000, [3])"), ENDED, UNREADABLE
     ),
     Hostile(
         "a number of 500,000 digits",
-        _body("for number in range(4): os.write(3, b'%d {\"value\": ' % number + b'9' * 500_000 + b'}\\n')"),
+        _body("forge('{\"value\": ' + '9' * 500_000 + '}', [3])"),
         ENDED,
         UNREADABLE,
     ),
     Hostile(
         "asks about a thing that it was never given",
-        _body(
-            'for number in range(4): os.write(3, b\'%d {"ask": ["gradebook", "read", {"tuple": []}, '
-            '{"dict": []}]}\\n\' % number)',
-            "return 7",
-        ),
+        _forged({"ask": ["gradebook", "read", {"tuple": []}, {"dict": []}]}),
+        RAISED,
+    ),
+    Hostile("a question that is none", _forged({"ask": ["gradebook", "read"]}), ENDED, UNREADABLE),
+    Hostile(
+        "a reference that it was never given", _forged({"value": {"reference": ["gradebook", []]}}), WRONG
+    ),
+    Hostile(
+        "a record with Python's own names",
+        _forged({"value": {"record": ["int", [["__class__", 6], ["__eq__", 6]]]}}),
         WRONG,
     ),
     Hostile(
-        "a reference that it was never given",
+        "12,000 keys of one hash",
         _body(
-            'for number in range(4): os.write(3, b\'%d {"value": {"reference": ["gradebook", []]}}\\n\' % number)'
+            "keys = ','.join(f'[{n * (2**61 - 1)}, 0]' for n in range(12_000))",
+            "forge('{\"value\": {\"dict\": [' + keys + ']}}', [3])",
         ),
         WRONG,
     ),
@@ -226,14 +243,6 @@ FORGED = [
     Hostile(
         "a pickle",
         "class P:\n    def __reduce__(self): return os.system, ('true',)\n" + _body("return P()"),
-        WRONG,
-    ),
-    Hostile(
-        "a record with Python's own names",
-        _body(
-            'for number in range(4): os.write(3, b\'%d {"value": {"record": ["int", [["__class__", 6], '
-            '["__eq__", 6]]]}}\\n\' % number)'
-        ),
         WRONG,
     ),
     Hostile(
@@ -257,14 +266,19 @@ LIES = [
     ),
     Hostile(
         "an int that lies",
-        "class Liar(int):\n    __eq__ = lambda *_: True\n    __hash__ = int.__hash__\n    __int__ = lambda _: 6\n"
+        "class Liar(int):\n"
+        "    __eq__ = lambda *_: True\n"
+        "    __hash__ = int.__hash__\n"
+        "    __int__ = lambda _: 6\n"
         "    __index__ = lambda _: 6\n" + _body("return Liar(7)"),
         WRONG,
     ),
     Hostile(
         "a str that lies",
-        "class Liar(str):\n    __eq__ = lambda *_: True\n    __hash__ = str.__hash__\n    __str__ = lambda _: 6\n"
-        + _body("return Liar(7)"),
+        "class Liar(str):\n"
+        "    __eq__ = lambda *_: True\n"
+        "    __hash__ = str.__hash__\n"
+        "    __str__ = lambda _: 6\n" + _body("return Liar(7)"),
         WRONG,
     ),
     Hostile(
@@ -280,11 +294,12 @@ LIES = [
     Hostile("not a number", _body("return float('nan')"), WRONG),
     Hostile("an integer of a million digits", _body("return 1 << 3_000_000"), WRONG),
     Hostile(
-        "a decimal that fills the memory", _body("from decimal import *", "return Decimal('1e999999')"), WRONG
+        "a decimal that fills the memory",
+        _body("import decimal", "return decimal.Decimal('1e999999')"),
+        WRONG,
     ),
     Hostile("a list nested 1,000 deep", _body("a = []", "for _ in range(1000): a = [a]", "return a"), WRONG),
     Hostile("a list that contains itself", _body("a = []", "a.append(a)", "return a"), WRONG),
-    Hostile("100,000 keys of one hash", _body("return {n * (2**61 - 1): 0 for n in range(30_000)}"), WRONG),
     Hostile("half of a pair of letters", _body("raise ValueError('\\ud800')"), RAISED, "ValueError: ?"),
 ]
 
@@ -297,7 +312,10 @@ HARNESS = [
     ),
     Hostile(
         "patched builtins",
-        "import builtins\nbuiltins.isinstance = lambda *_: True\nbuiltins.type = lambda *_: int\nbuiltins.len = id",
+        "import builtins\n"
+        "builtins.isinstance = lambda *_: True\n"
+        "builtins.type = lambda *_: int\n"
+        "builtins.len = id",
         ANY,
     ),
     Hostile("no builtins", "import builtins\nbuiltins.__dict__.clear()", ANY),
@@ -363,7 +381,8 @@ SPIES = [
     Hostile(
         "has rights left",
         "status = dict(line.split(':\\t', 1) for line in open('/proc/self/status').read().splitlines())\n"
-        "got = {name: status[name].strip('0') for name in ('CapPrm', 'CapEff', 'CapAmb', 'NoNewPrivs', 'Groups')}\n"
+        "names = ('CapPrm', 'CapEff', 'CapAmb', 'NoNewPrivs', 'Groups')\n"
+        "got = {name: status[name].strip('0') for name in names}\n"
         "got['Groups'] = got['Groups'].strip()",
         RIGHT,
         got={"CapPrm": "", "CapEff": "", "CapAmb": "", "NoNewPrivs": "1", "Groups": ""},
@@ -403,7 +422,9 @@ NETWORK = [
 RESIDUE = [
     Hostile(
         "writes everywhere",
-        "import pathlib\nplaces = ['/', '/etc', '/usr/lib/python3/dist-packages', '/tmp', '/var/tmp', '/run', '/dev',\n"
+        "import pathlib\n"
+        "places = ['/', '/etc', '/usr/lib/python3/dist-packages', '/tmp', '/var/tmp',\n"
+        "    '/run', '/dev',\n"
         "    '/dev/shm', '/dev/mqueue', '/proc/sys/kernel', '/sys', '/root', '/home']\n"
         "got = [p for p in places if isinstance(attempt(pathlib.Path(p, 'left').write_text, 'x'), int)]",
         RIGHT,

@@ -25,6 +25,7 @@ from labkit._tar import pack, unpack
 from labkit.engine import (
     BASE,
     BUILD,
+    GRADER,
     PYTHON,
     SERVERS,
     BuildFailed,

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -30,7 +31,9 @@ def make_shell() -> InteractiveShell:
     config.HistoryManager.hist_file = ":memory:"
     config.InteractiveShell.cache_size = 0
     config.InteractiveShell.colors = "nocolor"
-    shell = InteractiveShell.instance(config=config)
+    with TemporaryDirectory() as folder:  # its profile, which nothing here reads
+        os.environ["IPYTHONDIR"] = folder
+        shell = InteractiveShell.instance(config=config)
     # IPython copies all that is written into its history, 300,000 lines in 13 s; and it draws each traceback.
     for name, instead in (
         ("_tee", lambda *_, **__: nullcontext()),
