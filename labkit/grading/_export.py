@@ -61,11 +61,14 @@ class Judged(NamedTuple):
 def marks(gradebook: Gradebook, attempt: Attempt, asked: Iterable[Question]) -> dict[str, Judged]:
     """Return what was decided on an attempt's answers to the questions of its lab, by the question's name.
 
-    A question without an answer has no points, and nothing is left to decide.
+    A question without an answer has no points, and nothing is left to decide. It is left out of what was not
+    graded, where nobody knows the answers.
     """
     found, result = {}, attempt.result
     for question in asked:
         answer = result.answers.get(question.name)
+        if not answer and result.state is not State.GRADED:
+            continue
         decisions, comment = dict[str, bool | None](), ""
         if answer:
             decisions, comment = gradebook.decisions(question, result.learner, answer)
@@ -83,8 +86,8 @@ def _line(attempt: Attempt, manual: Mapping[str, Judged]) -> dict[str, Any]:
         result.state.value,
         result.points if graded else None,
         result.possible if graded else None,
-        None if undecided else sum(mark.points for mark in decided),
-        sum(mark.possible for mark in decided),
+        sum(mark.points for mark in decided) if decided and not undecided else None,
+        sum(mark.possible for mark in decided) if decided else None,
         undecided,
         result.reason,
         result.whose,

@@ -126,7 +126,7 @@ def _section(attempt: Attempt, manual: Mapping[str, Judged], titles: Mapping[str
     parts += [_check(name, list(rows)) for name, rows in groupby(result.rows, key=lambda row: row.check)]
     parts += [_question(name, result.answers.get(name), judged) for name, judged in manual.items()]
     digests = "".join(
-        f"<dt>{escape(name)}</dt><dd><code>{escape(digest)}</code></dd>"
+        f"<dt>{shown(name)}</dt><dd><code>{shown(digest)}</code></dd>"
         for name, digest in result.digests.items()
     )
     parts.append(

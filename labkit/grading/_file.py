@@ -1,6 +1,7 @@
 """Files for instructors: whole or not at all, and readable by their owner alone."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from labkit.errors import LabError
@@ -19,7 +20,8 @@ def write_private(path: Path, content: str) -> Path:
             file.write(content)
         part.replace(path)
     except OSError as fault:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         seen = f"{fault.strerror}: {fault.filename or path}"
         next_step = "name a place that you may write, on a disk with room: --to"
         raise LabError(f"a file can be written at {path}", seen, next_step) from fault
