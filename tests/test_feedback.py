@@ -142,7 +142,7 @@ def test_the_discussion_shows_the_rubric_and_what_was_decided(book: Gradebook, t
     book.decide(QUESTION, answer, verdicts, comment="more figures")
     page = pages(book, tmp_path)["ada"]
     assert (page.count("✓ yes"), page.count("✗ no<")) == (2, len(verdicts) - 2)
-    assert f"2 of {len(verdicts)}" in page
+    assert f"2 of {len(verdicts)} rows" in page
     assert "Comment: more figures" in page
 
 

@@ -99,9 +99,11 @@ def _summary(own: Iterable[tuple[Attempt, Mapping[str, Judged]]], titles: Mappin
     rows = []
     for attempt, manual in own:
         result = attempt.result
-        points = f"{result.points:g} of {result.possible:g}" if result.state is State.GRADED else "none yet"
+        points = (
+            f"{result.points:g} of {result.possible:g} points" if result.state is State.GRADED else "none yet"
+        )
         rows.append((_title(result.lab, titles), _state(result.state), points, _discussion(manual)))
-    return _table("Your labs", ("lab", "state", "points of the checks", "rows of the discussion"), rows)
+    return _table("Your labs", ("lab", "state", "checks", "discussion"), rows)
 
 
 def _discussion(manual: Mapping[str, Judged]) -> str:
@@ -111,7 +113,7 @@ def _discussion(manual: Mapping[str, Judged]) -> str:
         return "–"
     if undecided:
         return "not decided yet"
-    return f"{sum(mark.points for mark in decided)} of {sum(mark.possible for mark in decided)}"
+    return f"{sum(mark.points for mark in decided)} of {sum(mark.possible for mark in decided)} rows"
 
 
 def _section(attempt: Attempt, manual: Mapping[str, Judged], titles: Mapping[str, str]) -> str:
@@ -143,7 +145,9 @@ def _check(name: str, rows: Sequence[Row]) -> str:
     cells = [
         (
             '<span class="yes">✓ passed</span>' if row.passed else '<span class="no">✗ not passed</span>',
-            "<em>a check that runs only when graded</em>" if row.hidden else shown(row.hint) or "–",
+            "<em>a check that runs only when graded</em>"
+            if row.hidden
+            else f'<span class="text">{shown(row.hint) or "–"}</span>',
             f"{row.points if row.passed else 0:g} of {row.points:g}",
         )
         for row in rows
