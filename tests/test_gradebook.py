@@ -10,42 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from gradebooks import DIGESTS, LAB, NAMES, ROWS, result
 from postgres import fresh, postgres
 
 from labkit.errors import LabError
 from labkit.grading._gradebook import Answer, Gradebook
-from labkit.grading._result import LABKIT, LEARNER, Result, Row, State
+from labkit.grading._result import LABKIT, LEARNER, Result, State
 from labkit.grading._rubric import Question, RubricRow, questions
 
 __all__ = ["fresh", "postgres"]
-
-LAB = "canary"
-DIGESTS = {name: f"sha256:{name}" for name in ("submission", "lab", "checks", "image")}
-ROWS = (
-    Row("price", 1, passed=True, points=1.0, hidden=False, hint="one less"),
-    Row("price", 2, passed=False, points=2.5, hidden=True, hint="never below zero"),
-)
-NAMES = [
-    "Müller, Änne",
-    'O\'Neil "Bob"',
-    "=cmd|' /C calc'!A0",
-    "+49",
-    "-1",
-    "@x",
-    "张伟 🦉",
-    "a\nb",
-    "NULL",
-    "%_\\",
-]
-
-
-def result(learner: str = "ada", lab: str = LAB, **changed: object) -> Result:
-    """Return a graded result."""
-    digests = DIGESTS | {"submission": f"sha256:{learner}/{lab}"}
-    made = Result(
-        learner, lab, State.GRADED, rows=ROWS, answers={"Q3": "5 of 50"}, seconds=1.5, digests=digests
-    )
-    return replace(made, **changed)  # type: ignore[arg-type] # whatever a test changes
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.engine)])
@@ -326,7 +299,8 @@ def test_a_killed_grader_loses_and_doubles_nothing(url: str) -> None:
         assert len(numbers) in (len(done), len(done) + 1)  # the last one may have been recorded, but not told
         assert sorted(numbers)[: len(done)] == done
     again = grader(url, 0, max(numbers) + 3)
-    assert again.wait(timeout=100) == 0
+    again.communicate(timeout=100)
+    assert again.returncode == 0
     with Gradebook.open(url) as book:
         attempts = [*book.latest()]
         assert len(attempts) == max(numbers) + 3

@@ -20,6 +20,7 @@ from labkit.cli import (
     _engine,
     _environment,
     _grade,
+    _grades,
     _load,
     _pipeline,
     _toggle,
@@ -57,6 +58,7 @@ labkit.add_command(_database.database)
 labkit.add_command(_artifacts.artifacts)
 labkit.add_command(_data.data)
 labkit.add_command(_load.load)
+labkit.add_command(_grades.grades)
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's own return, never used

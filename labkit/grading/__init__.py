@@ -1,6 +1,6 @@
 """What an instructor does with the labs: release the learner copies, grade what comes back, keep the points.
 
-The names below are loaded when first used: who releases needs no database and no engine.
+The names below are loaded when first used: who releases needs no database.
 """
 
 from importlib import import_module
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.grading._batch import grade, solved_labs
+    from labkit.grading._export import COLUMNS, grades, to_csv, write_csv
+    from labkit.grading._feedback import write_feedback
     from labkit.grading._gradebook import Answer, Gradebook
     from labkit.grading._gradebook_tables import Attempt
     from labkit.grading._release import learner_notebooks, release, release_notebook
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from labkit.grading._submission import Submission, read_class
 
 __all__ = [
+    "COLUMNS",
     "Answer",
     "Attempt",
     "Gradebook",
@@ -26,16 +29,22 @@ __all__ = [
     "State",
     "Submission",
     "grade",
+    "grades",
     "learner_notebooks",
     "questions",
     "read_class",
     "release",
     "release_notebook",
     "solved_labs",
+    "to_csv",
+    "write_csv",
+    "write_feedback",
 ]
 
 _MODULES = {
     "_batch": {"grade", "solved_labs"},
+    "_export": {"COLUMNS", "grades", "to_csv", "write_csv"},
+    "_feedback": {"write_feedback"},
     "_gradebook": {"Answer", "Gradebook"},
     "_gradebook_tables": {"Attempt"},
     "_release": {"learner_notebooks", "release", "release_notebook"},

@@ -4,8 +4,11 @@ import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO, Any
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from labkit.grading._file import write_private
 from labkit.grading._gradebook import Gradebook
 from labkit.grading._gradebook_tables import Attempt
 from labkit.grading._result import State
@@ -47,28 +50,35 @@ def grades(
         yield _line(attempt, marks(gradebook, attempt, by_lab[attempt.result.lab]))
 
 
-def marks(
-    gradebook: Gradebook, attempt: Attempt, asked: Sequence[Question]
-) -> dict[str, tuple[Mark, Mapping[str, bool | None], str]]:
-    """Return by question what people's decisions are worth, the decisions by row, and the comment.
+class Judged(NamedTuple):
+    """What people decided on one answer: its worth, each row by its words, and the last comment."""
 
-    A question without an answer has no points, and nothing is left to decide.
+    mark: Mark
+    decisions: Mapping[str, bool | None]
+    comment: str
+
+
+def marks(gradebook: Gradebook, attempt: Attempt, asked: Iterable[Question]) -> dict[str, Judged]:
+    """Return what was decided on an attempt's answers to the questions of its lab, by the question's name.
+
+    A question without an answer has no points, and nothing is left to decide. It is left out of what was not
+    graded, where nobody knows the answers.
     """
-    found = {}
+    found, result = {}, attempt.result
     for question in asked:
-        answer = attempt.result.answers.get(question.name)
-        decisions: Mapping[str, bool | None] = {row.asks: False for row in question.rows}
-        comment = ""
-        if answer is not None:
-            decisions, comment = gradebook.decisions(question, attempt.result.learner, answer)
-        found[question.name] = (question.mark(decisions), decisions, comment)
+        answer = result.answers.get(question.name)
+        if not answer and result.state is not State.GRADED:
+            continue
+        decisions, comment = dict[str, bool | None](), ""
+        if answer:
+            decisions, comment = gradebook.decisions(question, result.learner, answer)
+        by_row = {row.asks: decisions.get(row.asks, None if answer else False) for row in question.rows}
+        found[question.name] = Judged(question.mark(by_row), by_row, comment)
     return found
 
 
-def _line(
-    attempt: Attempt, manual: Mapping[str, tuple[Mark, Mapping[str, bool | None], str]]
-) -> dict[str, Any]:
-    result, decided = attempt.result, [mark for mark, _, _ in manual.values()]
+def _line(attempt: Attempt, manual: Mapping[str, Judged]) -> dict[str, Any]:
+    result, decided = attempt.result, [judged.mark for judged in manual.values()]
     graded, undecided = result.state is State.GRADED, sum(mark.undecided for mark in decided)
     values = (
         result.learner,
@@ -76,8 +86,8 @@ def _line(
         result.state.value,
         result.points if graded else None,
         result.possible if graded else None,
-        None if undecided else sum(mark.points for mark in decided),
-        sum(mark.possible for mark in decided),
+        sum(mark.points for mark in decided) if decided and not undecided else None,
+        sum(mark.possible for mark in decided) if decided else None,
         undecided,
         result.reason,
         result.whose,
@@ -89,11 +99,21 @@ def _line(
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def write_csv(lines: Iterable[Mapping[str, Any]], file: IO[str]) -> None:
-    """Write lines of `grades` as CSV (RFC 4180), with a header. None becomes an empty cell."""
-    writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+def to_csv(lines: Iterable[Mapping[str, Any]]) -> str:
+    """Return lines of `grades` as CSV (RFC 4180), with a header. None becomes an empty cell."""
+    text = StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     writer.writerows([_safe(value) for value in line.values()] for line in lines)
+    return text.getvalue()
+
+
+def write_csv(lines: Iterable[Mapping[str, Any]], path: Path) -> Path:
+    """Write lines of `grades` as CSV into a file, which is replaced as a whole.
+
+    :raises LabError: when it cannot be written.
+    """
+    return write_private(path, to_csv(lines))
 
 
 def _safe(value: object) -> object:

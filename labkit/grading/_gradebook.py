@@ -186,7 +186,7 @@ class Gradebook:
 
         :raises LabError: when the gradebook cannot be written.
         """
-        judged = {
+        judged: dict[str, str | bool | None] = {
             "lab": question.lab,
             "question": question.name,
             "learner": answer.learner,
