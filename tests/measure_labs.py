@@ -25,7 +25,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from labkit.nbval._workspace import RunWorkspace
+from labkit.lesson import RunWorkspace
 from labkit.workspace import LabNotebook, course, labs
 
 TIMEOUT_S = 600

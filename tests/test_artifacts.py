@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from labkit.artifacts import ArtifactDatabase, Fact, Kind, Place, Reference, Subject
+from labkit.artifacts import ArtifactDatabase, Fact, HandedIn, Kind, Place, PublicKey, Reference, Subject
 from labkit.artifacts._key import SigningKey
 from labkit.engine import SERVERS, Engine, Owner
 from labkit.errors import LabError
@@ -831,7 +831,7 @@ def test_a_database_that_cannot_be_opened_leaves_no_connection(
 ) -> None:
     """A held or a broken file, and a lost key, are errors that leave nothing open."""
     five.close()
-    monkeypatch.setattr("labkit.artifacts._tables.WAIT_S", 0.05)
+    monkeypatch.setattr("labkit._sql.WAIT_S", 0.05)
     with closing(sqlite3.connect(file)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(LabError, match="locked"):
@@ -879,7 +879,24 @@ def test_the_key_is_made_once_and_for_the_owner_only(five: ArtifactDatabase, fil
 def test_processes_that_make_the_key_at_once_get_the_same(file: Path) -> None:
     """A key that another process has made meanwhile is taken, never replaced: facts may be signed with it."""
     first, second = SigningKey.create(file), SigningKey.create(file)
-    assert second.signed("a payload", first.sign("a payload"))
+    assert second.public.signed("a payload", first.sign("a payload"))
+
+
+def test_the_public_key_lies_beside_and_verifies_a_copy(five: ArtifactDatabase, file: Path) -> None:
+    """Whoever has the file and the public key can check each fact; another key verifies none."""
+    five.close()
+    key = PublicKey.read(file.with_suffix(".pub").read_text())
+    with HandedIn(file) as copy:
+        verified = copy.verify(key)
+        assert (verified.ok, verified.facts) == (True, 5)
+        assert not copy.verify(SigningKey.create(file.with_name("other")).public).ok
+
+
+@pytest.mark.parametrize("text", ["", "key", "0" * 63, "Z" * 64, "-----BEGIN PUBLIC KEY-----"])
+def test_what_is_no_public_key_is_reported(text: str) -> None:
+    """A public key is 64 hexadecimal digits."""
+    with pytest.raises(LabError, match="64 hexadecimal digits"):
+        PublicKey.read(text)
 
 
 def test_the_key_may_lie_elsewhere(file: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from labkit._tar import pack, unpack
 from labkit.engine import (
     BASE,
     BUILD,
+    GRADER,
     PYTHON,
     SERVERS,
     BuildFailed,
@@ -980,7 +981,7 @@ def test_a_bundle_that_cannot_be_written_leaves_no_half_file(
 def test_a_recipe_is_known_by_everything_that_goes_in() -> None:
     """The digest changes with any file of the recipe, and is the same each time."""
     known = _recipes.recipes()
-    assert list(known) == [SERVERS, PYTHON, BUILD]
+    assert list(known) == [SERVERS, PYTHON, BUILD, GRADER]
     python = known[PYTHON]
     changed = replace(python, inputs=python.inputs | {"labkit/labkit/errors.py": b"another"})
     assert changed.digest != python.digest

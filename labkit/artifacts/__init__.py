@@ -8,6 +8,8 @@ the record since.
 
 from labkit.artifacts._database import ArtifactDatabase
 from labkit.artifacts._fact import Fact, Kind, Reference, Subject, shown
+from labkit.artifacts._handed_in import HandedIn
+from labkit.artifacts._key import PublicKey
 from labkit.artifacts._package_query import normalized_name
 from labkit.artifacts._questions import Place, RunningService
 from labkit.artifacts._verify import Verification
@@ -15,8 +17,10 @@ from labkit.artifacts._verify import Verification
 __all__ = [
     "ArtifactDatabase",
     "Fact",
+    "HandedIn",
     "Kind",
     "Place",
+    "PublicKey",
     "Reference",
     "RunningService",
     "Subject",

@@ -5,6 +5,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -13,21 +14,13 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select
 
+from labkit._sql import appending, connect, reading, url_of
 from labkit.artifacts._fact import Fact, Kind, Reference, Subject
 from labkit.artifacts._key import SigningKey
 from labkit.artifacts._note import Head, Note
 from labkit.artifacts._package_query import PackageQuery
 from labkit.artifacts._questions import Place, RunningService, deployed, images_of, references_of, went_into
-from labkit.artifacts._tables import (
-    appending,
-    columns,
-    connect,
-    fact_table,
-    reading,
-    reference_rows,
-    reference_table,
-    url_of,
-)
+from labkit.artifacts._tables import columns, fact_table, metadata, reference_rows, reference_table
 from labkit.artifacts._verify import START, Verification, chained, check
 from labkit.errors import LabError
 
@@ -57,8 +50,8 @@ class ArtifactDatabase:
 
         location is the path of a SQLite file or a database URL. key is the file of the signing key. With None
         it lies beside the SQLite file, with the suffix `.key`. The key is made with the database and never
-        again. notes is a git repository that gets the chain's head as the note `labkit`. With None, verify
-        cannot find out that the last facts were deleted.
+        again; its public half lies beside it, with the suffix `.pub`. notes is a git repository that gets the
+        chain's head as the note `labkit`. With None, verify cannot find out that the last facts were deleted.
 
         :raises LabError: when there is no such database, or when it has facts but its key is missing.
         """
@@ -67,7 +60,7 @@ class ArtifactDatabase:
             if url.get_backend_name() != "sqlite" or not url.database:
                 raise LabError("the signing key's file as key=", "none", "name a file that all writers share")
             key = Path(url.database).with_suffix(".key")
-        engine = connect(url)
+        engine = connect(url, "an artifact database", metadata)
         try:
             return cls(engine, _key_of(engine, key), notes)
         except BaseException:  # also Ctrl-C: nobody else knows these connections
@@ -226,7 +219,7 @@ class ArtifactDatabase:
             self._note.flush()
             noted = self._note.read()  # before the rows, because the database may grow meanwhile
         with reading(self._engine) as connection:
-            return check(connection, self._key, noted)
+            return check(connection, self._key.public, noted)
 
     def _has(self, head: Head) -> bool:
         with reading(self._engine) as connection:
@@ -237,13 +230,23 @@ class ArtifactDatabase:
 def _key_of(engine: Engine, file: Path) -> SigningKey:
     """Read the key, or make it while there is nothing yet that it should have signed."""
     if file.exists():
-        return SigningKey.load(file)
+        return _published(SigningKey.load(file), file)
     with reading(engine) as connection:
         head = _head(connection)
     if head.id:
         seen = f"no such file, but {head.id} signed facts"
         raise LabError(f"the signing key {file}", seen, "copy the key back to that place")
-    return SigningKey.create(file)
+    return _published(SigningKey.create(file), file)
+
+
+def _published(key: SigningKey, file: Path) -> SigningKey:
+    """Write the public key beside the key, for whoever gets a copy of the database; what is there stays."""
+    with (
+        suppress(FileExistsError, PermissionError),
+        file.with_suffix(".pub").open("x", encoding="utf-8") as pub,
+    ):
+        pub.write(f"{key.public.text}\n")
+    return key
 
 
 def _head(connection: Connection) -> Head:

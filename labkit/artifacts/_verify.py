@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, exists, select
 from sqlalchemy.exc import DBAPIError
 
 from labkit.artifacts._fact import Fact
-from labkit.artifacts._key import SigningKey
+from labkit.artifacts._key import PublicKey
 from labkit.artifacts._note import Head
 from labkit.artifacts._tables import columns, fact_table, reference_rows, reference_table
 
@@ -57,7 +57,7 @@ def chained(previous: str, fact_id: int, payload: str, signature: str) -> str:
     return hashlib.sha256(f"{previous}\n{fact_id}\n{payload}\n{signature}".encode()).hexdigest()
 
 
-def check(connection: Connection, key: SigningKey, noted: Head | None) -> Verification:
+def check(connection: Connection, key: PublicKey, noted: Head | None) -> Verification:
     """Read all rows in order and stop at the first wrong one; noted is the note's head, None without one.
 
     Afterwards come the indexes, which every question is answered from, and the references to no fact.
@@ -113,7 +113,7 @@ def _damage(connection: Connection) -> str:
 
 
 def _problems(
-    row: RowMapping, kept: list[Values], head: Head, key: SigningKey, noted: Head | None
+    row: RowMapping, kept: list[Values], head: Head, key: PublicKey, noted: Head | None
 ) -> Iterator[str]:
     """Yield what is wrong with the row after head. Only the first one counts: others follow from it."""
     if row["id"] > head.id + 1:

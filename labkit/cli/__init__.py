@@ -19,6 +19,8 @@ from labkit.cli import (
     _deployment,
     _engine,
     _environment,
+    _grade,
+    _grades,
     _load,
     _pipeline,
     _toggle,
@@ -45,6 +47,7 @@ labkit.add_command(_workspace.start)
 labkit.add_command(_workspace.lab)
 labkit.add_command(_workspace.reset)
 labkit.add_command(_workspace.release)
+labkit.add_command(_grade.grade)
 labkit.add_command(_engine.doctor)
 labkit.add_command(_engine.images)
 labkit.add_command(_pipeline.pipeline)
@@ -55,6 +58,7 @@ labkit.add_command(_database.database)
 labkit.add_command(_artifacts.artifacts)
 labkit.add_command(_data.data)
 labkit.add_command(_load.load)
+labkit.add_command(_grades.grades)
 
 
 def main(arguments: list[str] | None = None) -> Any:  # noqa: ANN401 - click's own return, never used

@@ -10,10 +10,11 @@ from labkit.engine._doctor import DoctorCheck, doctor
 from labkit.engine._engine import Engine
 from labkit.engine._errors import BuildFailed, ImageMissing, NoEngine, NoPermission
 from labkit.engine._events import Event, Events
-from labkit.engine._images import build_images, images_missing
+from labkit.engine._images import build_images, images_missing, recipe_digests
 from labkit.engine._inspect import Image
-from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS, Label
+from labkit.engine._labels import BASE, BUILD, GRADER, PYTHON, SERVERS, Label
 from labkit.engine._limits import BEGINS_AS_ROOT, NO_USER, SERVER, WORK, restricted
+from labkit.engine._locked import Locked, StreamEnded
 from labkit.engine._owned import Owned
 from labkit.engine._owner import WORKSPACE, Owner
 from labkit.engine._packages import Package
@@ -33,6 +34,7 @@ __all__ = [
     "BEGINS_AS_ROOT",
     "BUILD",
     "CLAIM",
+    "GRADER",
     "NO_USER",
     "PYTHON",
     "SERVER",
@@ -49,12 +51,14 @@ __all__ = [
     "Image",
     "ImageMissing",
     "Label",
+    "Locked",
     "NoEngine",
     "NoPermission",
     "Owned",
     "Owner",
     "Package",
     "Progress",
+    "StreamEnded",
     "build_images",
     "build_service_image",
     "build_service_images",
@@ -64,6 +68,7 @@ __all__ = [
     "is_source",
     "load_images",
     "one_builder",
+    "recipe_digests",
     "restricted",
     "save_images",
     "service_image",

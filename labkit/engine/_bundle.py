@@ -15,11 +15,11 @@ from labkit.engine._bundle_contents import LIST, Contents, Listed
 from labkit.engine._engine import Engine
 from labkit.engine._errors import ImageMissing
 from labkit.engine._images import images_missing, recipe_digests
-from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS
+from labkit.engine._labels import BASE, BUILD, GRADER, PYTHON, SERVERS
 from labkit.engine._made import remember_made
 from labkit.errors import LabError
 
-ALL = (BASE, SERVERS, PYTHON, BUILD)
+ALL = (BASE, SERVERS, PYTHON, BUILD, GRADER)
 CHUNK_BYTES = 1 << 20
 
 

@@ -16,11 +16,13 @@ from labkit.engine._inspect import Image
 from labkit.engine._labels import Label
 from labkit.engine._limits import OUTPUT, restricted
 from labkit.engine._locate import Address, locate, probe
+from labkit.engine._locked import Locked
 from labkit.engine._owned import Owned
 from labkit.engine._owner import Owner
 from labkit.engine._packages import Package, packages, remembered
 from labkit.engine._run import Completed
 from labkit.engine._start import start
+from labkit.system import Limits
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -180,6 +182,29 @@ class Engine:
                 working_dir=workdir,
                 user=user,
                 **restricted(network_settings, logs=OUTPUT),
+            )
+
+    def locked(
+        self, image: str, *, limits: Limits, capabilities: Sequence[str] = (), folder: Mapping[str, str]
+    ) -> Locked:
+        """Start a container for code that nobody trusts, and return it with its standard input and output.
+
+        It runs the image's own command. It has no network, no shared memory, no log, and its files cannot be
+        written but for one folder: its path → the options of a tmpfs. The container is owned by this process;
+        whoever asks for it closes it.
+
+        :raises ImageMissing: when the engine does not have the image; none is pulled.
+        """
+        labels = {str(Label.OWNER): str(Owner.process())}
+        with self._answering():
+            return Locked.start(
+                self.client,
+                self.address,
+                image,
+                limits=limits,
+                capabilities=capabilities,
+                folder=folder,
+                labels=labels,
             )
 
     def events(self, labels: Mapping[str, str | None], since: datetime | int | None = None) -> Events:

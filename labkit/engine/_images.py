@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from labkit.engine._base import ensure_base
 from labkit.engine._build import build
 from labkit.engine._engine import Engine
 from labkit.engine._errors import ImageMissing
-from labkit.engine._labels import BASE, BUILD, PYTHON, SERVERS, Label
+from labkit.engine._labels import BASE, BUILD, GRADER, PYTHON, SERVERS, Label
 from labkit.engine._made import is_made, remember_made
 from labkit.engine._recipes import Recipe, recipes
 
@@ -40,16 +40,18 @@ def _current(engine: Engine, recipe: Recipe) -> bool:
         return False
 
 
-def build_images(progress: Progress | None = None, engine: Engine | None = None) -> list[str]:
+def build_images(
+    progress: Progress | None = None, engine: Engine | None = None, only: Collection[str] | None = None
+) -> list[str]:
     """Build every image that is missing or not of its recipe, and return which were built.
 
-    The servers are built beside Python's two images. Nothing is built or downloaded when all are there.
-    progress None means silence; engine None means the one that Engine.find returns.
+    The servers are built beside the images of Python. Nothing is built or downloaded when all are there.
+    progress None means silence; engine None means the one that Engine.find returns; only None means all.
 
     :raises LabError: when the base, a package or a wheel cannot be had, or a build fails.
     """
     engine, progress = engine or Engine.find(), progress or _silent
-    missing = images_missing(engine)
+    missing = [name for name in images_missing(engine) if only is None or name in only]
     if not missing:
         return []
     known = recipes()
@@ -60,7 +62,7 @@ def build_images(progress: Progress | None = None, engine: Engine | None = None)
             if image in missing:
                 _make(engine, known[image], progress)
 
-    side_by_side(partial(make, SERVERS), partial(make, PYTHON, BUILD))
+    side_by_side(partial(make, SERVERS), partial(make, PYTHON, BUILD, GRADER))
     return missing
 
 

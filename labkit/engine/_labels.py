@@ -7,6 +7,7 @@ BASE = "debian:bookworm-slim"
 SERVERS = "labkit/servers:1"
 PYTHON = "labkit/python:1"
 BUILD = "labkit/build:1"
+GRADER = "labkit/grader:1"
 
 
 class Label(StrEnum):

@@ -3,20 +3,23 @@
 import hashlib
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 from labkit._tar import pack
-from labkit.engine._labels import BUILD, PYTHON, SERVERS
+from labkit.engine._labels import BUILD, GRADER, PYTHON, SERVERS
 from labkit.engine._wheelhouse import unpack, wheelhouse
 
 HERE = Path(__file__).parent / "recipes"
 LABKIT = Path(__file__).parents[1]
 CARRIED = ("__init__.py", "_http.py", "errors.py", "coordination.py", "service", "toggles", "skew")
 """What of labkit runs inside the system's containers."""
+
+GRADED = ("__init__.py", "errors.py", "experiment", "skew", "model", "grading/_codec.py", "grading/sandbox")
+"""What of labkit runs where learners' code is graded: nothing that knows a check."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Recipe:
 
 def recipes() -> dict[str, Recipe]:
     """Return the recipes of labkit's images by image, in the order of building."""
-    return {recipe.image: recipe for recipe in (_servers(), *_python_and_build())}
+    return {recipe.image: recipe for recipe in (_servers(), *_python_and_build(), _grader())}
 
 
 def lock() -> Path:
@@ -56,7 +59,7 @@ def lock() -> Path:
 
 
 def dockerfile(name: str) -> bytes:
-    """Return the Dockerfile of one recipe: servers or python."""
+    """Return the Dockerfile of one recipe: servers, python or grader."""
     return (HERE / name / "Dockerfile").read_bytes()
 
 
@@ -91,10 +94,23 @@ def _python_and_build() -> tuple[Recipe, Recipe]:
     )
 
 
-def carried() -> dict[str, bytes]:
-    """Return labkit's own files for labkit/python, with the metadata that tells the package's version."""
+def _grader() -> Recipe:
+    requirements = HERE / "grader" / "requirements.lock"
+    # The room's own first file imports what knows the checks.
+    files = {"Dockerfile": dockerfile("grader"), **carried(GRADED), "labkit/labkit/grading/__init__.py": b""}
+
+    def context(architecture: str) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            unpack(requirements, architecture, wheelhouse(requirements, architecture), Path(folder))
+            return pack(files | dict(_under(Path(folder), "modules")))
+
+    return Recipe(GRADER, files | {"requirements.lock": requirements.read_bytes()}, context)
+
+
+def carried(names: Iterable[str] = CARRIED) -> dict[str, bytes]:
+    """Return labkit's own files for an image, with the metadata that tells the package's version."""
     files = {}
-    for name in CARRIED:
+    for name in names:
         path = LABKIT / name
         if path.is_file():
             files[f"labkit/labkit/{name}"] = path.read_bytes()

@@ -101,7 +101,7 @@ def _learner_copy(path: Path) -> nbformat.NotebookNode:
         cell.metadata.pop("labkit", None)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            cell.source = _learner_source(cell.source, path)
+            cell.source = learner_source(cell.source, path)
             if FOLDED & set(cell.metadata.get("tags", ())) or cell.source.startswith("lab.hint("):
                 cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
     notebook.metadata.pop("widgets", None)
@@ -113,7 +113,11 @@ def _bytes(notebook: nbformat.NotebookNode) -> bytes:
     return f"{text}\n".encode()
 
 
-def _learner_source(source: str, path: Path) -> str:
+def learner_source(source: str, path: Path) -> str:
+    """Return the source of a solved cell as a learner gets it.
+
+    :raises LabError: when a marker has no partner.
+    """
     source = SOLUTION.sub(lambda match: match["indent"] + YOURS, source)
     source = HIDDEN.sub(_announcement, source)
     if re.search(r"^\s*### (BEGIN|END) (SOLUTION|HIDDEN TESTS)", source, re.MULTILINE):

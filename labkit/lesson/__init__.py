@@ -17,12 +17,14 @@ from labkit.lesson._guess import Guess, up_to
 from labkit.lesson._index import index
 from labkit.lesson._lab import Lab, open  # noqa: A004 - see the module's docstring
 from labkit.lesson._missing import missing_name
+from labkit.lesson._run_workspace import RunWorkspace
 
 __all__ = [
     "CheckFailed",
     "Guess",
     "Lab",
     "Response",
+    "RunWorkspace",
     "ask",
     "index",
     "missing_name",

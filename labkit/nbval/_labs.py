@@ -14,7 +14,7 @@ from labkit.nbval._kernel import KernelDied, notice_death
 from labkit.nbval._outputs import compared, write_outputs
 
 if TYPE_CHECKING:
-    from labkit.nbval._workspace import RunWorkspace
+    from labkit.lesson import RunWorkspace
 
 TAG = "nbval-check-output"
 NBVAL_TIMEOUT_S = 2000.0
@@ -33,7 +33,7 @@ class Labs:
     @cached_property
     def _workspace(self) -> "RunWorkspace":
         """The workspace, made for the first lab; the one that the user works in is not touched."""
-        from labkit.nbval._workspace import RunWorkspace  # noqa: PLC0415 - loads the rooms, which only a lab needs
+        from labkit.lesson import RunWorkspace  # noqa: PLC0415 - loads the rooms, which only a lab needs
 
         return RunWorkspace()
 

@@ -18,7 +18,8 @@ class RunWorkspace:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="labkit-labs-"))
         self._workspace = Workspace.create(self._folder / "my workspace")
-        self.variables = {"LABKIT_WORKSPACE": str(self._workspace.root), "LABKIT_UNATTENDED": "1"}
+        self.root = self._workspace.root
+        self.variables = {"LABKIT_WORKSPACE": str(self.root), "LABKIT_UNATTENDED": "1"}
 
     def left(self) -> list[str]:
         """Return kind and name of what the engine has of this workspace: nothing without an engine."""

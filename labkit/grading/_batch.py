@@ -1,0 +1,220 @@
+"""A class's submissions through their labs' checks: a map over an executor, each result in the gradebook.
+
+A submission is graded once for one content, lab, set of checks and image. A batch that was stopped goes on
+where it was. What is the grader's own fault is no score, and is tried again by the next batch.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from labkit.artifacts import Kind
+from labkit.engine import GRADER, recipe_digests
+from labkit.errors import LabError
+from labkit.grading._exercises import Exercise, SolvedLab
+from labkit.grading._gradebook import Gradebook
+from labkit.grading._lab_run import Tried, try_out
+from labkit.grading._names import CodeCell
+from labkit.grading._result import LABKIT, LEARNER, Result, Row, State
+from labkit.grading._submission import Submission, handed_in, read_class
+from labkit.workspace import course, labs
+
+CHUNK = 50
+"""How many submissions one run of a lab tries."""
+
+AHEAD = 64
+"""How many jobs may wait, so that memory does not grow with the class."""
+
+
+class Verdict(NamedTuple):
+    """What came of one exercise: its rows, or why there are none and whose fault that is."""
+
+    rows: Sequence[Row] = ()
+    reason: str = ""
+    state: State = State.GRADED
+    whose: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Submissions of one lab that one run of the lab tries."""
+
+    lab: SolvedLab
+    submissions: Sequence[Submission]
+    fresh: bool
+
+    def results(self) -> list[Result]:
+        """Grade them.
+
+        :raises LabError: when the lab itself does not run here, or its own solution does not pass a check.
+        """
+        verdicts = defaultdict[str, list[Verdict]](list)
+        answers = {one.learner: [CodeCell(*cell) for cell in one.cells] for one in self.submissions}
+        seconds = defaultdict[str, float](float)
+        for tried in try_out(self.lab, answers, fresh=self.fresh):
+            verdicts[tried.learner].append(_judged(tried.exercise, tried))
+            seconds[tried.learner] += tried.seconds
+        for one in self.submissions:
+            for exercise in self.lab.exercises:
+                if not exercise.answered(one.source(exercise.solution.id)):
+                    verdicts[one.learner].append(Verdict(_rows(exercise, [])))
+                elif exercise.recorded:
+                    verdicts[one.learner].append(_from_record(one, exercise))
+        return [
+            _result(one, verdicts[one.learner], _digests(self.lab), seconds[one.learner])
+            for one in self.submissions
+        ]
+
+
+def solved_labs(root: Path | None = None) -> list[SolvedLab]:
+    """Return the solved labs of a course, by which submissions are graded; root None is labkit's own.
+
+    :raises LabError: when the course has learner copies only, as an installed labkit does.
+    """
+    root = root or course()
+    found = [SolvedLab.read(root / lab.path) for lab in labs(root)]
+    if not any(lab.exercises for lab in found):
+        next_step = "grade with the labkit of a checkout: it has the solutions and the hidden tests"
+        raise LabError("solved labs", f"learner copies in {root}", next_step)
+    return found
+
+
+def grade(
+    folder: Path,
+    labs: Sequence[SolvedLab],
+    gradebook: Gradebook,
+    executor: Executor,
+    *,
+    fresh: bool = True,
+) -> Iterator[Result]:
+    """Grade a folder with one folder a learner; yield each result once it is in the gradebook.
+
+    A submission that needs no grading any more is left out.
+
+    :raises LabError: when the folder cannot be read, a lab does not run, or its own solution fails a check.
+    """
+    waiting: set[Future[list[Result]]] = set()
+    try:
+        for one in _jobs(folder, {lab.slug: lab for lab in labs}, gradebook, fresh=fresh):
+            if isinstance(one, Result):
+                gradebook.record(one)
+                yield one
+                continue
+            waiting.add(executor.submit(one.results))
+            if len(waiting) == AHEAD:
+                waiting = yield from _next_done(waiting, gradebook)
+        while waiting:
+            waiting = yield from _next_done(waiting, gradebook)
+    finally:
+        for job in waiting:
+            job.cancel()
+
+
+def _next_done(
+    waiting: set[Future[list[Result]]], gradebook: Gradebook
+) -> Generator[Result, None, set[Future[list[Result]]]]:
+    """Record and yield the results of the next jobs that end; return those that go on."""
+    done, left = wait(waiting, return_when=FIRST_COMPLETED)
+    for result in (result for job in done for result in job.result()):
+        gradebook.record(result)
+        yield result
+    return left
+
+
+def _jobs(
+    folder: Path, labs: Mapping[str, SolvedLab], gradebook: Gradebook, *, fresh: bool
+) -> Iterator[Job | Result]:
+    """Yield what is to grade, some submissions of one lab at a time, and what cannot be graded at once."""
+    chunks = defaultdict[str, list[Submission]](list)
+    for one in read_class(folder, labs):
+        if isinstance(one, Result):
+            yield one
+            continue
+        lab = labs[one.lab]
+        if gradebook.known({**_digests(lab), "submission": one.digest}):
+            continue
+        if one.public_key and (reason := gradebook.keep_key(one.learner, one.public_key)):
+            yield _result(
+                one, [Verdict(reason=reason, state=State.NEEDS_A_PERSON, whose=LEARNER)], _digests(lab)
+            )
+            continue
+        chunks[one.lab].append(one)
+        if len(chunks[one.lab]) == CHUNK:
+            yield Job(lab, chunks.pop(one.lab), fresh)
+    for slug, left in chunks.items():
+        yield Job(labs[slug], left, fresh)
+
+
+def _digests(lab: SolvedLab) -> dict[str, str]:
+    """Return the digests of what a lab's submissions are graded by."""
+    checks = "\n".join(one.check.source for one in lab.exercises)
+    return {"lab": lab.digest, "checks": hashlib.sha256(checks.encode()).hexdigest(), "image": _image()}
+
+
+@cache
+def _image() -> str:
+    return recipe_digests()[GRADER]
+
+
+def _rows(exercise: Exercise, passed: Sequence[bool]) -> list[Row]:
+    """Return a row for each line of a check; what it did not come to has not passed.
+
+    A learner's record has the rows that a learner sees: where it judges, the hidden ones count for nobody.
+    """
+    places = [place for place, secret in enumerate(exercise.hidden) if not (secret and exercise.recorded)]
+    return [
+        Row(
+            check=exercise.name,
+            number=place + 1,
+            passed=number < len(passed) and passed[number],
+            points=1.0,
+            hidden=exercise.hidden[place],
+            hint=exercise.hints[place],
+        )
+        for number, place in enumerate(places)
+    ]
+
+
+def _judged(exercise: Exercise, tried: Tried) -> Verdict:
+    """Return the verdict on an answer that ran in the sandbox."""
+    if tried.fault:
+        return Verdict(reason=f"{exercise.name}: {tried.fault}", state=State.NOT_GRADED, whose=LABKIT)
+    rows = _rows(exercise, [row["passed"] for row in tried.rows])
+    if tried.asked and not all(row.passed for row in rows):
+        names = ", ".join(tried.asked)
+        reason = f"{exercise.name}: the answer uses what the grader does not hand over: {names}"
+        return Verdict(reason=reason, state=State.NEEDS_A_PERSON)
+    return Verdict(rows)
+
+
+def _from_record(submission: Submission, exercise: Exercise) -> Verdict:
+    """Return the verdict on what a learner did in their own workspace: the newest check in their record."""
+    if submission.artifacts is None or not submission.public_key:
+        reason = f"{exercise.name}: it is judged by the learner's record, and none was handed in"
+        return Verdict(reason=reason, state=State.NEEDS_A_PERSON, whose=LEARNER)
+    with handed_in(submission.artifacts) as database:
+        facts = [
+            fact
+            for fact in database.history(Kind.CHECKED)
+            if fact.subject.name == f"lab/{submission.lab}" and fact.predicate.get("check") == exercise.name
+        ]
+    told = facts[-1].predicate.get("rows", []) if facts else []
+    return Verdict(_rows(exercise, [row.get("passed") is True for row in told]))
+
+
+def _result(
+    one: Submission, verdicts: Sequence[Verdict], digests: Mapping[str, str], seconds: float = 0.0
+) -> Result:
+    """Return one learner's result: its rows, or the first reason why there are none."""
+    known = {**digests, "submission": one.digest}
+    whole = Result(one.learner, one.lab, State.GRADED, answers=one.answers, seconds=seconds, digests=known)
+    for state in (State.NOT_GRADED, State.NEEDS_A_PERSON):
+        for verdict in verdicts:
+            if verdict.state is state:
+                return replace(whole, state=state, reason=verdict.reason, whose=verdict.whose)
+    return replace(whole, rows=tuple(row for verdict in verdicts for row in verdict.rows))
