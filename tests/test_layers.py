@@ -58,6 +58,7 @@ DOORS = {
     "ipywidgets": {"widgets"},
     "traitlets": {"widgets", "grading"},
     "IPython": {"widgets", "grading"},
+    "jupyter_client": {"grading"},
     "tornado": {"jupyter"},
     "jupyter_server": {"jupyter"},
     "jupyter_events": {"jupyter"},
