@@ -301,7 +301,6 @@ def test_the_settings_say_of_the_database_only_what_holds(stage: str) -> None:
         ("ALTER TABLE products RENAME COLUMN name TO title;", "renaming-column"),
         ("CREATE INDEX by_name ON products (name);", "require-concurrent-index-creation"),
         ("ALTER TABLE products DROP COLUMN stock;", "ban-drop-column"),
-        ("BEGIN; COMMIT;", "transaction-nesting"),
     ],
 )
 def test_squawk_refuses_what_breaks_old_instances_or_blocks_writers(
@@ -326,6 +325,17 @@ def test_squawk_lets_an_extension_pass_and_does_not_run_on_what_is_no_sql(tmp_pa
     assert {finding.severity for finding in report.findings} == {"note"}
     (tmp_path / "004_broken.sql").write_text("ALTER TABEL products;")
     assert squawk(tmp_path).outcome == CheckOutcome.NOT_RUN
+
+
+def test_squawk_knows_that_a_migration_is_applied_in_a_transaction(tmp_path: Path) -> None:
+    """Its end in the file is refused; an index that is made concurrently passes."""
+    file = tmp_path / "003_change.sql"
+    file.write_text("BEGIN;\nCREATE TABLE IF NOT EXISTS moon ();\nCOMMIT;\n")
+    report = squawk(tmp_path)
+    assert report.outcome == CheckOutcome.FAIL
+    assert report.findings[0].rule == "transaction-nesting"
+    file.write_text("CREATE INDEX CONCURRENTLY by_name ON products (name);\n")
+    assert squawk(tmp_path).outcome == CheckOutcome.PASS
 
 
 def test_squawk_lists_its_findings_by_file_and_line(tmp_path: Path) -> None:

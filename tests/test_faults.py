@@ -250,14 +250,16 @@ def test_what_has_ended_starts_again_with_what_it_had(workspace: Workspace) -> N
         ToggleStore(made.coordinator).set("basket_discount")
         assert lesson.ask(f"{made.url}/products").status == 200
         before, toggles = made.database.fingerprint(), ToggleStore(made.coordinator).all()
-        names = [status.name for status in made.elements()]
-        for name in names:
-            made.element(name).kill()
+        containers = {status.name: status.container for status in made.elements()}
+        names = [*containers]
+        for container in containers.values():  # without a word to this process, as an engine that ends
+            Engine.find().client.containers.get(container).kill()
         (listed,) = [status for status in Environment.list(workspace) if status.name == made.name]
         assert listed.ended == listed.containers == len(names)
         with pytest.raises(NoAnswer, match=f"labkit environment start {made.name}"):
-            made.database.fingerprint()
+            Environment.attach(made.name, workspace).url  # noqa: B018 - asked for its error
         assert sorted(made.start()) == sorted(names)
+        assert lesson.ask(f"{made.url}/products").status == 503
         assert all(outcome.startswith("serves") for outcome in deployment.reconcile(made).values())
         assert lesson.ask(f"{made.url}/products").status == 200
         assert made.database.fingerprint() == before

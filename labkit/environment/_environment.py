@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from labkit._tar import Files
 from labkit._uninterruptible import uninterruptible
-from labkit.balancer import Balancer
+from labkit.balancer import CHECKED, Balancer
 from labkit.containers import (
     Container,
     ContainerInfo,
@@ -277,14 +277,21 @@ class Environment:
 
         :raises NotReady: when one is not ready in time; those before it run.
         """
+        progress = progress or (lambda _: None)
         ended = [one for one in self._elements.all().values() if one.engine_state == "exited"]
-        for element in sorted(ended, key=lambda one: (isinstance(one, Instance), one.name)):
+        ended.sort(key=lambda one: (isinstance(one, Instance), one.name))
+        instances = [one for one in ended if isinstance(one, Instance)]
+        for element in ended[: len(ended) - len(instances)]:
             element.start()
-            if progress:
-                progress(f"{element.name} is started again")
+            progress(f"{element.name} is started again")
         known = [self._database.server] if self._plan.database else []
-        for element in (*known, *([self.balancer] if self._plan.entry else ())):
-            element.reload()  # the ports at which it is reached are others by now
+        for server in (*known, *([self.balancer] if self._plan.entry else ())):
+            server.reload()  # the ports at which it is reached are others by now
+        for instance in instances:  # all of them first, because they may wait for each other
+            instance.start()
+        for instance in instances:
+            instance.await_health_check(READY_S, CHECKED)
+            progress(f"{instance.name} is started again")
         return [element.name for element in ended]
 
     def instances(self, service: str) -> builtins.list[Instance]:
