@@ -388,7 +388,7 @@ def test_the_order_is_a_named_rule(fleet: Fleet, new: str) -> None:
     ]
     assert gone == names[::-1]
     first, *others = fleet.instances
-    first.slow(500)
+    first.slow(2000)  # so that it is at work on a dozen requests at any moment, and the others on few
     with customers(fleet, 20) as load:
         more(load)
         assert idle_first(fleet, [first, *others])[-1] == first
