@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 SAYS_NOTHING = re.compile(r"^✓|NameError")
-"""A row that holds, or that an earlier row kept from being evaluated: its hint is no answer to what is wrong."""
+"""A row that holds, or that an earlier row kept from being evaluated: its hint answers nothing."""
 TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
