@@ -1,8 +1,8 @@
-"""Runs the parts of `make test`, three jobs at once, and prints how long each took and which tests failed.
+"""Runs the parts of `make test` as jobs, and prints how long each took and which tests failed.
 
 `python tests/parts.py` runs them all, `python tests/parts.py unit labs` these two. A part that fails does not
-keep the others from their end. Half of its time a job waits for containers, so that three at once win on two
-processors. `--newest PYTHON` adds the part newest: what needs no engine, on that Python.
+keep the others from their end. Two jobs with customers run at once, and beside them one that only computes
+and gives way. `--newest PYTHON` adds the part newest: what needs no engine, on that Python.
 """
 
 import argparse
@@ -25,7 +25,9 @@ NOTEBOOKS = random.Random(len(FOUND)).sample(FOUND, len(FOUND))  # noqa: S311 - 
 """The notebooks in a mixed order, the same for the same number: a lab must not need what another one left."""
 
 NBVAL = ("-p", "wrong_answers", "-p", "restarts", "--nbval-lax", "--timeout=600")
-AT_ONCE = 3
+AT_ONCE = 2
+"""How many jobs with customers run at once; beside them runs one that only computes."""
+
 TEST_LINE = 300
 """How much of the line about a failed test is told once more at the end, in characters."""
 
@@ -155,8 +157,10 @@ def main(arguments: Sequence[str]) -> int:
         jobs.append(("newest", [[NEWEST, asked.newest]]))
     runner, began = Runner(), time.monotonic()
     before = {number: signal.signal(number, runner.stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(runner.run, *zip(*jobs, strict=True)))
+    with ThreadPoolExecutor(AT_ONCE) as customers, ThreadPoolExecutor(1) as computing:
+        pools = [computing if part in GIVE_WAY else customers for part, _ in jobs]
+        running = [pool.submit(runner.run, *job) for pool, job in zip(pools, jobs, strict=True)]
+        results = [one.result() for one in running]
     for number, handler in before.items():
         signal.signal(number, handler)
     for result in results:
