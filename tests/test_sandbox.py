@@ -15,9 +15,18 @@ from hostile import HOSTILE, PRELUDE, Hostile
 
 from labkit.engine import GRADER, Engine
 from labkit.errors import LabError
-from labkit.grading._codec import Function, Opaque, Record
 from labkit.grading._limits import MIB
-from labkit.grading._sandbox import Child, Ended, Limits, Raised, Reference, Sandbox
+from labkit.grading._sandbox import (
+    Child,
+    Ended,
+    Function,
+    Limits,
+    Opaque,
+    Raised,
+    Record,
+    Reference,
+    Sandbox,
+)
 
 pytestmark = pytest.mark.engine
 

@@ -100,7 +100,7 @@ class Nbgrader:
         os.environ["JUPYTER_PATH"] = str(self._bin.parent / "share" / "jupyter")
         self._run("generate_assignment", "ps1")
 
-    def _notebook(self) -> Any:  # noqa: ANN401 - nbformat's own, which is untyped
+    def _notebook(self) -> Any:
         notebook = nbformat.v4.new_notebook()
         notebook.metadata["kernelspec"] = {
             "name": "python3",
