@@ -146,6 +146,7 @@ def test_cells_share_a_namespace_and_errors_are_told(shared: Sandbox) -> None:
         assert child.run("x = 1\nimport statistics") == ""
         assert child.run("y = z") == "NameError: name 'z' is not defined"
         assert child.run("x +").startswith("SyntaxError: ")
+        assert child.run("'" + "x" * MIB + "'") == f"more than {MIB} bytes"
         assert child.run("raise ValueError('long' * 1000)") == ("ValueError: " + "long" * 1000)[:500]
         assert child.run("import asyncio\nawait asyncio.sleep(0)\nout = !echo {x + 1}\n%time x += 1") == ""
         assert (child.get("x"), child.get("out")) == (2, ["2"])

@@ -68,7 +68,7 @@ class Child:
         """
         try:
             error = self._ask({"run": source}, answer)
-        except Raised as problem:
+        except (Raised, Unreadable) as problem:
             return _shown(str(problem))
         return _shown(error) if isinstance(error, str) else "an error without a text"
 
@@ -141,14 +141,14 @@ class Child:
         raise self._end(f"asked more than {self._limits.questions} questions")
 
     def _answered(self, content: Any, reader: Reader, answer: Answer | None) -> dict[str, object]:  # noqa: ANN401 - as it came
-        identity, method, args, kwargs = _question(content) or self._unreadable()
+        identity, method, *tagged_values = _question(content) or self._unreadable()
+        args, kwargs = map(reader.value, tagged_values)
+        if type(args) is not tuple or type(kwargs) is not dict:
+            self._unreadable()
         try:
             if answer is None or identity not in self._handed:
                 raise LookupError(method)  # noqa: TRY301 - as the answer does
-            values = (reader.value(args), reader.value(kwargs))
-            if type(values[0]) is not tuple or type(values[1]) is not dict:
-                self._unreadable()
-            return {"answer": self._tagged(answer(identity, method, *values))}
+            return {"answer": self._tagged(answer(identity, method, args, kwargs))}
         except LookupError:
             return {"raise": ["AttributeError", f"nothing here is called {method}"]}
         except Raised as problem:
