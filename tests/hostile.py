@@ -215,6 +215,7 @@ for line in (b'c {"value": 6}\\n', b'x time\\n', b'k {"left": ""}\\n', b'e0\\n',
         _forged({"ask": ["gradebook", "read", {"tuple": []}, {"dict": []}]}),
         RAISED,
     ),
+    Hostile("a question without arguments", _forged({"ask": ["x", "y", [], []]}), ENDED, UNREADABLE),
     Hostile("a question that is none", _forged({"ask": ["gradebook", "read"]}), ENDED, UNREADABLE),
     Hostile(
         "a reference that it was never given", _forged({"value": {"reference": ["gradebook", []]}}), WRONG

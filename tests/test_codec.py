@@ -19,17 +19,14 @@ from labkit.grading._codec import (
     DEEPEST,
     MOST_BYTES,
     MOST_KEYS,
-    Function,
-    Opaque,
     Reader,
-    Record,
-    Reference,
     Unreadable,
     opaque,
     read,
     tagged,
     write,
 )
+from labkit.grading._values import Function, Opaque, Record, Reference
 
 KEYS = st.recursive(
     st.none()

@@ -146,6 +146,7 @@ class Locked:
         import docker.errors  # noqa: PLC0415 - loaded with the client
 
         with suppress(OSError):
+            getattr(self._stream, "_response", self._stream).close()  # where the library hides what is open
             self._stream.close()
         with answering(self._address), suppress(docker.errors.NotFound):
             self._container.remove(force=True, v=True)

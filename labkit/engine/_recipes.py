@@ -18,7 +18,16 @@ LABKIT = Path(__file__).parents[1]
 CARRIED = ("__init__.py", "_http.py", "errors.py", "coordination.py", "service", "toggles", "skew")
 """What of labkit runs inside the system's containers."""
 
-GRADED = ("__init__.py", "errors.py", "experiment", "skew", "model", "grading/_codec.py", "grading/sandbox")
+GRADED = (
+    "__init__.py",
+    "errors.py",
+    "experiment",
+    "skew",
+    "model",
+    "grading/_codec.py",
+    "grading/_values.py",
+    "grading/sandbox",
+)
 """What of labkit runs where learners' code is graded: nothing that knows a check."""
 
 

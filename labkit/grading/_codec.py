@@ -15,6 +15,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
+from labkit.grading._values import KIND, SHOWN, Function, NamedTuple, Opaque, Record, fields_of, type_name
+
 MOST_BYTES = 1 << 20
 DEEPEST = 50
 MOST_KEYS = 10_000
@@ -25,7 +27,6 @@ MOST_BITS = 4096
 MOST_EXPONENT = 6144
 """Of a Decimal, as in IEEE 754's decimal128: the integer of a larger one fills the memory."""
 
-SHOWN = 100
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -33,92 +34,11 @@ class Unreadable(ValueError):
     """A text is no tagged JSON, or larger than MOST_BYTES."""
 
 
-class Opaque:
-    """What is no data: equal to nothing, itself included, ordered with nothing, neither true nor false.
-
-    kind is the name of its type, at most 100 characters, as its sender says.
-    """
-
-    __hash__ = None  # type: ignore[assignment] # as equality: nothing can be found by it
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind[:SHOWN].encode(errors="replace").decode()
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    def __ne__(self, other: object) -> bool:
-        return True
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError(f"{self!r} is neither true nor false")
-
-    def __repr__(self) -> str:
-        return f"<{self.kind}: no data>"
-
-
-@dataclasses.dataclass(frozen=True)
-class Function:
-    """Something that can be called, known by its name in the learner's code."""
-
-    name: str
-
-
-class Reference:
-    """A thing that stays with the grader. Learners' code can call it and its methods: each call asks.
-
-    attributes are data, or more references, that learners' code reads without a question.
-    """
-
-    def __init__(self, id: str, attributes: Mapping[str, object] | None = None) -> None:  # noqa: A002 - of an object
-        self.id, self.attributes = id, attributes or {}
-
-
-class Record:
-    """The values of a dataclass, as attributes; equal to one, or a record, of the same name and values."""
-
-    def __init__(self, kind: str, values: Mapping[str, object]) -> None:
-        self.__dict__.update(values)
-        self.__dict__[_KIND] = kind
-
-    def __eq__(self, other: object) -> bool:
-        fields = _record(other)
-        return NotImplemented if fields is None else fields == _record(self)
-
-    def __hash__(self) -> int:
-        return hash(tuple(_values(self).values()))  # as a frozen dataclass
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in _values(self).items())
-        return f"{self.__dict__[_KIND]}({values})"
-
-
-class NamedTuple(tuple[Any, ...]):  # noqa: SLOT001 - its names are attributes
-    """The values of a named tuple: a tuple, and attributes."""
-
-    _fields: tuple[str, ...]
-
-    @classmethod
-    def of(cls, kind: str, values: Mapping[str, object]) -> "NamedTuple":
-        """Return the values under their names."""
-        made = cls(values.values())
-        made.__dict__.update(values, _fields=tuple(values))
-        made.__dict__[_KIND] = kind
-        return made
-
-
-_KIND = "labkit kind"  # no name that code could write
-
 Other = Callable[[object], Any]
 """Returns the tagged JSON of what is no data: `{"opaque": …}` and the like; or raises."""
 
 Refer = Callable[[str, Mapping[str, object]], object]
 """Returns what stands for a reference, by its id and attributes."""
-
-
-def type_name(value: object) -> str:
-    """Return the name of a value's type, read so that no code of the type runs."""
-    return str.__str__(type.__dict__["__name__"].__get__(type(value)))[:SHOWN]
 
 
 def opaque(value: object) -> dict[str, str]:
@@ -157,7 +77,7 @@ Inner = Callable[[Any], Any]
 
 
 def _write_record(value: object, inner: Inner) -> Any:  # noqa: ANN401 - what JSON knows
-    kind, values = _record(value) or ("", {})
+    kind, values = fields_of(value) or ("", {})
     return {"record": [kind, [[name, inner(field)] for name, field in values.items()]]}
 
 
@@ -165,7 +85,7 @@ def _write_tuple(value: tuple[Any, ...], inner: Inner) -> Any:  # noqa: ANN401 -
     items = [inner(item) for item in tuple.__iter__(value)]
     names = getattr(value, "_fields", None)
     if type(names) is tuple and len(names) == len(items) and all(type(name) is str for name in names):
-        kind = value.__dict__[_KIND] if isinstance(value, NamedTuple) else type_name(value)
+        kind = value.__dict__[KIND] if isinstance(value, NamedTuple) else type_name(value)
         return {"named": [kind, [list(pair) for pair in zip(names, items, strict=True)]]}
     return {"tuple": items}
 
@@ -200,20 +120,6 @@ _WRITERS: dict[type, Callable[[Any, Inner], Any]] = {
     Function: lambda value, _: {"function": value.name},
     Record: _write_record,
 }
-
-
-def _values(record: Record) -> dict[str, object]:
-    return {name: value for name, value in record.__dict__.items() if name != _KIND}
-
-
-def _record(value: object) -> tuple[str, dict[str, object]] | None:
-    """Return name and values of a record or dataclass, None for anything else."""
-    if isinstance(value, Record):
-        return value.__dict__[_KIND], _values(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        values = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
-        return type_name(value), values
-    return None
 
 
 def read(text: bytes) -> Any:  # noqa: ANN401 - what JSON knows

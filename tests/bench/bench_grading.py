@@ -97,6 +97,7 @@ class Nbgrader:
         source = self._course / "source" / "ps1"
         source.mkdir(parents=True)
         (source / "lab.ipynb").write_text(nbformat.writes(self._notebook()))
+        os.environ["PATH"] = f"{self._bin}{os.pathsep}{os.environ['PATH']}"  # where it looks for alembic
         os.environ["JUPYTER_PATH"] = str(self._bin.parent / "share" / "jupyter")
         self._run("generate_assignment", "ps1")
 

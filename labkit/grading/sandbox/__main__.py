@@ -12,6 +12,7 @@ from labkit.grading.sandbox._child import make_shell
 from labkit.grading.sandbox._relay import relay
 
 HOMES = Path("/tmp")  # noqa: S108 - the container's own, in which only its owner makes folders
+HOMES_MODE = 0o711
 SHARED = [Path("/dev/mqueue"), Path("/dev/shm")]  # noqa: S108 - looked at, never written
 SYSTEM_V = [Path("/proc/sysvipc") / name for name in ("shm", "msg", "sem")]
 
@@ -20,6 +21,9 @@ def main() -> None:
     """Serve submissions until standard input ends."""
     if os.getpid() != 1:
         raise SystemExit("only as the main process of a container: it ends every other process that it sees")
+    HOMES.chmod(
+        HOMES_MODE
+    )  # an engine gives the mounted folder the mode of the image's own, in which all may write
     shell = make_shell()
     gc.collect()
     gc.freeze()  # else the first collection in each child copies all of its memory

@@ -14,7 +14,8 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from labkit.grading._codec import MOST_BYTES, Reader, Unreadable, opaque, read, tagged, type_name, write
+from labkit.grading._codec import MOST_BYTES, Reader, Unreadable, opaque, read, tagged, write
+from labkit.grading._values import type_name
 
 SHOWN = 500
 CONNECTION = 3

@@ -24,7 +24,10 @@ class GraderGone(Exception):
 
 
 def relay(shell: Any, uid: int, home: Path, limits: dict[str, Any]) -> None:  # noqa: ANN401 - IPython's
-    """Fork the child, then pass lines until the grader ends it."""
+    """Fork the child, then pass lines until the grader ends it.
+
+    :raises GraderGone: when the grader ends it at any other time than its turn.
+    """
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
@@ -33,11 +36,7 @@ def relay(shell: Any, uid: int, home: Path, limits: dict[str, Any]) -> None:  # 
         finally:
             os._exit(1)
     theirs.close()
-    child = Child(pid, ours, limits["line_bytes"])
-    try:
-        _pass_on(child, limits["call_s"])
-    except GraderGone:
-        return
+    _pass_on(Child(pid, ours, limits["line_bytes"]), limits["call_s"])
 
 
 def _pass_on(child: "Child", call_s: float) -> None:
