@@ -401,3 +401,18 @@ def test_the_form_of_an_unknown_question_is_an_error(book: Gradebook) -> None:
     """The questions that have a rubric are named."""
     with pytest.raises(LabError, match=r"canary\.Q3"):
         answers_to_judge(book, "canary.Q99")
+
+
+def test_what_cannot_be_recorded_is_told_and_the_answer_stays(book: Gradebook) -> None:
+    """The form says why, and shows the same answer again."""
+    book.record(result())
+
+    def refuse(_decisions: object, _comment: str) -> None:
+        raise LabError("a gradebook", "the disk is <full>", "make room")
+
+    (answer,) = answers_to_judge(book)
+    form = RubricForm(iter([replace(answer, record=refuse)]))
+    form.recorder.click()
+    assert "the disk is &lt;full&gt;" in form.state.value
+    assert "5 of 50" in form.shown.value
+    form.close()

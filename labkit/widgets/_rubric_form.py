@@ -6,6 +6,8 @@ from html import escape
 
 import ipywidgets
 
+from labkit.errors import LabError
+
 DONE = "No answer is left to decide."
 HOW = "Numbers of the rows that hold, such as 1 3 4; 0 for none"
 BESIDE = {"display": "flex", "flex_flow": "row wrap", "grid_gap": "8px 24px"}
@@ -30,13 +32,14 @@ class AnswerToJudge:
 class RubricForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no types
     """Shows answers one by one. Type the numbers of the rows that hold, or tick them, and press Record.
 
-    Keys work in no other place than in their field: Tab leads from it to Record, and Enter presses that.
+    Keys work in no other place than in their field: Tab leads from it to the comment and to Record, and
+    Enter presses that.
     """
 
     def __init__(self, answers: Iterator[AnswerToJudge]) -> None:
         self._left, self._count = answers, 0
         self._answer: AnswerToJudge | None = None
-        self.rows = ipywidgets.VBox(layout=COLUMN)
+        self.rows = ipywidgets.VBox(layout={"flex": "0 0 auto", "width": "auto"})
         self.numbers = ipywidgets.Text(placeholder="1 3 4", tooltip=HOW, layout={"width": "12em"})
         self.comment = ipywidgets.Text(placeholder="a comment for the learner", tooltip="a comment")
         self.recorder = ipywidgets.Button(
@@ -79,7 +82,11 @@ class RubricForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no t
             return
         if self.state.value.startswith("there is no row"):
             return
-        self._answer.record(self.decisions, self.comment.value.strip())
+        try:
+            self._answer.record(self.decisions, self.comment.value.strip())
+        except LabError as fault:
+            self.state.value = f"<pre>not recorded\n{escape(str(fault))}</pre>"
+            return
         self._count += 1
         self._next()
 
@@ -93,7 +100,7 @@ class RubricForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no t
             return
         self.numbers.value = self.comment.value = ""
         self.title.value = _title(self._answer)
-        text = f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(self._answer.text)}</div>'
+        text = f'<div style="white-space:pre-wrap;line-height:1.4;overflow-wrap:anywhere">{escape(self._answer.text)}</div>'
         self.shown.value = f"<strong>Answer</strong>{text}"
         self.rows.children = [_row(number, *row) for number, row in enumerate(self._answer.rows, 1)]
         self.state.value = counted
@@ -112,5 +119,11 @@ def _row(number: int, asks: str, needed: bool, decision: bool | None) -> ipywidg
         value=decision is True, indent=False, tooltip=words, layout={"width": "auto", "flex": "0 0 auto"}
     )
     return ipywidgets.HBox(
-        [box, ipywidgets.HTML(escape(words), layout={"flex": "1 1 auto", "min_width": "0"})]
+        [
+            box,
+            ipywidgets.HTML(
+                f'<div style="line-height:1.4">{escape(words)}</div>',
+                layout={"flex": "1 1 auto", "min_width": "0"},
+            ),
+        ]
     )
