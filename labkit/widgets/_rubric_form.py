@@ -118,12 +118,7 @@ def _row(number: int, asks: str, needed: bool, decision: bool | None) -> ipywidg
     box = ipywidgets.Checkbox(
         value=decision is True, indent=False, tooltip=words, layout={"width": "auto", "flex": "0 0 auto"}
     )
-    return ipywidgets.HBox(
-        [
-            box,
-            ipywidgets.HTML(
-                f'<div style="line-height:1.4">{escape(words)}</div>',
-                layout={"flex": "1 1 auto", "min_width": "0"},
-            ),
-        ]
+    text = ipywidgets.HTML(
+        f'<div style="line-height:1.4">{escape(words)}</div>', layout={"flex": "1 1 auto", "min_width": "0"}
     )
+    return ipywidgets.HBox([box, text])
