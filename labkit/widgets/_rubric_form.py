@@ -11,6 +11,7 @@ from labkit.errors import LabError
 DONE = "No answer is left to decide."
 HOW = "Numbers of the rows that hold, such as 1 3 4; 0 for none"
 BESIDE = {"display": "flex", "flex_flow": "row wrap", "grid_gap": "8px 24px"}
+WRITTEN = "white-space:pre-wrap;line-height:1.4;overflow-wrap:anywhere"
 COLUMN = {"flex": "1 1 320px", "width": "auto", "min_width": "0"}
 
 
@@ -100,7 +101,7 @@ class RubricForm(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets ships no t
             return
         self.numbers.value = self.comment.value = ""
         self.title.value = _title(self._answer)
-        text = f'<div style="white-space:pre-wrap;line-height:1.4;overflow-wrap:anywhere">{escape(self._answer.text)}</div>'
+        text = f'<div style="{WRITTEN}">{escape(self._answer.text)}</div>'
         self.shown.value = f"<strong>Answer</strong>{text}"
         self.rows.children = [_row(number, *row) for number, row in enumerate(self._answer.rows, 1)]
         self.state.value = counted
