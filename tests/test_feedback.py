@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import browser
+from click.testing import CliRunner
+from click.testing import Result as Invocation
 from gradebooks import LAB, NAMES, ROWS, result
 
+from labkit.cli import labkit as commands
 from labkit.errors import LabError
 from labkit.grading import (
     COLUMNS,
@@ -25,12 +28,14 @@ from labkit.grading import (
     Result,
     Row,
     State,
+    answers_to_judge,
     grades,
     questions,
     to_csv,
     write_feedback,
 )
 from labkit.grading._feedback import file_name, shown
+from labkit.widgets import RubricForm
 
 QUESTION = next(question for question in questions() if (question.lab, question.name) == (LAB, "Q3"))
 HOSTILE = [
@@ -278,22 +283,34 @@ def test_names_come_back_from_csv_and_none_is_a_formula(book: Gradebook) -> None
 # The command line
 
 
-def call(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `labkit grades …` in a folder as a child process."""
-    command = [sys.executable, "-m", "labkit", "grades", *arguments]
-    variables = os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"}
-    return subprocess.run(
-        command, input=typed, capture_output=True, text=True, check=False, cwd=folder, env=variables
+def call(folder: Path, *arguments: str, typed: str = "") -> Invocation:
+    """Run `labkit grades …` in a folder, in this process, with what is typed as its input."""
+    with pytest.MonkeyPatch.context() as place:
+        place.chdir(folder)
+        return CliRunner().invoke(commands, ["grades", *arguments], input=typed)
+
+
+def test_a_shell_gets_csv_and_an_error_without_a_traceback(book: Gradebook, tmp_path: Path) -> None:
+    """As a child process: UTF-8 on standard output, whatever the locale; a mistyped gradebook is told."""
+    book.record(result("Müller, Änne"))
+    command = [sys.executable, "-m", "labkit", "grades", "export", "--gradebook"]
+    variables = os.environ | {"LC_ALL": "C"}
+    done = subprocess.run(
+        [*command, str(tmp_path / "gradebook.db")], capture_output=True, check=True, env=variables
     )
+    assert read_back(done.stdout.decode("utf-8"))[0]["learner"] == "Müller, Änne"
+    wrong = subprocess.run([*command, "gradbook.db"], capture_output=True, check=False, text=True)
+    assert (wrong.returncode, "no file gradbook.db" in wrong.stderr) == (1, True)
+    assert "Traceback" not in wrong.stderr
 
 
 def test_export_and_feedback_as_an_instructor_calls_them(book: Gradebook, tmp_path: Path) -> None:
     """CSV on standard output and in a file, JSON, and a page for each learner."""
     book.record(result("Müller, Änne"))
     done = call(tmp_path, "export")
-    assert read_back(done.stdout)[0]["learner"] == "Müller, Änne", done.stderr
-    assert call(tmp_path, "export", "--to", "out/grades.csv").returncode == 0
-    assert (tmp_path / "out" / "grades.csv").read_text(encoding="utf-8") == done.stdout
+    assert read_back(done.stdout)[0]["learner"] == "Müller, Änne"
+    assert call(tmp_path, "export", "--to", "out/grades.csv").exit_code == 0
+    assert (tmp_path / "out" / "grades.csv").read_bytes().decode() == done.stdout_bytes.decode()
     (line,) = json.loads(call(tmp_path, "export", "--json").stdout)
     assert (line["points"], line["manual_points"]) == (1.0, None)
     assert json.loads(call(tmp_path, "export", "--lab", "blue-green", "--json").stdout) == []
@@ -307,9 +324,8 @@ def test_export_and_feedback_as_an_instructor_calls_them(book: Gradebook, tmp_pa
 def test_a_mistyped_gradebook_is_told_and_not_made(command: str, tmp_path: Path) -> None:
     """No empty gradebook comes out of a mistyped name."""
     done = call(tmp_path, command, "--gradebook", "gradbook.db")
-    assert done.returncode == 1
-    assert "no file gradbook.db" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert isinstance(done.exception, LabError)
+    assert done.exception.seen == "no file gradbook.db"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -318,7 +334,7 @@ def test_rows_are_decided_in_the_terminal(book: Gradebook, tmp_path: Path) -> No
     for name in ("ada", "bob", "eve"):
         book.record(result(name, answers={"Q3": f"{HOSTILE[5]} [bold]what they wrote[/bold]"}))
     done = call(tmp_path, "next", f"{LAB}.Q3", typed="1 99\nall\nc well said\n1, 3\n\nq\n")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert done.stdout.count("--- answer\n") == 3
     assert done.stdout.count("not understood") == 2
     assert "[bold]what they wrote[/bold]" in done.stdout
@@ -348,5 +364,55 @@ def test_an_unknown_question_is_wrong_usage(book: Gradebook, tmp_path: Path) -> 
     """The questions that have a rubric are named."""
     book.record(result())
     done = call(tmp_path, "next", "canary.Q99")
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "canary.Q3" in done.stderr
+
+
+# The form of the notebook
+
+
+def test_rows_are_decided_in_the_form(book: Gradebook) -> None:
+    """Typed numbers tick rows, Record keeps them and shows the next answer, Later keeps nothing."""
+    for name in ("ada", "bob", "eve"):
+        book.record(result(name, answers={"Q3": f"<b>{name}</b> wrote"}))
+    form = RubricForm(answers_to_judge(book, f"{LAB}.Q3"))
+    assert "&lt;b&gt;" in form.shown.value
+    form.numbers.value = "1 99"
+    form.recorder.click()
+    assert "no row 99" in form.state.value
+    assert not any(one.decisions for one in book.answers(QUESTION))
+    form.numbers.value, form.comment.value = "1, 3", "well said"
+    form.recorder.click()
+    first, *_ = book.answers(QUESTION)
+    assert [asks for asks, yes in first.decisions.items() if yes] == [
+        QUESTION.rows[0].asks,
+        QUESTION.rows[2].asks,
+    ]
+    assert (len(first.decisions), first.comment) == (len(QUESTION.rows), "well said")
+    form.later.click()
+    form.recorder.click()
+    assert [bool(one.decisions) for one in book.answers(QUESTION)] == [True, False, True]
+    assert "No answer is left" in form.title.value
+    form.recorder.click()
+    form.close()
+
+
+def test_the_form_of_an_unknown_question_is_an_error(book: Gradebook) -> None:
+    """The questions that have a rubric are named."""
+    with pytest.raises(LabError, match=r"canary\.Q3"):
+        answers_to_judge(book, "canary.Q99")
+
+
+def test_what_cannot_be_recorded_is_told_and_the_answer_stays(book: Gradebook) -> None:
+    """The form says why, and shows the same answer again."""
+    book.record(result())
+
+    def refuse(_decisions: object, _comment: str) -> None:
+        raise LabError("a gradebook", "the disk is <full>", "make room")
+
+    (answer,) = answers_to_judge(book)
+    form = RubricForm(iter([replace(answer, record=refuse)]))
+    form.recorder.click()
+    assert "the disk is &lt;full&gt;" in form.state.value
+    assert "5 of 50" in form.shown.value
+    form.close()

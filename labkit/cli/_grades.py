@@ -132,7 +132,7 @@ def next_rows(question: str | None, location: str, *, as_json: bool) -> None:
 
     Example: labkit grades next canary.Q3
     """
-    from labkit.grading import questions  # noqa: PLC0415 - keeps `labkit --help` quick
+    from labkit.grading import questions, undecided  # noqa: PLC0415 - keeps `labkit --help` quick
 
     known = {f"{one.lab}.{one.name}": one for one in questions()}
     if question is not None and question not in known:
@@ -140,7 +140,7 @@ def next_rows(question: str | None, location: str, *, as_json: bool) -> None:
         raise click.BadParameter(message, param_hint="LAB.QUESTION")
     with _open(location) as gradebook:
         chosen = [known[question]] if question else [*known.values()]
-        left = _undecided(gradebook, chosen)
+        left = undecided(gradebook, chosen)
         if as_json:
             first = next(left, None)
             print_json(None if first is None else _to_json(*first))
@@ -149,14 +149,6 @@ def next_rows(question: str | None, location: str, *, as_json: bool) -> None:
             say("stopped; what was decided is kept")
         else:
             say("no answer is left to decide")
-
-
-def _undecided(gradebook: "Gradebook", questions: "list[Question]") -> "Iterator[tuple[Question, Answer]]":
-    """Yield the answers that have an undecided row, one question after the other."""
-    for question in questions:
-        for answer in gradebook.answers(question):
-            if question.mark(answer.decisions).undecided:
-                yield question, answer
 
 
 def _to_json(question: "Question", answer: "Answer") -> dict[str, Any]:

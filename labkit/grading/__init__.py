@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from labkit.grading._feedback import write_feedback
     from labkit.grading._gradebook import Answer, Gradebook
     from labkit.grading._gradebook_tables import Attempt
+    from labkit.grading._manual import answers_to_judge, undecided
     from labkit.grading._release import learner_notebooks, release, release_notebook
     from labkit.grading._result import Result, Row, State
     from labkit.grading._rubric import Mark, Question, questions
@@ -28,6 +29,7 @@ __all__ = [
     "Row",
     "State",
     "Submission",
+    "answers_to_judge",
     "grade",
     "grades",
     "learner_notebooks",
@@ -37,6 +39,7 @@ __all__ = [
     "release_notebook",
     "solved_labs",
     "to_csv",
+    "undecided",
     "write_csv",
     "write_feedback",
 ]
@@ -47,6 +50,7 @@ _MODULES = {
     "_feedback": {"write_feedback"},
     "_gradebook": {"Answer", "Gradebook"},
     "_gradebook_tables": {"Attempt"},
+    "_manual": {"answers_to_judge", "undecided"},
     "_release": {"learner_notebooks", "release", "release_notebook"},
     "_result": {"Result", "Row", "State"},
     "_rubric": {"Mark", "Question", "questions"},

@@ -25,5 +25,6 @@ blockquote { margin: .5rem 0; padding: .6rem 1rem; background: var(--soft);
 em { color: var(--dim); } details { margin-top: 1rem; color: var(--dim); } summary { cursor: pointer; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .9rem; }
 dd { margin: 0; overflow-wrap: anywhere; } code { font-size: .85rem; }
+@media (min-width: 40rem) { td:last-child, .yes, .no, .open { white-space: nowrap; } }
 @media print { details { display: none; } main { max-width: none; } }
 """

@@ -11,6 +11,8 @@ What lives is a class, an ipywidgets widget with traits to observe and to link. 
 | `ToggleBoard` | the toggles of a fleet, with the controls that switch them |
 | `AuditProgress` | an audit of a test database, until there is its report |
 
+`RubricForm` asks a person to judge answers by the rows of a rubric, one answer after the other.
+
 What is finished is a function that returns a `Picture`, plain display data: `audit`, `survey`, `request`,
 `rollout`, `service_graph`. A live widget leaves such a picture behind.
 
@@ -29,17 +31,20 @@ from labkit.widgets._kernel import refuse_cells, rephrase_errors
 from labkit.widgets._picture import Picture
 from labkit.widgets._request import request
 from labkit.widgets._rollout import rollout
+from labkit.widgets._rubric_form import AnswerToJudge, RubricForm
 from labkit.widgets._run import run, run_button
 from labkit.widgets._survey import survey
 from labkit.widgets._table import Table, collapsible, link, note, page
 from labkit.widgets._toggle_board import ToggleBoard
 
 __all__ = [
+    "AnswerToJudge",
     "AuditProgress",
     "DeploymentBoard",
     "EnvironmentView",
     "Picture",
     "PipelineBoard",
+    "RubricForm",
     "Table",
     "ToggleBoard",
     "audit",
