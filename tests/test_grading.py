@@ -10,11 +10,11 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.grading import Gradebook, Result, State, grade, release_notebook
-from labkit.grading._codec import Reference
 from labkit.grading._exercises import SolvedLab
 from labkit.grading._hands import Hands
 from labkit.grading._names import CodeCell, needed
 from labkit.grading._sandbox import Raised
+from labkit.grading._values import Reference
 from labkit.workspace import course, labs
 
 CANARY = course() / "labs" / "5-deployment" / "07-canary.ipynb"

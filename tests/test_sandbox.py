@@ -196,7 +196,7 @@ class Cart:
 
 
 def test_what_is_no_data_is_handed_over_as_a_reference_that_asks(shared: Sandbox) -> None:
-    """Its methods come to the grader, which answers with data, with references, or not at all."""
+    """Its attributes and calls come to the grader, which answers with data, references, or not at all."""
     source = """
 def drain(fleet):
     names = []
@@ -210,27 +210,32 @@ def failing(fleet):
     try: fleet.servers(1)
     except ValueError as problem: return str(problem)
 def same(fleet): return [fleet, 1]
-def loop(fleet):
-    while True: fleet.servers()
 """
     fleet, servers = Reference("fleet"), [Reference(name, {"name": name}) for name in ("a", "b")]
     asked: list[tuple[Any, ...]] = []
+    places = {"fleet.servers": "servers", "fleet.upgrade": "upgrade", "upgrading.drain": "drain"}
+    things = {place: Reference(name) for place, name in places.items()}
 
     def answer(identity: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         asked.append((identity, method, args, kwargs))
         if args == (1,):
             raise Raised("ValueError", "no number")
-        known: dict[str, object] = {"servers": servers, "upgrade": Reference("upgrade"), "drain": 1.5}
-        return {**known, "__enter__": Reference("upgrade"), "__exit__": None}[method]
+        if method == "__getattr__":
+            return things[f"{identity}.{args[0]}"]
+        if method == "__call__":
+            return {"servers": servers, "upgrade": Reference("upgrading"), "drain": 1.5}[identity]
+        return {"__enter__": Reference("upgrading"), "__exit__": None}[method]
 
     with shared.submission() as child:
         assert child.run(source) == ""
         child.hand({"proposed": "text", "fleet": fleet})
         assert child.get("proposed") == "text"
         assert child.call("drain", [fleet], answer=answer) == [("a", 1.5), ("b", 1.5)]
-        assert asked[0] == ("fleet", "upgrade", (), {"by": 1})
-        assert [one[1] for one in asked] == ["upgrade", "__enter__", "servers", "drain", "drain", "__exit__"]
-        assert asked[3] == ("upgrade", "drain", (servers[0],), {"when": ["text"]})
+        assert asked[0] == ("fleet", "__getattr__", ("upgrade",), {})
+        calls = [(one[0], *one[2:]) for one in asked if one[1] == "__call__"]
+        assert calls[:2] == [("upgrade", (), {"by": 1}), ("servers", (), {})]
+        assert calls[2] == ("drain", (servers[0],), {"when": ["text"]})
+        assert [one[1] for one in (*asked[2:3], asked[-1])] == ["__enter__", "__exit__"]
         for name in ("forbidden", "private"):
             with pytest.raises(Raised, match="AttributeError"):
                 child.call(name, [fleet], answer=answer)
@@ -240,8 +245,14 @@ def loop(fleet):
         assert child.call("same", [fleet]) == [fleet, 1]
         assert child.run("found = fleet.servers()[0].name", answer=answer) == ""
         assert child.get("found") == "a"
+
+
+def test_questions_have_an_end(shared: Sandbox) -> None:
+    """Code that asks for ever is ended."""
+    with shared.submission() as child:
+        child.run("def loop(fleet):\n    while True: fleet()")
         with pytest.raises(Ended, match=r"asked more than 10000 questions|took longer"):
-            child.call("loop", [fleet], answer=answer)
+            child.call("loop", [Reference("fleet")], answer=lambda *_: 1)
 
 
 def test_a_fault_of_the_graders_own_answer_is_not_the_learners(shared: Sandbox) -> None:

@@ -12,8 +12,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from labkit.grading._codec import Reference
 from labkit.grading._sandbox import Raised
+from labkit.grading._values import Reference
 
 PLAIN = (bool, int, float, str, bytes, date, timedelta, Decimal, type(None))
 OPERATIONS = {"__call__", "__contains__", "__enter__", "__getitem__", "__len__"}
