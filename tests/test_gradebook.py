@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 from gradebooks import DIGESTS, LAB, NAMES, ROWS, result
-from postgres import fresh, postgres
 
 from labkit.errors import LabError
 from labkit.grading._gradebook import Answer, Gradebook
 from labkit.grading._result import LABKIT, LEARNER, Result, State
 from labkit.grading._rubric import Question, RubricRow, questions
 
-__all__ = ["fresh", "postgres"]
+pytest_plugins = ["postgres"]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.engine)])
