@@ -10,11 +10,9 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.grading import Gradebook, Result, State, grade, release_notebook
+from labkit.grading._attempt import cells_of, restore
 from labkit.grading._exercises import SolvedLab
-from labkit.grading._hands import Hands
 from labkit.grading._names import CodeCell, needed
-from labkit.grading._sandbox import Raised
-from labkit.grading._values import Reference
 from labkit.workspace import course, labs
 
 CANARY = course() / "labs" / "5-deployment" / "07-canary.ipynb"
@@ -29,9 +27,9 @@ def test_a_cell_tells_the_names_that_it_defines_and_uses() -> None:
     assert cell.defines == {"m", "area"}
     assert {"m", "scale"} <= cell.uses
     assert not {"r", "two"} & cell.uses
-    assert cell.attributes >= {"pi"}
     broken = CodeCell("c", "def area(:")
-    assert (broken.defines, broken.uses, broken.attributes) == (frozenset(), frozenset(), frozenset())
+    assert (broken.defines, broken.uses) == (frozenset(), frozenset())
+    assert CodeCell("c", "!x\n" * 501).defines == frozenset()
 
 
 def test_the_cells_that_a_cell_needs_are_found_by_their_names() -> None:
@@ -47,7 +45,7 @@ def test_every_exercise_of_the_course_is_read() -> None:
     for lab in labs(root):
         assert len(found[lab.slug].exercises) == len(lab.exercises), lab.slug
     exercises = [one for lab in found.values() for one in lab.exercises]
-    assert all(one.names or one.recorded for one in exercises)
+    assert all(one.names for one in exercises if one.alone)
     assert all(one.hidden for one in exercises)
     assert sum(sum(one.hidden) for one in exercises) == sum(
         part.split("### END")[0].count("\n    assert ")
@@ -64,46 +62,31 @@ def test_a_notebook_that_is_no_lab_is_refused(tmp_path: Path) -> None:
         SolvedLab.read(path)
 
 
-class Thing:
-    """Something that is no data, as an environment is."""
-
-    name, secret = "cart-1", "password"
-
-    def ask(self, other: "Thing", times: int) -> list[str]:
-        """Return another thing's name some times."""
-        return [other.name] * times
-
-    def fails(self) -> None:
-        """Raise an error."""
-        raise ZeroDivisionError("by zero")
+def test_what_a_function_changes_in_its_arguments_is_changed_here_too() -> None:
+    """Lists, dicts and sets; what came back in another shape changes nothing."""
+    row, named, kept = [3, 1], {"a": 1}, (1, 2)
+    restore([row, kept, named], [[[1, 3], (9, 9)], {"named": {"b": 2}}])
+    assert (row, named, kept) == ([1, 3], {"b": 2}, (1, 2))
+    restore([row], ["nothing", 5])
+    restore([row], [[{"other": 1}], {}])
+    assert row == [1, 3]
 
 
-def test_what_is_no_data_is_handed_over_by_reference_and_comes_back_as_itself() -> None:
-    """In containers too; a reference that was never handed over is refused."""
-    hands, thing = Hands(frozenset({"ask"})), Thing()
-    lent = hands.lend({"all": [1, thing]})
-    assert lent["all"][0] == 1
-    assert isinstance(lent["all"][1], Reference)
-    assert hands.returned(lent) == {"all": [1, thing]}
-    with pytest.raises(LookupError):
-        hands.returned(Reference("Thing-1"))
+def test_an_answer_s_cells_are_its_own_and_what_they_need() -> None:
+    """A learner's own helper goes with the answer, and no cell of the lab; what it does not need stays."""
+    lab = SolvedLab.read(CANARY)
+    exercise = lab.exercises[0]
+    own = CodeCell(exercise.solution.id, "def verdict(*known): return help_me(*known)")
+    helper, other = CodeCell("mine", "def help_me(*known): return 1"), CodeCell("other", "import os")
+    assert cells_of(lab, exercise, [*lab.before(exercise.solution), helper, other, own]) == [helper, own]
+    assert cells_of(lab, exercise, [helper]) == []
 
 
-def test_only_what_the_solution_asks_of_a_thing_may_be_asked() -> None:
-    """All else is refused and noted, names of Python's own as well; what a thing raises is told."""
-    hands, thing = Hands(frozenset({"ask", "name", "fails", "__dict__"})), Thing()
-    key = hands.lend(thing).id
-    ask = hands.answer(key, "__getattr__", ("ask",), {})
-    assert hands.answer(ask.id, "__call__", (Reference(key), 2), {}) == ["cart-1", "cart-1"]
-    assert hands.answer(key, "__getattr__", ("name",), {}) == "cart-1"
-    for refused in ("secret", "__dict__", "__class__"):
-        with pytest.raises(LookupError):
-            hands.answer(key, "__getattr__", (refused,), {})
-    assert hands.refused == {"secret", "__dict__", "__class__"}
-    fails = hands.answer(key, "__getattr__", ("fails",), {})
-    with pytest.raises(Raised) as raised:
-        hands.answer(fails.id, "__call__", (), {})
-    assert (raised.value.kind, raised.value.text) == ("ZeroDivisionError", "by zero")
+def test_solutions_of_exercises_that_are_tried_use_data_and_modules_alone() -> None:
+    """No shell command is among them, and no name that the solution defines is handed over."""
+    for one in (one for lab in labs(course()) for one in SolvedLab.read(course() / lab.path).exercises):
+        if one.alone:
+            assert "get_ipython" not in one.solution.uses, one.name
 
 
 def handed_in(folder: Path, answers: dict[str, str | None]) -> Path:
@@ -128,6 +111,9 @@ def test_a_class_is_graded_by_the_lab_s_own_check(tmp_path: Path) -> None:
         "good": lab.exercises[0].solution.source,
         "untouched": None,
         "loops": "def verdict(*_):\n    while True: pass",
+        "exits": "def verdict(*_):\n    exit()",
+        "lies": "class Lie: __class__ = property(lambda self: 1 / 0)\nverdict = Lie()",
+        "bangs": "!x\n" * 501,
         "looks": "def verdict(*_):\n    return lab.workspace.artifacts",
     }
     folder = handed_in(tmp_path / "class", answers)
@@ -140,7 +126,8 @@ def test_a_class_is_graded_by_the_lab_s_own_check(tmp_path: Path) -> None:
         assert results.keys() == answers.keys()
         assert (results["good"].points, results["good"].possible) == (5, 5)
         assert results["untouched"].points == 0
-        assert results["loops"].points == 0
+        for none in ("loops", "exits", "lies", "bangs"):
+            assert (results[none].state, results[none].points) == (State.GRADED, 0), none
         for number, one in enumerate(wrong):
             failed = [row.hint for row in results[f"wrong {number}"].rows if not row.passed]
             assert any(one["hint"] in hint for hint in failed), one["hint"]

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 def grade(folder: Path, gradebook: str, workers: int, *, fast: bool, as_json: bool) -> None:
     """Grade FOLDER, which has one folder a learner, with their notebooks in it.
 
-    Each answer runs in a locked container, which never has a hidden test, an expected value or the gradebook.
-    A submission that was graded is not run again: repeat the command, and a batch that was stopped goes on.
+    An answer that needs no container runs in a locked one, without a hidden test, an expected value or the
+    gradebook. Other exercises are judged by the learner's signed record. A submission that was graded is not
+    run again: repeat the command, and a batch that was stopped goes on.
 
     Example: labkit grade handed-in --gradebook course.db
     """

@@ -1,17 +1,21 @@
 """One answer, tried in the lab's own kernel: the check's lines run as they are, on proxies of the answer."""
 
 import builtins
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from copy import deepcopy
 from types import ModuleType
 from typing import Any
 
 from labkit.artifacts import Kind
 from labkit.errors import LabError
 from labkit.grading._exercises import Exercise, SolvedLab
-from labkit.grading._hands import Hands, importable, is_data
-from labkit.grading._names import BUILTINS, CodeCell, needed
+from labkit.grading._names import CodeCell, is_data, is_importable, needed
 from labkit.grading._sandbox import Child, Ended, Function, Raised, Sandbox
+
+ANSWER_S = 60.0
+"""How long all calls of one answer may take together, in seconds; one more call may begin before that."""
 
 CALL = "_labkit_call"
 CALLER = f"""
@@ -23,50 +27,51 @@ def {CALL}(name, args, kwargs):
 
 
 class Answer:
-    """A learner's answer to one exercise, in a sandbox, with the names of the lab's notebook that it may use.
+    """A learner's answer to one exercise, in a sandbox, with data and modules of the lab's notebook.
 
-    cells are the learner's own, in the order in which they run. A process that ends, whatever ended it, is
-    begun anew without the cell that ended it, so that it costs only the rows in which it happens. unknown
-    are names of the notebook that the lab's own solution does not use and the answer does. fault is what
-    failed on the grader's side, "" when nothing did.
+    cells are the learner's own, in the order in which they run. names are those of the notebook. Of them,
+    an answer gets modules, and the data that the lab's own solution uses too. A process that ends, whatever
+    ended it, is begun anew without the cell that ended it. unknown are the names that the answer uses in
+    vain. fault is what failed on the grader's side, "" when nothing did.
     """
 
     def __init__(
         self, sandbox: Sandbox, cells: Sequence[CodeCell], exercise: Exercise, names: Mapping[str, object]
     ) -> None:
-        self._sandbox, self._cells = sandbox, list(cells)
-        self.hands, self.fault = Hands(exercise.solution.attributes), ""
-        own = {name for cell in cells for name in cell.defines}
-        wanted = {name for cell in cells for name in cell.uses} - own
-        allowed = exercise.solution.uses
-        self.unknown = sorted(wanted & names.keys() - allowed - BUILTINS)
-        self._given = {name: names[name] for name in sorted(wanted & names.keys() & allowed)}
-        self._open = ExitStack()
+        self._sandbox, self._cells, self.fault = sandbox, list(cells), ""
+        own = {name for cell in cells for name in cell.defines} | exercise.names
+        wanted = {name for cell in cells for name in cell.uses & names.keys() - own}
+        self._modules = {name: one.__name__ for name in wanted if (one := _module(names[name])) is not None}
+        shared = wanted & exercise.solution.uses - self._modules.keys()
+        self._data = {name: names[name] for name in shared if is_data(names[name])}
+        self.unknown = sorted(wanted - self._modules.keys() - self._data.keys() - vars(builtins).keys())
+        self._open, self._ends_at = ExitStack(), time.monotonic() + ANSWER_S
         self._child: Child | None = None
 
     def _living(self) -> Child:
         """Return the answer's process, begun anew where there is none."""
         while self._child is None:
-            child = self._open.enter_context(self._sandbox.submission())
-            imports, things = _as_modules(self._given)
-            child.hand({name: self.hands.lend(thing) for name, thing in things.items()})
-            child.run(f"{imports}\n{CALLER}")
-            self._child = child
+            child = self._child = self._open.enter_context(self._sandbox.submission())
+            child.hand(self._data)
+            imports = [f"import {module} as {name}" for name, module in self._modules.items()]
+            child.run("\n".join([*imports, CALLER]))
             for cell in self._cells:
                 try:
-                    child.run(cell.source, answer=self.hands.answer)
+                    child.run(cell.source)
                 except Ended:
                     self._cells = [other for other in self._cells if other is not cell]
-                    self.close()
+                    self._end()
                     break
         return self._child
 
-    def _guarded(self, ask: Callable[[Child], Any]) -> Any:  # noqa: ANN401 - data of any kind
+    def _ask(self, ask: Callable[[Child], Any]) -> Any:  # noqa: ANN401 - data of any kind
         """Ask the process; one that ends raises an AssertionError, so that the row is told why."""
         try:
-            return self.hands.returned(ask(self._living()))
+            if time.monotonic() > self._ends_at:
+                raise AssertionError(f"took longer than {ANSWER_S:g} s in all")
+            return ask(self._living())
         except Ended as end:
-            self.close()
+            self._end()
             raise AssertionError(str(end)) from None
         except Raised as error:
             raise _as_raised(error) from None
@@ -77,18 +82,21 @@ class Answer:
     def value(self, name: str) -> Any:  # noqa: ANN401 - data of any kind, or a function
         """Return what a name stands for: data, or a function that calls the answer's.
 
-        :raises KeyError: when the answer has no such name, or its process ends as it is asked.
+        :raises KeyError: when the answer has no such name, or it cannot be had.
+        :raises LabError: when the sandbox fails.
         """
         try:
-            found = self._guarded(lambda child: child.get(name))
-        except AssertionError as end:
-            raise KeyError(name) from end
+            found = self._ask(lambda child: child.get(name))
+        except LabError:
+            raise
+        except Exception as error:
+            raise KeyError(name) from error
         return self._function(name) if isinstance(found, Function) else found
 
     def _function(self, name: str) -> Callable[..., Any]:
         def function(*args: object, **kwargs: object) -> object:
-            given = [name, self.hands.lend(list(args)), self.hands.lend(kwargs)]
-            came = self._guarded(lambda child: child.call(CALL, given, answer=self.hands.answer))
+            given = [name, list(args), kwargs]
+            came = self._ask(lambda child: child.call(CALL, given))
             if not (isinstance(came, tuple) and len(came) == 3):  # noqa: PLR2004 - what CALL returns
                 return came
             value, *after = came
@@ -98,10 +106,17 @@ class Answer:
         function.__name__ = name
         return function
 
-    def close(self) -> None:
-        """End the answer's process."""
+    def _end(self) -> None:
+        """End the answer's process; a container that cannot be removed is the grader's fault."""
         self._child = None
-        self._open.close()
+        try:
+            self._open.close()
+        except LabError as error:
+            self.fault = error.seen
+
+    def close(self) -> None:
+        """End what runs of the answer."""
+        self._end()
 
 
 def restore(given: Sequence[object], after: Sequence[object]) -> None:
@@ -118,28 +133,24 @@ def restore(given: Sequence[object], after: Sequence[object]) -> None:
             one.update(copy)
 
 
-def _as_modules(given: Mapping[str, object]) -> tuple[str, dict[str, object]]:
-    """Return imports of Python's own modules, and what else is given by name."""
-    modules = {
-        name: thing.__name__
-        for name, thing in given.items()
-        if isinstance(thing, ModuleType) and importable(thing.__name__)
-    }
-    imports = "\n".join(f"import {module} as {name}" for name, module in modules.items())
-    return imports, {name: thing for name, thing in given.items() if name not in modules}
-
-
 def attempt(shell: Any, exercise: Exercise, answer: Answer) -> list[dict[str, Any]]:  # noqa: ANN401 - IPython's shell
-    """Run a check on an answer and return its rows: passed, expected, seen and hint of each."""
+    """Run a check on an answer and return its rows: passed, expected, seen and hint of each.
+
+    What the answer changes of the lab's own data is changed for its own check alone.
+    """
     names = shell.user_ns
+    kept = {name: deepcopy(value) for name, value in names.items() if _changes(name, value)}
     for name in exercise.names:
         names.pop(name, None)
-    for name in exercise.names:
-        try:
-            names[name] = answer.value(name)
-        except KeyError:
-            continue
-    return checked(shell, exercise)
+    try:
+        for name in exercise.names:
+            try:
+                names[name] = answer.value(name)
+            except KeyError:
+                continue
+        return checked(shell, exercise)
+    finally:
+        names.update(kept)
 
 
 def checked(shell: Any, exercise: Exercise) -> list[dict[str, Any]]:  # noqa: ANN401 - as above
@@ -168,12 +179,23 @@ def cells_of(lab: SolvedLab, exercise: Exercise, cells: Sequence[CodeCell]) -> l
     return [*needed(own[places[-1]], own[: places[-1]]), own[places[-1]]] if places else []
 
 
-def _as_raised(error: Raised) -> BaseException:
-    """Return an error of this side with the kind and text of the answer's own."""
-    kind = getattr(builtins, error.kind, None)
-    if not (isinstance(kind, type) and issubclass(kind, BaseException)) or issubclass(
-        kind, KeyboardInterrupt
-    ):
-        kind = type(error.kind, (Exception,), {})
-    made: BaseException = kind(error.text)
+def _module(value: object) -> ModuleType | None:
+    return value if isinstance(value, ModuleType) and is_importable(value.__name__) else None
+
+
+def _changes(name: str, value: object) -> bool:
+    """Return whether a name of the notebook has data that can be changed in place."""
+    return not name.startswith("_") and type(value) in (list, dict, set) and is_data(value)
+
+
+def _as_raised(error: Raised) -> Exception:
+    """Return an error of this side with the kind and text of the answer's own; none that ends a process."""
+    known = getattr(builtins, error.kind, None)
+    try:
+        if isinstance(known, type) and issubclass(known, Exception):
+            made = known(error.text)
+        else:
+            made = type(error.kind, (Exception,), {})(error.text)
+    except Exception:  # noqa: BLE001 - a name or a text that no error of ours can have
+        made = RuntimeError(f"{error.kind}: {error.text}")
     return made

@@ -16,10 +16,11 @@ from typing import NamedTuple
 from labkit.artifacts import Kind
 from labkit.engine import GRADER, recipe_digests
 from labkit.errors import LabError
-from labkit.grading._exercises import Exercise, SolvedLab
+from labkit.grading._exercises import Exercise, SolvedLab, same
 from labkit.grading._gradebook import Gradebook
 from labkit.grading._lab_run import Tried, try_out
 from labkit.grading._names import CodeCell
+from labkit.grading._notebook import Refused
 from labkit.grading._result import LABKIT, LEARNER, Result, Row, State
 from labkit.grading._submission import Submission, handed_in, read_class
 from labkit.workspace import course, labs
@@ -63,7 +64,7 @@ class Job:
             for exercise in self.lab.exercises:
                 if not exercise.answered(one.source(exercise.solution.id)):
                     verdicts[one.learner].append(Verdict(_rows(exercise, [])))
-                elif exercise.recorded:
+                elif not exercise.alone:
                     verdicts[one.learner].append(_from_record(one, exercise))
         return [
             _result(one, verdicts[one.learner], _digests(self.lab), seconds[one.learner])
@@ -166,7 +167,7 @@ def _rows(exercise: Exercise, passed: Sequence[bool]) -> list[Row]:
 
     A learner's record has the rows that a learner sees: where it judges, the hidden ones count for nobody.
     """
-    places = [place for place, secret in enumerate(exercise.hidden) if not (secret and exercise.recorded)]
+    places = [place for place, secret in enumerate(exercise.hidden) if exercise.alone or not secret]
     return [
         Row(
             check=exercise.name,
@@ -193,18 +194,44 @@ def _judged(exercise: Exercise, tried: Tried) -> Verdict:
 
 
 def _from_record(submission: Submission, exercise: Exercise) -> Verdict:
-    """Return the verdict on what a learner did in their own workspace: the newest check in their record."""
+    """Return the verdict on what a learner did in their own workspace: the newest check in their record.
+
+    The record proves that its facts are as the learner's key signed them. So a person looks where the check's
+    cell, or the rows in the record, are not those of the lab.
+    """
     if submission.artifacts is None or not submission.public_key:
         reason = f"{exercise.name}: it is judged by the learner's record, and none was handed in"
         return Verdict(reason=reason, state=State.NEEDS_A_PERSON, whose=LEARNER)
-    with handed_in(submission.artifacts) as database:
-        facts = [
-            fact
-            for fact in database.history(Kind.CHECKED)
-            if fact.subject.name == f"lab/{submission.lab}" and fact.predicate.get("check") == exercise.name
-        ]
-    told = facts[-1].predicate.get("rows", []) if facts else []
-    return Verdict(_rows(exercise, [row.get("passed") is True for row in told]))
+    if not same(submission.source(exercise.check.id), exercise.check):
+        reason = f"{exercise.name}: the cell of its check is not the one that was given out"
+        return Verdict(reason=reason, state=State.NEEDS_A_PERSON, whose=LEARNER)
+    try:
+        told = _told(submission.artifacts, submission.lab, exercise)
+    except (Refused, LabError, TypeError, AttributeError, KeyError, ValueError) as fault:
+        reason = f"{exercise.name}: its rows in the record cannot be read: {type(fault).__name__}"
+        return Verdict(reason=reason, state=State.NEEDS_A_PERSON, whose=LEARNER)
+    return Verdict(_rows(exercise, told))
+
+
+def _told(artifacts: Path, lab: str, exercise: Exercise) -> list[bool]:
+    """Return for each public row of the newest check in a record whether it passed; [] when there is none.
+
+    :raises ValueError: when the rows are not those of the check.
+    """
+    with handed_in(artifacts) as database:
+        facts = [fact for fact in database.history(Kind.CHECKED) if fact.subject.name == f"lab/{lab}"]
+        rows = [fact.predicate["rows"] for fact in facts if fact.predicate.get("check") == exercise.name]
+    if not rows:
+        return []
+    hints = [hint for hint, secret in zip(exercise.hints, exercise.hidden, strict=True) if not secret]
+    passed = [row["passed"] is True for row in rows[-1]]
+    if all(passed):
+        told = [row["hint"] for row in rows[-1]]
+        if len(told) != len(hints) or any(
+            hint not in {"", said} for hint, said in zip(hints, told, strict=True)
+        ):
+            raise ValueError("rows of another check")
+    return passed
 
 
 def _result(

@@ -21,13 +21,12 @@ BLOCK = re.compile(r"lab\.check\(\s*(['\"])(?P<name>.*?)\1\s*\)")
 class Exercise:
     """An exercise: the cell with its solution, and the cell that checks an answer, hidden part included.
 
-    recorded is whether the learner's own run is judged, by their artifact database: what they did cannot be
-    done again elsewhere. alone is whether the check needs no cells but those whose names it uses.
+    alone is whether the check needs no environment, and no cells but those whose names it uses. Then an
+    answer can be tried elsewhere; else the learner's own run is judged, by their artifact database.
     """
 
     solution: CodeCell
     check: CodeCell
-    recorded: bool = False
     alone: bool = False
 
     @cached_property
@@ -61,12 +60,17 @@ class Exercise:
 
     def answered(self, source: str | None) -> bool:
         """Return whether an exercise's cell is there, and is not the one that learners get."""
-        return source is not None and source.split() != learner_source(self.solution.source, Path()).split()
+        return source is not None and not same(source, self.solution)
 
     @property
     def names(self) -> frozenset[str]:
         """The names that an answer has to define."""
         return self.solution.defines
+
+
+def same(source: str | None, solved: CodeCell) -> bool:
+    """Return whether a cell is what learners get of a solved one; spaces do not count."""
+    return source is not None and source.split() == learner_source(solved.source, Path()).split()
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def _exercises(cells: list[dict[str, Any]]) -> "list[Exercise]":
             solution = _code(cell)
         elif "check" in cell["metadata"].get("tags", ()) and solution is not None:
             how = cell["metadata"].get("labkit", {})
-            found.append(Exercise(solution, _code(cell), how.get("recorded", False), how.get("alone", False)))
+            found.append(Exercise(solution, _code(cell), how.get("alone", False)))
     return found
 
 

@@ -39,7 +39,8 @@ class Submission:
 
     cells are the code cells in the learner's order; of a doubled id the last one. answers holds what the
     learner wrote, by the name of the question. artifacts is the artifact database that was handed in, None
-    without one. public_key is the key by which all of it was verified, "" without one.
+    without one. public_key is the key by which all of it was verified, "" without one. record is the SHA-256
+    of the lab's checks in it.
     """
 
     learner: str
@@ -48,12 +49,13 @@ class Submission:
     answers: Mapping[str, str] = field(default_factory=dict)
     artifacts: Path | None = None
     public_key: str = ""
+    record: str = ""
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of learner, lab, cells, answers and key."""
+        """The SHA-256 of learner, lab, cells, answers, key and record."""
         cells = [[cell.id, cell.source] for cell in self.cells]
-        content = [self.learner, self.lab, cells, dict(self.answers), self.public_key]
+        content = [self.learner, self.lab, cells, dict(self.answers), self.public_key, self.record]
         return digest_of(content)
 
     def source(self, cell_id: str) -> str | None:
@@ -186,12 +188,12 @@ def _submission(
     if artifacts is None:
         return Submission(learner, lab, cells)
     try:
-        answers, key = _read_artifacts(artifacts, lab)
+        answers, key, record = _read_artifacts(artifacts, lab)
     except (Refused, LabError) as fault:
         seen = fault.seen if isinstance(fault, LabError) else str(fault)
         reason = f"{artifacts.relative_to(folder)}: {seen}"
         return Result(learner, lab, State.NEEDS_A_PERSON, text(reason), LEARNER)
-    return Submission(learner, lab, cells, answers, artifacts, key)
+    return Submission(learner, lab, cells, answers, artifacts, key, record)
 
 
 def _artifacts(folder: Path, notebook: Path) -> Path | None:
@@ -226,8 +228,10 @@ def handed_in(artifacts: Path) -> Iterator[HandedIn]:
             yield database
 
 
-def _read_artifacts(artifacts: Path, lab: str) -> tuple[dict[str, str], str]:
-    """Return the answers of a lab, and the public key by which the whole database was verified.
+def _read_artifacts(artifacts: Path, lab: str) -> tuple[dict[str, str], str, str]:
+    """Return a lab's answers, the public key by which all facts were verified, and its checks' digest.
+
+    An empty database is verified by any key, so it has none.
 
     :raises Refused: as handed_in.
     :raises LabError: when the database or its key cannot be read, or a fact was changed since it was signed.
@@ -239,10 +243,12 @@ def _read_artifacts(artifacts: Path, lab: str) -> tuple[dict[str, str], str]:
         if key is not None and not (verified := database.verify(key)).ok:
             seen = f"row {verified.row}: {verified.problem}" if verified.row else verified.problem
             raise LabError("facts as they were signed", seen, "hand in the database as labkit wrote it")
-        facts = database.history(Kind.REFLECTED)
+        key = key if key is not None and verified.facts else None
+        facts, checks = database.history(Kind.REFLECTED), database.history(Kind.CHECKED)
     answers = {
         text(str(fact.predicate.get("name", ""))): text(str(fact.predicate.get("answer", ""))[:ANSWER])
         for fact in facts
         if fact.subject.name == f"lab/{lab}" and isinstance(fact.predicate, dict)
     }
-    return answers, key.text if key else ""
+    record = digest_of([str(fact.predicate) for fact in checks if fact.subject.name == f"lab/{lab}"])
+    return answers, key.text if key else "", record
