@@ -27,7 +27,7 @@ from labkit.checks import CheckOutcome, Finding, Report, bill_of_materials
 from labkit.engine import Engine, Label, Owner, build_service_image
 from labkit.environment import Environment
 from labkit.errors import LabError
-from labkit.load import Request
+from labkit.load import Load, Request, apply
 from labkit.pipeline import (
     GATES,
     Answer,
@@ -870,7 +870,10 @@ def test_a_migration_for_which_customers_wait_stops_the_run_in_production(worksp
     file = workspace.shop / "catalog" / "migrations" / "900_hold.sql"
     file.write_text("LOCK TABLE products; SELECT pg_sleep(30);\n")
     commit_all(workspace.shop, "Hold the products")
-    with other_pipeline(workspace, ONLY_PRODUCTION):
+    (name,) = [status.name for status in Environment.list(workspace) if status.stage == "production"]
+    customers = Load({Request("GET", "/products"): 1}, 10, None)
+    url = Environment.attach(name, workspace).url
+    with other_pipeline(workspace, ONLY_PRODUCTION), apply(customers, url):
         held = run(workspace)
     assert held.state == "failed"
     assert "900_hold.sql kept its locks" in held.stopped_because
