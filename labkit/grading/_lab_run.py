@@ -105,7 +105,7 @@ class LabRun:
             file = Path(folder) / "result.json"
             self.execute(
                 f"import labkit.grading._attempts as _attempts, pathlib as _pathlib\n"
-                f"_pathlib.Path({str(file)!r}).write_text(_attempts.{call})",
+                f"_pathlib.Path({str(file)!r}).write_text(_attempts.{call}, encoding='utf-8')",
                 timeout_s,
             )
             return json.loads(file.read_text(encoding="utf-8"))

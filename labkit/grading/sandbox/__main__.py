@@ -90,7 +90,7 @@ def _clean(uid: int, home: Path) -> str:
         return f"files: {problem}"[:200]
     left = [str(path) for path in Path("/proc").iterdir() if path.name.isdecimal() and path.name != "1"]
     left += [str(path) for folder in (HOMES, *SHARED) if folder.is_dir() for path in folder.iterdir()]
-    left += [str(table) for table in SYSTEM_V if len(table.read_text().splitlines()) > 1]
+    left += [str(table) for table in SYSTEM_V if len(table.read_text(encoding="ascii").splitlines()) > 1]
     return " ".join(left)[:200]
 
 
