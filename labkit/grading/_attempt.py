@@ -17,6 +17,9 @@ from labkit.grading._sandbox import Child, Ended, Function, Raised, Sandbox
 ANSWER_S = 60.0
 """How long all calls of one answer may take together, in seconds; one more call may begin before that."""
 
+SHELL = {"get_ipython", "exit", "quit", "open", "In", "Out", "display"}
+"""Names of IPython's shell, of which the sandbox has its own."""
+
 CALL = "_labkit_call"
 CALLER = f"""
 def {CALL}(name, args, kwargs):
@@ -39,7 +42,7 @@ class Answer:
         self, sandbox: Sandbox, cells: Sequence[CodeCell], exercise: Exercise, names: Mapping[str, object]
     ) -> None:
         self._sandbox, self._cells, self.fault = sandbox, list(cells), ""
-        own = {name for cell in cells for name in cell.defines} | exercise.names
+        own = {name for cell in cells for name in cell.defines} | exercise.names | SHELL
         wanted = {name for cell in cells for name in cell.uses & names.keys() - own}
         self._modules = {name: one.__name__ for name in wanted if (one := _module(names[name])) is not None}
         shared = wanted & exercise.solution.uses - self._modules.keys()
