@@ -864,6 +864,7 @@ def test_a_new_migration_reaches_a_living_production(workspace: Workspace) -> No
 
 
 @pytest.mark.engine
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("second")
 def test_a_migration_for_which_customers_wait_stops_the_run_in_production(workspace: Workspace) -> None:
     """It says which file was stopped; the next run, without it, goes on from there."""
