@@ -63,7 +63,7 @@ class Answer:
                     child.run(cell.source)
                 except Ended:
                     self._cells = [other for other in self._cells if other is not cell]
-                    self._end()
+                    self.close()
                     break
         return self._child
 
@@ -74,7 +74,7 @@ class Answer:
                 raise AssertionError(f"took longer than {ANSWER_S:g} s in all")
             return ask(self._living())
         except Ended as end:
-            self._end()
+            self.close()
             raise AssertionError(str(end)) from None
         except Raised as error:
             raise _as_raised(error) from None
@@ -109,17 +109,13 @@ class Answer:
         function.__name__ = name
         return function
 
-    def _end(self) -> None:
+    def close(self) -> None:
         """End the answer's process; a container that cannot be removed is the grader's fault."""
         self._child = None
         try:
             self._open.close()
         except LabError as error:
             self.fault = error.seen
-
-    def close(self) -> None:
-        """End what runs of the answer."""
-        self._end()
 
 
 def restore(given: Sequence[object], after: Sequence[object]) -> None:
