@@ -1075,8 +1075,8 @@ class TestImages:
     def test_build_installs_from_the_wheelhouse_without_a_network(self, engine: Engine) -> None:
         """A virtual environment is filled from /wheelhouse, with hashes."""
         locked = _recipes.lock().read_text()
-        install = "/venv/bin/pip install -q --require-hashes -r /lock"
-        command = f"python3 -m venv /venv && {install}"
+        install = "pip --python /venv/bin/python3 install -q --require-hashes -r /lock"
+        command = f"python3 -m venv --without-pip /venv && {install}"
         done = engine.run(
             BUILD, ["sh", "-c", f"{command} && /venv/bin/pytest --version"], files={"/lock": locked.encode()}
         )

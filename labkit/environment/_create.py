@@ -39,8 +39,8 @@ from labkit.workspace import Workspace
 INSTALL = """\
 python3 -c 'import pytest' 2>/dev/null || pip install --quiet pytest
 grep -Eqv '^[[:space:]]*(#|$)' requirements.lock 2>/dev/null || exit 0
-python3 -m venv --system-site-packages /venv
-/venv/bin/pip install --quiet --no-deps --ignore-installed --require-hashes --requirement requirements.lock
+python3 -m venv --system-site-packages --without-pip /venv
+pip --python /venv/bin/python3 install --quiet --no-deps --ignore-installed --require-hashes --requirement requirements.lock
 """
 
 Save = Callable[[], list[str]]
