@@ -20,12 +20,20 @@ EVENTS = 200
 MOST_SURGE, MOST_LATENCY_MS = 5, 1000
 STRATEGIES = ("rolling", "blue/green", "canary")
 NO_TOGGLES = "this board has no toggles: give it a store"
+NARROW = {"width": "180px"}
 WEIGHTY = 2.0
 """From this evidence on, the end of a deployment was early."""
 
 
+def _number(value: int, most: int, description: str, step: int = 1) -> ipywidgets.BoundedIntText:
+    """Return a field for a whole number from 0 to most."""
+    return ipywidgets.BoundedIntText(
+        value, min=0, max=most, step=step, description=description, layout=NARROW
+    )
+
+
 class Controls:
-    """Sliders and buttons for a fleet; `rows` are the widgets from top to bottom.
+    """Fields and buttons for a fleet; `rows` are the widgets from top to bottom.
 
     Each button works in a thread of its own, so that the kernel stays free. events lists what was pressed, as
     code, and what the deployments did. load is the one by which new versions are judged; None judges nothing.
@@ -54,12 +62,13 @@ class Controls:
     def _make_inputs(self) -> None:
         self.version = ipywidgets.Dropdown(options=list(self._images), description="version")
         self.strategy = ipywidgets.Dropdown(options=list(STRATEGIES), description="strategy")
-        self.surge = ipywidgets.IntSlider(1, 0, MOST_SURGE, description="surge")
-        self.unavailable = ipywidgets.IntSlider(0, 0, MOST_SURGE, description="unavailable")
-        self.errors = ipywidgets.FloatSlider(
-            0.0, min=0, max=1, step=0.05, readout_format=".0%", description="errors"
+        # Number fields and no sliders: a screen reader gets no name for a slider's handle from ipywidgets.
+        self.surge = _number(1, MOST_SURGE, "surge")
+        self.unavailable = _number(0, MOST_SURGE, "unavailable")
+        self.errors = ipywidgets.BoundedFloatText(
+            0.0, min=0, max=1, step=0.05, description="error share", layout=NARROW
         )
-        self.latency_ms = ipywidgets.IntSlider(0, 0, MOST_LATENCY_MS, 50, description="latency ms")
+        self.latency_ms = _number(0, MOST_LATENCY_MS, "latency ms", step=50)
         names = ("version", "strategy", "surge", "unavailable", "errors", "latency_ms")
         self.inputs = {name: getattr(self, name) for name in names}
         for field in self.inputs.values():
@@ -263,7 +272,7 @@ class Controls:
     # The faults
 
     def _apply_faults(self) -> None:
-        """Give the instances of the chosen version the faults of the sliders, once this board deployed it.
+        """Give the instances of the chosen version the faults that are chosen, once this board deployed it.
 
         Instances that had faults from this board and are of another version lose them; faults that somebody
         else gave stay.
