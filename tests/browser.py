@@ -160,7 +160,9 @@ def install() -> None:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         print("no browser yet: installing the package chromium", flush=True)  # noqa: T201 - run as a program
         subprocess.run(["apt-get", "update", "--quiet=2"], check=False)
-        subprocess.run(["apt-get", "install", "--quiet=2", "--yes", "chromium"], check=False)
+        packages = ["chromium", "fonts-liberation"]  # and not what it recommends: printers and a desktop
+        command = ["apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", *packages]
+        subprocess.run(command, check=False)
     if not chromium():
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
     if not chromium():

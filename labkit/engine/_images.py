@@ -45,7 +45,7 @@ def build_images(
 ) -> list[str]:
     """Build every image that is missing or not of its recipe, and return which were built.
 
-    The servers are built beside the images of Python. Nothing is built or downloaded when all are there.
+    Two are built at a time. Nothing is built or downloaded when all are there.
     progress None means silence; engine None means the one that Engine.find returns; only None means all.
 
     :raises LabError: when the base, a package or a wheel cannot be had, or a build fails.
@@ -62,7 +62,7 @@ def build_images(
             if image in missing:
                 _make(engine, known[image], progress)
 
-    side_by_side(partial(make, SERVERS), partial(make, PYTHON, BUILD, GRADER))
+    side_by_side(partial(make, SERVERS, GRADER), partial(make, PYTHON, BUILD))
     return missing
 
 
