@@ -7,6 +7,8 @@ MAKEFLAGS += --jobs=2 --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Where it is set, each of many hundred processes compiles all that it imports: seconds of work each.
+unexport PYTHONDONTWRITEBYTECODE
 
 lab: install engine
 	labkit lab $(if $(WORKSPACE),"$(WORKSPACE)")
