@@ -45,7 +45,7 @@ def test_every_exercise_of_the_course_is_read() -> None:
     for lab in labs(root):
         assert len(found[lab.slug].exercises) == len(lab.exercises), lab.slug
     exercises = [one for lab in found.values() for one in lab.exercises]
-    assert all(one.names for one in exercises if one.alone)
+    assert all(one.names for one in exercises if one.is_tried)
     assert all(one.hidden for one in exercises)
     assert sum(sum(one.hidden) for one in exercises) == sum(
         part.split("### END")[0].count("\n    assert ")
@@ -85,7 +85,7 @@ def test_an_answer_s_cells_are_its_own_and_what_they_need() -> None:
 def test_solutions_of_exercises_that_are_tried_use_data_and_modules_alone() -> None:
     """No shell command is among them, and no name that the solution defines is handed over."""
     for one in (one for lab in labs(course()) for one in SolvedLab.read(course() / lab.path).exercises):
-        if one.alone:
+        if one.is_tried:
             assert "get_ipython" not in one.solution.uses, one.name
 
 

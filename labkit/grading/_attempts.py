@@ -1,8 +1,9 @@
-"""What runs in a lab's kernel while a class is graded: its own solution first, then every submission."""
+"""What runs in a lab's kernel while a class is graded: the lab's own solution first, then each answer."""
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +14,82 @@ from labkit.grading._exercises import Exercise, SolvedLab
 from labkit.grading._names import CodeCell
 from labkit.grading._sandbox import Sandbox
 
+ASKED, ANSWERED = "asked.json", "answered.json"
+"""The files by which a kernel is asked for a verb of this module."""
 
-def try_all(notebook: str, place: int, submissions: str, *, fresh: bool) -> str:
-    """Try every submission's answer to the exercise at a place of a lab; return what came of each as JSON.
 
-    The lab's own solution is tried first, in the sandbox as all others are.
+class Exam:
+    """One exercise in this kernel, and the sandbox where answers to it run.
 
-    :raises LabError: when the lab's own solution does not pass the check.
+    names are those of the notebook before the first answer.
+    """
+
+    def __init__(self, shell: Any, lab: SolvedLab, exercise: Exercise, sandbox: Sandbox) -> None:  # noqa: ANN401 - IPython's shell
+        self._shell, self._lab, self._exercise, self._sandbox = shell, lab, exercise, sandbox
+        self._names = dict(shell.user_ns)
+
+    def tried(self, cells: Sequence[CodeCell]) -> dict[str, Any]:
+        """Try the answer that is among a notebook's cells."""
+        own = cells_of(self._lab, self._exercise, cells)
+        return _try(
+            self._shell,
+            self._exercise,
+            lambda: Answer(self._sandbox, own, self._exercise, self._names),
+        )
+
+    def solved(self) -> dict[str, Any]:
+        """Try the lab's own solution, in the sandbox as all others are."""
+        tried = self.tried(self._lab.cells)
+        return (
+            tried if _is_sound(tried) else self.tried(self._lab.cells)
+        )  # the machine may have been too busy
+
+
+_exams = list[Exam]()
+"""The exercise that is tried in this kernel: at most one."""
+_open = ExitStack()
+
+
+def ask(verb: str, folder: str) -> None:
+    """Do a verb of this module with the arguments in a folder, as JSON, and write there what it returns."""
+    place = Path(folder)
+    args = json.loads((place / ASKED).read_text(encoding="utf-8"))
+    (place / ANSWERED).write_text(json.dumps(VERBS[verb](*args)), encoding="utf-8")
+
+
+def begin(notebook: str, place: int, fresh: bool) -> dict[str, Any]:  # noqa: FBT001 - JSON has no keywords
+    """Begin with the exercise at a place of a lab: try the lab's own solution; return what came of it.
+
+    :raises LabError: when it does not pass the check.
     """
     from IPython import get_ipython  # noqa: PLC0415 - there is one in a kernel only
 
-    shell, lab = get_ipython(), SolvedLab.read(Path(notebook))
-    exercise = lab.exercises[place]
-    names = dict(shell.user_ns)
-    handed_in = json.loads(Path(submissions).read_text(encoding="utf-8"))
-    with Sandbox(Engine.find(), fresh=fresh) as sandbox:
+    lab = SolvedLab.read(Path(notebook))
+    sandbox = _open.enter_context(Sandbox(Engine.find(), fresh=fresh))
+    exam = Exam(get_ipython(), lab, lab.exercises[place], sandbox)
+    _exams[:] = [exam]
+    solved = exam.solved()
+    _refuse_unsound(lab.exercises[place], solved)
+    return solved
 
-        def tried(cells: Sequence[CodeCell]) -> dict[str, Any]:
-            return _try(
-                shell, exercise, lambda: Answer(sandbox, cells_of(lab, exercise, cells), exercise, names)
-            )
 
-        if not _is_sound(tried(lab.cells)):  # once more: the machine may have been too busy
-            _refuse_unsound(exercise, tried(lab.cells))
-        return json.dumps(
-            [
-                {"learner": learner} | tried([CodeCell(*cell) for cell in cells])
-                for learner, cells in handed_in.items()
-            ]
-        )
+def tried(*cells: Sequence[str]) -> dict[str, Any]:
+    """Try the answer that is among a notebook's cells, each its id and source; return what came of it."""
+    return _exams[0].tried([CodeCell(*cell) for cell in cells])
+
+
+def is_sound() -> bool:
+    """Return whether the lab's own solution still passes."""
+    return _is_sound(_exams[0].solved())
+
+
+def end() -> None:
+    """End the sandbox."""
+    _exams.clear()
+    _open.close()
+
+
+VERBS: dict[str, Callable[..., object]] = {"begin": begin, "tried": tried, "is_sound": is_sound, "end": end}
 
 
 def _try(shell: Any, exercise: Exercise, answered: Callable[[], Answer]) -> dict[str, Any]:  # noqa: ANN401 - IPython's shell

@@ -64,7 +64,7 @@ class Job:
             for exercise in self.lab.exercises:
                 if not exercise.answered(one.source(exercise.solution.id)):
                     verdicts[one.learner].append(Verdict(_rows(exercise, [])))
-                elif not exercise.alone:
+                elif not exercise.is_tried:
                     verdicts[one.learner].append(_from_record(one, exercise))
         return [
             _result(one, verdicts[one.learner], _digests(self.lab), seconds[one.learner])
@@ -167,7 +167,7 @@ def _rows(exercise: Exercise, passed: Sequence[bool]) -> list[Row]:
 
     A learner's record has the rows that a learner sees: where it judges, the hidden ones count for nobody.
     """
-    places = [place for place, secret in enumerate(exercise.hidden) if exercise.alone or not secret]
+    places = [place for place, secret in enumerate(exercise.hidden) if exercise.is_tried or not secret]
     return [
         Row(
             check=exercise.name,

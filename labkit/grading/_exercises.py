@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -17,17 +18,31 @@ SOLUTION = "### BEGIN SOLUTION"
 BLOCK = re.compile(r"lab\.check\(\s*(['\"])(?P<name>.*?)\1\s*\)")
 
 
+class JudgedBy(StrEnum):
+    """By what an answer is judged, as the metadata of its check's cell says.
+
+    An answer that is data, or takes and returns data, is tried again by its check: ALONE after those cells
+    whose names are needed, in an ENVIRONMENT after all cells before it. Any other answer acts on what the
+    learner has made, and is judged by the learner's own RECORD.
+    """
+
+    ALONE = "alone"
+    ENVIRONMENT = "environment"
+    RECORD = "record"
+
+
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise: the cell with its solution, and the cell that checks an answer, hidden part included.
-
-    alone is whether the check needs no environment, and no cells but those whose names it uses. Then an
-    answer can be tried elsewhere; else the learner's own run is judged, by their artifact database.
-    """
+    """An exercise: the cell with its solution, and the cell that checks an answer, hidden part included."""
 
     solution: CodeCell
     check: CodeCell
-    alone: bool = False
+    judged_by: JudgedBy = JudgedBy.RECORD
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether an answer is tried again when it is graded."""
+        return self.judged_by != JudgedBy.RECORD
 
     @cached_property
     def name(self) -> str:
@@ -106,14 +121,15 @@ class SolvedLab:
         return self.cells[: self.cells.index(cell)]
 
 
-def _exercises(cells: list[dict[str, Any]]) -> "list[Exercise]":
+def _exercises(cells: list[dict[str, Any]]) -> list[Exercise]:
     found, solution = [], None
     for cell in cells:
         if SOLUTION in "".join(cell["source"]):
             solution = _code(cell)
         elif "check" in cell["metadata"].get("tags", ()) and solution is not None:
             how = cell["metadata"].get("labkit", {})
-            found.append(Exercise(solution, _code(cell), how.get("alone", False)))
+            judged_by = JudgedBy(how.get("judged_by", JudgedBy.RECORD))
+            found.append(Exercise(solution, _code(cell), judged_by))
     return found
 
 

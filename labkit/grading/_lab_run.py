@@ -6,15 +6,13 @@ solution has to pass its check first; then each submission's answer takes its pl
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from labkit.errors import LabError
 from labkit.grading._attempt import ANSWER_S
-from labkit.grading._exercises import Exercise, SolvedLab
+from labkit.grading._attempts import ANSWERED, ASKED
+from labkit.grading._exercises import Exercise, JudgedBy, SolvedLab
 from labkit.grading._names import CodeCell, needed
 from labkit.lesson import RunWorkspace
 
@@ -23,6 +21,8 @@ CELL_S = 600.0
 """How long one cell of a solved lab may take, in seconds."""
 OWN_S = 15.0
 """How long the grader's own work on an answer may take beside the answer's, in seconds."""
+PATIENCE = 3
+"""So many times as long as with the lab's own solution may a check take with an answer."""
 KEPT = ("PATH", "HOME", "LANG", "TZ", "DOCKER_", "LABKIT_", "XDG_", "PYTHON", "VIRTUAL_ENV", "LC_")
 """How the names of variables begin that a lab's kernel gets: no password of the grader's is among them."""
 
@@ -59,18 +59,10 @@ class LabRun:
             self._client.start_channels()
             self._client.wait_for_ready(timeout=START_S)
         except BaseException:
-            self._end()
+            self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def _end(self) -> None:
+    def close(self) -> None:
         """End the kernel, and with it what it owns."""
         if self._manager.has_kernel:
             self._manager.shutdown_kernel(now=True)
@@ -99,16 +91,81 @@ class LabRun:
             f"run the lab itself: pytest --nbval-lax {self._lab.path}",
         )
 
-    def ask(self, call: str, timeout_s: float) -> Any:  # noqa: ANN401 - whatever the call returns, as JSON
-        """Return the result of a call of this room's `_attempts`, which runs in the kernel."""
-        with tempfile.TemporaryDirectory(prefix="labkit-grade-") as folder:
-            file = Path(folder) / "result.json"
-            self.execute(
-                f"import labkit.grading._attempts as _attempts, pathlib as _pathlib\n"
-                f"_pathlib.Path({str(file)!r}).write_text(_attempts.{call}, encoding='utf-8')",
-                timeout_s,
-            )
-            return json.loads(file.read_text(encoding="utf-8"))
+    def ask(self, verb: str, *args: object, timeout_s: float = CELL_S) -> Any:  # noqa: ANN401 - data as JSON
+        """Do a verb of this room's `_attempts` in the kernel, and return what it returns."""
+        folder = self._workspace.root
+        (folder / ASKED).write_text(json.dumps(args), encoding="utf-8")
+        call = f"_attempts.ask({verb!r}, {str(folder)!r})"
+        self.execute(f"import labkit.grading._attempts as _attempts\n{call}", timeout_s)
+        return json.loads((folder / ANSWERED).read_text(encoding="utf-8"))
+
+
+class Trials:
+    """A lab's exercises, and the run of the lab in which they are tried, begun anew where it has to be."""
+
+    def __init__(self, lab: SolvedLab, *, fresh: bool) -> None:
+        self._lab, self._fresh = lab, fresh
+        self._run: LabRun | None = None
+        self._done, self._answer_s = set[str](), 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        run, self._run = self._run, None
+        self._done.clear()
+        if run:
+            run.close()
+
+    def reach(self, exercise: Exercise) -> LabRun:
+        """Run what an exercise needs, then the lab's own solution in the place of an answer.
+
+        :raises LabError: when the lab itself does not run here, or its own solution does not pass the check.
+        """
+        run = self._run = self._run or LabRun(self._lab)
+        for cell in _set_up(self._lab, exercise):
+            if cell.id not in self._done:
+                run.execute(cell.source)
+                self._done.add(cell.id)
+        place = self._lab.exercises.index(exercise)
+        solved = run.ask("begin", str(self._lab.path), place, self._fresh)
+        self._answer_s = ANSWER_S + OWN_S + PATIENCE * solved["seconds"]
+        return run
+
+    def tried(self, exercise: Exercise, learner: str, cells: Sequence[CodeCell]) -> Tried:
+        """Return what came of one answer, which finds the lab as the lab's own solution has found it.
+
+        An answer may have spoiled the lab for the next one, and a busy machine may have failed a right one.
+        So the lab's own solution follows each answer that fails: when it fails too, the lab is run anew, and
+        the answer is tried once more.
+        """
+        came, is_sound = self._try(exercise, cells)
+        if not is_sound:
+            self._end()
+            came, is_sound = self._try(exercise, cells)
+        if not is_sound:
+            self._end()
+        return Tried(learner=learner, exercise=exercise, **came)
+
+    def _try(self, exercise: Exercise, cells: Sequence[CodeCell]) -> tuple[dict[str, Any], bool]:
+        """Return what came of an answer, and whether the next one finds the lab as it was."""
+        run = self._run or self.reach(exercise)
+        try:
+            given = [(cell.id, cell.source) for cell in cells]
+            came = run.ask("tried", *given, timeout_s=self._answer_s)
+            passed = not came["fault"] and all(row["passed"] for row in came["rows"])
+            return came, passed or exercise.judged_by == JudgedBy.ALONE or run.ask("is_sound")
+        except LabError as error:
+            fault = f"the check did not end as it should: {error.seen}"
+            return {"rows": [], "asked": [], "fault": fault, "seconds": self._answer_s}, False
+
+    def leave(self) -> None:
+        """End what an exercise has begun in the lab's kernel."""
+        if self._run:
+            self._run.ask("end")
 
 
 def try_out(lab: SolvedLab, submissions: Mapping[str, Sequence[CodeCell]], *, fresh: bool) -> Iterator[Tried]:
@@ -118,33 +175,26 @@ def try_out(lab: SolvedLab, submissions: Mapping[str, Sequence[CodeCell]], *, fr
 
     :raises LabError: when the lab itself does not run here, or its own solution does not pass a check.
     """
-    exercises = [one for one in lab.exercises if one.alone]
-    if not exercises:
-        return
-    with LabRun(lab) as run, tempfile.TemporaryDirectory(prefix="labkit-grade-") as folder:
-        file = Path(folder) / "submissions.json"
-        done: set[str] = set()
-        for exercise in exercises:
-            for cell in [*_set_up(lab, exercise), exercise.solution]:
-                if cell.id not in done:
-                    run.execute(cell.source)
-                    done.add(cell.id)
+    with Trials(lab, fresh=fresh) as trials:
+        for exercise in (one for one in lab.exercises if one.is_tried):
             answers = {
-                learner: [(cell.id, cell.source) for cell in cells]
+                learner: cells
                 for learner, cells in submissions.items()
                 if any(cell.id == exercise.solution.id and exercise.answered(cell.source) for cell in cells)
             }
-            file.write_text(json.dumps(answers), encoding="utf-8")
-            place = lab.exercises.index(exercise)
-            call = f"try_all({str(lab.path)!r}, {place}, {str(file)!r}, fresh={fresh})"
-            for one in run.ask(call, (len(answers) + 1) * (ANSWER_S + OWN_S)):
-                yield Tried(exercise=exercise, **one)
-            run.execute(exercise.solution.source)
+            if not answers:
+                continue
+            trials.reach(exercise)
+            for learner, cells in answers.items():
+                yield trials.tried(exercise, learner, cells)
+            trials.leave()
 
 
 def _set_up(lab: SolvedLab, exercise: Exercise) -> list[CodeCell]:
     """Return the cells that an exercise and its check need, in their order; no other check is among them."""
     before = lab.before(exercise.check)
-    wanted = [*needed(exercise.solution, before), *needed(exercise.check, before)]
+    if exercise.judged_by == JudgedBy.ALONE:
+        wanted = [*needed(exercise.solution, before), *needed(exercise.check, before)]
+        before = [cell for cell in before if cell in wanted]
     judges = [one.check for one in lab.exercises]
-    return [cell for cell in lab.cells if cell in wanted and cell not in (*judges, exercise.solution)]
+    return [cell for cell in before if cell not in (*judges, exercise.solution)]
