@@ -67,6 +67,10 @@ def test_what_a_function_changes_in_its_arguments_is_changed_here_too() -> None:
     row, named, kept = [3, 1], {"a": 1}, (1, 2)
     restore([row, kept, named], [[[1, 3], (9, 9)], {"named": {"b": 2}}])
     assert (row, named, kept) == ([1, 3], {"b": 2}, (1, 2))
+    line = {"price": 1}
+    cart = {"lines": [line]}
+    restore([dict(cart)], [[{"lines": [{"price": 2}, {"price": 3}]}], {}])
+    assert (line, cart) == ({"price": 2}, {"lines": [{"price": 2}, {"price": 3}]})
     restore([row], ["nothing", 5])
     restore([row], [[{"other": 1}], {}])
     assert row == [1, 3]

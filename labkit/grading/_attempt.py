@@ -123,13 +123,29 @@ def restore(given: Sequence[object], after: Sequence[object]) -> None:
     args, kwargs = after
     copies = [*args, *kwargs.values()] if isinstance(args, list) and isinstance(kwargs, dict) else []
     for one, copy in zip(given, copies, strict=False):
-        if type(one) is not type(copy) or not is_data(one) or one == copy:
-            continue
-        if isinstance(one, list) and isinstance(copy, list):
-            one[:] = copy
-        elif isinstance(one, dict | set) and isinstance(copy, dict | set):
-            one.clear()
-            one.update(copy)
+        if is_data(one):
+            _like(one, copy)
+
+
+def _like(one: Any, copy: Any) -> Any:  # noqa: ANN401 - data of any kind
+    """Return what equals the copy: a list, dict or set of its kind, changed in place, or the copy itself.
+
+    What is inside of it is changed in place too, because a name of the lab may stand for just that.
+    """
+    if type(one) is not type(copy):
+        return copy
+    if isinstance(one, list):
+        one[:] = [_like(*pair) for pair in zip(one, copy, strict=False)] + copy[len(one) :]
+    elif isinstance(one, dict):
+        new = {name: _like(one.get(name), value) for name, value in copy.items()}
+        one.clear()
+        one.update(new)
+    elif isinstance(one, set):
+        one.clear()
+        one.update(copy)
+    else:
+        return copy
+    return one
 
 
 def attempt(shell: Any, exercise: Exercise, answer: Answer) -> list[dict[str, Any]]:  # noqa: ANN401 - IPython's shell
