@@ -15,8 +15,9 @@ from labkit.grading._exercises import SolvedLab
 from labkit.grading._names import CodeCell, needed
 from labkit.workspace import course, labs
 
+SCHEMA = course() / "labs" / "5-deployment" / "06-schema-evolution.ipynb"
 CANARY = course() / "labs" / "5-deployment" / "07-canary.ipynb"
-WRONG = course() / "labs" / "5-deployment" / "wrong-answers" / "canary.toml"
+WRONG_ANSWERS = course() / "labs" / "5-deployment" / "wrong-answers"
 
 
 def test_a_cell_tells_the_names_that_it_defines_and_uses() -> None:
@@ -93,34 +94,44 @@ def test_solutions_of_exercises_that_are_tried_use_data_and_modules_alone() -> N
             assert "get_ipython" not in one.solution.uses, one.name
 
 
-def handed_in(folder: Path, answers: dict[str, str | None]) -> Path:
-    """Write a class's folder: a copy of the canary lab with the answer; None leaves it untouched."""
-    for learner, answer in answers.items():
-        notebook: dict[str, Any] = json.loads(release_notebook(CANARY))
+def wrong_answers(lab: SolvedLab) -> list[dict[str, Any]]:
+    """Return a lab's wrong answers: cell, code, hint."""
+    return list(tomllib.loads((WRONG_ANSWERS / f"{lab.slug}.toml").read_text())["answer"])
+
+
+def handed_in(folder: Path, lab: SolvedLab, answers: dict[str, dict[str, str]]) -> Path:
+    """Write a class's folder: for each learner a copy of the lab with the answers, by their cells' ids."""
+    for learner, given in answers.items():
+        notebook: dict[str, Any] = json.loads(release_notebook(lab.path))
         for cell in notebook["cells"]:
-            if cell["id"] == "verdict" and answer is not None:
-                cell["source"] = answer
+            cell["source"] = given.get(cell["id"], cell["source"])
         (folder / learner).mkdir(parents=True)
         (folder / learner / "my lab.ipynb").write_text(json.dumps(notebook))
     return folder
 
 
+def assert_refused(result: Result, hint: str) -> None:
+    """Assert that a row with this hint has not passed."""
+    failed = [row.hint for row in result.rows if not row.passed]
+    assert any(hint in one for one in failed), (hint, failed)
+
+
 @pytest.mark.engine
+@pytest.mark.timeout(600)
 def test_a_class_is_graded_by_the_lab_s_own_check(tmp_path: Path) -> None:
     """The solution has all points, an untouched copy none, each wrong answer its hint; nothing runs twice."""
     lab = SolvedLab.read(CANARY)
-    wrong = tomllib.loads(WRONG.read_text())["answer"]
-    answers: dict[str, str | None] = {f"wrong {number}": one["code"] for number, one in enumerate(wrong)}
-    answers |= {
+    wrong = wrong_answers(lab)
+    codes = {f"wrong {number}": one["code"] for number, one in enumerate(wrong)} | {
         "good": lab.exercises[0].solution.source,
-        "untouched": None,
         "loops": "def verdict(*_):\n    while True: pass",
         "exits": "def verdict(*_):\n    exit()",
         "lies": "class Lie: __class__ = property(lambda self: 1 / 0)\nverdict = Lie()",
         "bangs": "!x\n" * 501,
         "looks": "def verdict(*_):\n    return lab.workspace.artifacts",
     }
-    folder = handed_in(tmp_path / "class", answers)
+    answers = {learner: {"verdict": code} for learner, code in codes.items()} | {"untouched": {}}
+    folder = handed_in(tmp_path / "class", lab, answers)
     with Gradebook.open(tmp_path / "points.db") as book, ThreadPoolExecutor(1) as executor:
 
         def batch() -> dict[str, Result]:
@@ -133,8 +144,26 @@ def test_a_class_is_graded_by_the_lab_s_own_check(tmp_path: Path) -> None:
         for none in ("loops", "exits", "lies", "bangs"):
             assert (results[none].state, results[none].points) == (State.GRADED, 0), none
         for number, one in enumerate(wrong):
-            failed = [row.hint for row in results[f"wrong {number}"].rows if not row.passed]
-            assert any(one["hint"] in hint for hint in failed), one["hint"]
+            assert_refused(results[f"wrong {number}"], one["hint"])
         assert (results["looks"].state, results["looks"].rows) == (State.NEEDS_A_PERSON, ())
         assert "lab" in results["looks"].reason
         assert batch() == {}
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+def test_answers_steer_real_services_and_spoil_them_for_nobody(tmp_path: Path) -> None:
+    """Decisions are asked of the answer, while the lab's check migrates a database under real services."""
+    lab = SolvedLab.read(SCHEMA)
+    order, next_step = (one.solution for one in lab.exercises)
+    by_hand = next(one for one in wrong_answers(lab) if one["cell"] == next_step.id)
+    answers = {
+        "ada": {order.id: "order = ['contract', 'take old away']", next_step.id: by_hand["code"]},
+        "ben": {order.id: order.source, next_step.id: next_step.source},
+    }
+    folder = handed_in(tmp_path / "class", lab, answers)
+    with Gradebook.open(tmp_path / "points.db") as book, ThreadPoolExecutor(1) as executor:
+        results = {one.learner: one for one in grade(folder, [lab], book, executor, fresh=False)}
+    assert (results["ben"].state, results["ben"].points) == (State.GRADED, results["ben"].possible)
+    assert_refused(results["ada"], "each of the five steps once")
+    assert_refused(results["ada"], by_hand["hint"])
