@@ -23,7 +23,8 @@ class JudgedBy(StrEnum):
 
     An answer that is data, or takes and returns data, is tried again by its check: ALONE after those cells
     whose names are needed, in an ENVIRONMENT after all cells before it. Any other answer acts on what the
-    learner has made, and is judged by the learner's own RECORD.
+    learner has made, or would be a program on the grader's side (SQL, a command), and is judged by the
+    learner's own RECORD.
     """
 
     ALONE = "alone"
