@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import Self
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import psycopg
 import pytest
 from testcontainers.community.postgres import PostgresContainer
+from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy
 
@@ -79,6 +81,26 @@ def test_a_missing_ryuk_image_names_the_variable_that_does_without() -> None:
     """Who starts a testcontainers container offline learns how to do it without Ryuk."""
     with pytest.raises(ImageMissing, match="TESTCONTAINERS_RYUK_DISABLED"):
         Engine.find().image("testcontainers/ryuk:0.8.1")
+
+
+class TwoContainer(DockerContainer):
+    """A container whose class starts a second one first, by testcontainers alone."""
+
+    def start(self) -> Self:
+        """Start both."""
+        with DockerContainer(PYTHON):
+            return super().start()
+
+
+def test_a_container_whose_class_needs_ryuk_tells_how_to_do_without(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second container is testcontainers' own; that Ryuk's image cannot be had is no raw error."""
+    monkeypatch.setattr(testcontainers_config, "ryuk_disabled", False)
+    monkeypatch.setattr(testcontainers_config, "ryuk_image", "labkit/no-such-ryuk:1")
+    with pytest.raises(LabError, match="TESTCONTAINERS_RYUK_DISABLED"):
+        environment.add(TwoContainer(PYTHON))
+    assert "two" not in [one.name for one in environment.elements()]
 
 
 def test_a_container_of_ones_own_joins_the_environment(environment: Environment) -> None:

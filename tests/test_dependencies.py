@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from labkit import checks
 from labkit._uninterruptible import Stopped
 from labkit.engine import Engine
 from labkit.environment import Environment
+from labkit.environment._create import _all
 from labkit.environment._order import StartOrder
 from labkit.system import System
 from labkit.workspace import Workspace
@@ -148,6 +150,25 @@ def test_who_depends_on_what_fails_stops() -> None:
         raise ValueError(message)
     with pytest.raises(Stopped):
         order.await_dependencies(front)
+
+
+def test_a_failure_is_raised_while_the_others_still_start() -> None:
+    """Nobody waits until the last element is ready to hear that the first one never will be."""
+    ended = threading.Event()
+
+    def start_slowly() -> None:
+        ended.wait(5)
+
+    def fail() -> None:
+        message = "no redis"
+        raise ValueError(message)
+
+    with ThreadPoolExecutor() as pool:
+        slow, broken = pool.submit(start_slowly), pool.submit(fail)
+        with pytest.raises(ValueError, match="no redis"):
+            _all([slow, broken])
+        assert not slow.done()
+        ended.set()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from labkit.engine import (
     NoEngine,
     NoPermission,
     Owner,
+    StreamEnded,
     _bundle,
     _images,
     _owner,
@@ -57,7 +59,7 @@ from labkit.engine._service_image import source_digest
 from labkit.engine._start import stale, start
 from labkit.engine._wheelhouse import complete
 from labkit.errors import LabError
-from labkit.system import System
+from labkit.system import Limits, System
 
 needs_engine = pytest.mark.engine
 
@@ -114,6 +116,23 @@ def test_a_build_without_end_is_ended(engine: Engine, tmp_path: Path, tag: str) 
         (tmp_path / "Dockerfile").write_text(f"FROM {PYTHON}\nRUN {step}\n")
         with pytest.raises(BuildFailed, match="it was ended after 1 s"):
             build_service_image(engine, tmp_path, tag, within_s=1)
+
+
+@needs_engine
+def test_a_locked_container_says_whether_it_ended_for_want_of_memory(
+    engine: Engine, tmp_path: Path, tag: str
+) -> None:
+    """So a learner whose code takes too much is told apart from a container that ends by itself."""
+    code = "held = b'x' * int(input())"
+    (tmp_path / "Dockerfile").write_text(f'FROM {PYTHON}\nCMD ["python3", "-c", "{code}"]\n')
+    image = build_service_image(engine, tmp_path, tag).ref
+    for held_bytes, lacks_memory in ((1, False), (256 << 20, True)):
+        container = engine.locked(image, limits=Limits(memory_bytes=64 << 20), folder={})
+        with closing(container):
+            container.write(b"%d\n" % held_bytes, 10)
+            with pytest.raises(StreamEnded):
+                container.line(100, 30)
+            assert container.out_of_memory() is lacks_memory
 
 
 @needs_engine

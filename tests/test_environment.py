@@ -346,6 +346,16 @@ def test_a_migration_for_which_customers_would_wait_is_stopped(
 
 
 @engine_test
+def test_migrate_returns_what_it_has_applied(environment: Environment, tmp_path: Path) -> None:
+    """A learner sees which files are new to a database; a second time there is none."""
+    assert environment.database is not None
+    beside = environment.database.beside("migrated")
+    (tmp_path / "1_sun.sql").write_text("CREATE TABLE sun ()")
+    assert beside.migrate(tmp_path) == ["1_sun.sql"]
+    assert beside.migrate(tmp_path) == []
+
+
+@engine_test
 def test_a_database_beside_is_empty_and_another_one(environment: Environment) -> None:
     """It has the same verbs and a dump of its own; made again it is empty; the first database stays."""
     first = environment.database

@@ -49,7 +49,7 @@ from labkit.pipeline._gates import Gates, record_module_answers
 from labkit.pipeline._recorder import FactSubject, RunRecorder
 from labkit.pipeline._registry import Ask
 from labkit.pipeline._source import Source
-from labkit.system import System
+from labkit.system import Service, System
 from labkit.workspace import Workspace
 
 PACKAGING = """\
@@ -358,8 +358,32 @@ def recorder(artifacts: ArtifactDatabase, events: list[PipelineEvent]) -> RunRec
     """Return the recorder of a run that has started in this process."""
     recorder = RunRecorder(artifacts, "run1", Subject("shop", f"gitCommit:{COMMIT}"), events.append)
     stages = [DEVELOPMENT.name, PRODUCTION.name]
-    recorder.run_started(commit=COMMIT, subject_line="A change", stages=stages, owner="me")
+    recorder.run_started(commit=COMMIT, subject_line="A change", entry="cart", stages=stages, owner="me")
     return recorder
+
+
+def test_a_service_has_changed_when_its_folder_is_not_that_of_what_runs(
+    repository: Path, artifacts: ArtifactDatabase
+) -> None:
+    """One that never ran has changed; a commit that leaves its folder as it was changes nothing."""
+    source, cart = Source(repository), SimpleNamespace(name="cart", path="cart")
+
+    def has_changed() -> bool:
+        context = SimpleNamespace(artifacts=artifacts, source=source, revision=source.revision("HEAD"))
+        return RunContext.has_changed(cast("RunContext", context), cast("Service", cart))
+
+    assert has_changed()
+    running = source.revision("HEAD")
+    code = Reference("code", f"git:shop@{running.commit}#cart", running.digest)
+    image = Subject("labkit/shop-cart:1", "sha256:" + "1" * 64)
+    artifacts.record(Kind.SERVICE_DEPLOYED, image, stage="production", service="cart", references=[code])
+    assert not has_changed()
+    (repository / "README").write_text("words\n")
+    commit_all(repository, "Words")
+    assert not has_changed()
+    (repository / "cart" / "service.py").write_text("two\n")
+    commit_all(repository, "Second version")
+    assert has_changed()
 
 
 def rebuilt(artifacts: ArtifactDatabase, *, alive: bool = True) -> Run:
@@ -368,7 +392,7 @@ def rebuilt(artifacts: ArtifactDatabase, *, alive: bool = True) -> Run:
 
 
 def test_a_run_is_rebuilt_from_its_facts(artifacts: ArtifactDatabase, recorder: RunRecorder) -> None:
-    """Stages, reports, seconds and reason come back; a gate's answer about two services is one report."""
+    """All that was recorded comes back; a gate's answer about two services is one report."""
     red = Report("unit", CheckOutcome.FAIL, (Finding("test_a", "bad"),), "pytest", "9.1")
     subjects = [FactSubject(Subject(name, f"gitTree:{name}"), name) for name in ("cart", "catalog")]
     recorder.stage_started(DEVELOPMENT, "commit")
@@ -378,7 +402,8 @@ def test_a_run_is_rebuilt_from_its_facts(artifacts: ArtifactDatabase, recorder: 
     recorder.stage_finished(DEVELOPMENT, "failed", "unit is red")
     recorder.run_finished("failed", "unit is red")
     run = rebuilt(artifacts)
-    assert (run.state, run.stopped_because, run.subject_line) == ("failed", "unit is red", "A change")
+    assert (run.state, run.stopped_because) == ("failed", "unit is red")
+    assert (run.subject_line, run.entry) == ("A change", "cart")
     assert [stage.state for stage in run.stages] == ["failed", "not started"]
     assert run.stage("development").reports == [red]
     assert run.to_json()["stages"][0]["reports"] == [red.to_json() | {"services": ["cart", "catalog"]}]

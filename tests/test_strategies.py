@@ -256,9 +256,11 @@ def restart_balancer(fleet: Fleet) -> None:
 
 
 def test_a_restarted_balancer_gets_back_what_served_and_what_was_on_standby(
-    fleet: Fleet, old: str, new: str
+    fleet: Fleet, old: str, new: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the record, for all services; who has ended is named, what somebody deploys is left alone."""
+    # So that the wait ends by the health checks, and not by its deadline.
+    monkeypatch.setattr("labkit.deployment._reconcile.CHECKED_S", 600)
     blue_green(fleet, new, keep=True)
     scale(fleet, N + 1)
     states = fleet.states

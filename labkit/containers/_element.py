@@ -15,7 +15,7 @@ from docker.types import EndpointConfig
 from testcontainers.core.container import DockerContainer
 
 from labkit._tar import Files, pack
-from labkit.containers._errors import NotReady, refusals
+from labkit.containers._errors import ENGINE_ERRORS, NotReady, refusals, ryuk_missing
 from labkit.containers._execute import execute
 from labkit.containers._finish import finish
 from labkit.containers._info import ContainerInfo
@@ -261,6 +261,7 @@ class Element(DockerContainer):
         """Remove the container when the block fails, so that it can be started again.
 
         :raises NotReady: for the TimeoutError or RuntimeError of testcontainers' own waits.
+        :raises LabError: when its class starts something that needs Ryuk, and Ryuk's image cannot be had.
         """
         try:
             yield
@@ -272,6 +273,9 @@ class Element(DockerContainer):
             if isinstance(problem, TimeoutError | RuntimeError) and not isinstance(problem, LabError):
                 next_step = "correct what its last lines say, or wait for something else, then add it again"
                 raise NotReady(f"{self.name} is ready", f"{problem}\n{seen}".strip(), next_step) from problem
+            # Its own class may start a second container by testcontainers alone.
+            if isinstance(problem, ENGINE_ERRORS) and (error := ryuk_missing(problem)):
+                raise error from problem
             raise
 
     def _last_words(self) -> str:
