@@ -9,7 +9,7 @@ from labkit.testdata import Policy, audit, obscure
 from labkit.testdata._forms import CROWD, Forms
 from labkit.testdata._names import first_and_last
 from labkit.testdata._redact import Redactor
-from labkit.testdata._schema_text import LOOKS, looks_personal
+from labkit.testdata._schema_text import LOOKS, looks_personal, may_name
 from labkit.testdata._texts import FREQUENT, _Found, found_in
 
 pytest_plugins = ["postgres"]
@@ -170,6 +170,22 @@ def test_the_schema_may_hold_what_stands_in_no_column(text: str, looks: str | No
     """What looks like one person's address or number counts; a mailbox of a role and a limit do not."""
     assert looks is None or looks in LOOKS
     assert looks_personal(pl.Series([text])).get(0) == looks
+
+
+@pytest.mark.parametrize(
+    ("what", "text", "may"),
+    [
+        ("comment", "Zebulon Quackenbush complained", True),
+        ("comment", "ask Zebulon Quackenbush", True),
+        ("comment", "please ask Zebulon Quackenbush", True),
+        ("label", "ask Nobody", False),
+        ("definition", "SELECT 'ask Zebulon Quackenbush'", True),
+        ("definition", "SELECT zebulon quackenbush", False),
+    ],
+)
+def test_a_name_is_suspected_wherever_it_stands_in_a_text(what: str, text: str, may: bool) -> None:  # noqa: FBT001 - a row of the table
+    """An even or an odd number of words may stand before it."""
+    assert bool(may_name([(what, "customers", text)])) is may
 
 
 SCHEMA = """

@@ -20,7 +20,7 @@ NOBODYS = (
     r"(?i)^(?:info|marketing|sales|support|abuse|noc|security|postmaster|hostmaster|usenet|news|webmaster|www|"
     r"uucp|ftp|no-?reply|admin|contact|help|office|service)@|@(?:[\w-]+\.)*(?:example|test|invalid|localhost)\b"
 )
-LITERAL, NAME = r"'((?:[^']|'')*)'", r"\b([^\W\d_]+) ([^\W\d_]+)\b"
+LITERAL, NAME = r"'((?:[^']|'')*)'", r"\b([^\W\d_]+)(?= ([^\W\d_]+)\b)"
 SAID = {"label", "comment", "security label"}
 """Texts that people wrote as they are; in the others, they wrote what stands in quotes."""
 
