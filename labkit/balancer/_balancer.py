@@ -190,7 +190,7 @@ class Balancer(Element):
         try:
             if Deadline(deadline_s).until(lambda: self.is_healthy(server)) is None:
                 return
-            seen = self.last_check(server)
+            seen = self.last_check(server, "")
         except BaseException:
             self.forget(server)
             raise
@@ -228,8 +228,8 @@ class Balancer(Element):
         status = self.servers(server.service + backend).get(server.name)
         return status is not None and status.status in {"UP", "DRAIN"} and PASSED in status.check
 
-    def last_check(self, server: Server, backend: str = "") -> str:
-        """Return in words how the last health check of a server ended."""
+    def last_check(self, server: Server, backend: str) -> str:
+        """Return in words how the last health check of a server in a backend ended; "" is its service's own."""
         status = self.servers(server.service + backend).get(server.name)
         if status is None:
             return "the balancer does not know it"
