@@ -229,7 +229,7 @@ class Balancer(Element):
         return status is not None and status.status in {"UP", "DRAIN"} and PASSED in status.check
 
     def last_check(self, server: Server, backend: str) -> str:
-        """Return in words how the last health check of a server in a backend ended; "" is its service's own."""
+        """Return in words how a server's last health check in a backend ended; "" is its service's own."""
         status = self.servers(server.service + backend).get(server.name)
         if status is None:
             return "the balancer does not know it"

@@ -40,7 +40,7 @@ INSTALL = """\
 python3 -c 'import pytest' 2>/dev/null || pip install --quiet pytest
 grep -Eqv '^[[:space:]]*(#|$)' requirements.lock 2>/dev/null || exit 0
 python3 -m venv --system-site-packages --without-pip /venv
-pip --python /venv/bin/python3 install --quiet --no-deps --ignore-installed --require-hashes -r requirements.lock
+pip --python /venv/bin/python3 install -q --no-deps --ignore-installed --require-hashes -r requirements.lock
 """
 
 Save = Callable[[], list[str]]
