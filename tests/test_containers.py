@@ -302,7 +302,7 @@ def test_a_container_that_cannot_join_is_refused_and_leaves_nothing(environment:
 @pytest.mark.parametrize(
     ("wait", "words"),
     [
-        (responds(8000, "/nowhere", 1), r"answers GET /nowhere with 200 within 1 s[\s\S]*it answers 404"),
+        (responds(8000, "/nowhere", 4), r"answers GET /nowhere with 200 within 4 s[\s\S]*it answers 404"),
         (listens(9, 1), "listens at port 9 within 1 s"),
         (succeeds(["cat", "/nowhere"], 1), r"succeeds with cat /nowhere within 1 s[\s\S]*No such file"),
     ],
@@ -315,6 +315,13 @@ def test_a_wait_says_what_was_waited_for_and_what_was_met(
     with pytest.raises(NotReady, match=words):
         environment.add(container, "pages")
     assert "pages" not in {status.name for status in environment.elements()}
+
+
+def test_a_wait_for_a_container_that_logs_nothing_says_so(environment: Environment) -> None:
+    """The next step names no lines then, and can be done however the container was started."""
+    silent = server().with_command(["sleep", "60"]).waiting_for(succeeds(["false"], 1))
+    with pytest.raises(NotReady, match=r"its log is empty\nnext: +find out what .* then try again"):
+        environment.add(silent, "pages")
 
 
 def test_a_wait_is_cut_short_by_its_event_and_without_one_lasts_to_its_end() -> None:

@@ -141,7 +141,7 @@ class Answers(WaitStrategy):
 
     def _late(self, element: "Element", met: str) -> NotReady:
         who = f"the service {element.service}" if element.service else f"the image {element.image}"
-        next_step = f"find out from these lines what {who} waits for, and create the environment again"
+        next_step = f"find out what {who} waits for before it answers, then try again"
         if self._ends:
             times = "once" if len(self._ends) == 1 else f"{len(self._ends)} times"
             met = f"its container ended {times}, the last time with exit code {self._ends[-1]}; {met}"
@@ -151,9 +151,10 @@ class Answers(WaitStrategy):
 
 
 def _with_lines(met: str, element: "Element") -> str:
-    """Return why a wait was not met, with the last log lines of the element below."""
+    """Return why a wait was not met, with the last log lines of the element below, or that it has none."""
     lines = last_lines(element.namespace.engine, element.get_container_id(), LAST_LINES)
-    return "\n".join([met, *(f"          | {line}" for line in lines if line.strip())])
+    logged = [f"          | {line}" for line in lines if line.strip()]
+    return "\n".join([met, *(logged or ["its log is empty"])])
 
 
 def responds(port: int, path: str, within_s: float = SERVER_S) -> Answers:
