@@ -93,7 +93,10 @@ def connected(url: str) -> Connection:
         connection = psycopg.connect(url, connect_timeout=10, application_name="labkit", autocommit=True)
         connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in FORMS.items()).encode())
     except psycopg.Error as problem:
-        next_step = "start the server, or correct the URL: postgresql://user@host:port/database"
+        next_step = (
+            "start the server, or correct the URL: postgresql://user@host:port/database, "
+            "with the password in PGPASSWORD or in ~/.pgpass"
+        )
         raise LabError(f"a database at {place}", str(problem).strip(), next_step) from problem
     connection.autocommit = False
     return connection
