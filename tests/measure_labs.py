@@ -68,6 +68,9 @@ def busy_cores() -> Iterator[list[subprocess.Popen[bytes]]]:
 def run_lab(path: Path) -> LabRun:
     """Run a solved notebook without a learner, in a workspace of its own, and clean up what it leaves."""
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []  # what is stored is of another run, and stays in cells that are not reached
     workspace, error = RunWorkspace(), ""
     place = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(notebook, timeout=TIMEOUT_S, kernel_name="python3", resources=place)

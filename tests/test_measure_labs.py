@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from measure_labs import Comparison, LabRun, busy_cores, rows, run_lab, spread
+from measure_labs import COMPARED, Comparison, LabRun, busy_cores, rows, run_lab, spread
 
 LAB = (
     "from labkit import lesson\nlab = lesson.open('a-lab')",
@@ -11,13 +11,17 @@ LAB = (
     "lab.compare(guess, 2, '20 of 30 <', {'2': 'Because.'})\nlab.compare(guess, 1, '2 of 30')",
     "1 / 0",
 )
+STORED = nbformat.v4.new_output(
+    "display_data", {"text/html": f"<table><caption>{COMPARED}</caption></table>"}
+)
 
 
 @pytest.fixture(scope="module")
 def lab_run(tmp_path_factory: pytest.TempPathFactory) -> LabRun:
-    """Run a lab of one question, the last cell of which fails."""
+    """Run a lab of one question: a cell fails, and the one after it has an output that was stored before."""
     path = tmp_path_factory.mktemp("labs") / "a-lab.ipynb"
     cells = [nbformat.v4.new_code_cell(source) for source in LAB]
+    cells.append(nbformat.v4.new_code_cell("'not reached'", outputs=[STORED]))
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return run_lab(path)
 
