@@ -26,7 +26,7 @@ class Uninterruptible(Generic[T, E]):
         self._events: SimpleQueue[E | None] = SimpleQueue()
         self._results: list[T] = []
         self._error: BaseException | None = None
-        self._taken = Lock()
+        self._taken, self._ended = Lock(), False
 
     def emit(self, event: E) -> None:
         """Give an event to the thread that waits; the work calls this."""
@@ -70,6 +70,10 @@ class Uninterruptible(Generic[T, E]):
                     return raised
                 interrupt = interrupt or raised
                 self.stop.set()
+                if (
+                    self._ended
+                ):  # Ctrl-C may have come between the last event and this thread: it is lost then
+                    return interrupt
 
     def _run(self) -> None:
         if not self._taken.acquire(blocking=False):
@@ -79,6 +83,7 @@ class Uninterruptible(Generic[T, E]):
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self._error = error
         finally:
+            self._ended = True
             self._events.put(None)
 
 

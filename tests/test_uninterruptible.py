@@ -4,7 +4,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 from threading import Event, Thread, Timer
+from typing import Any
 
 import pytest
 
@@ -50,6 +52,27 @@ def test_events_are_heard_in_order_in_the_thread_that_waits() -> None:
     worker = block.run(lambda number: heard.append((number, threading.get_ident())))
     assert heard == [(number, threading.get_ident()) for number in range(100)]
     assert worker != threading.get_ident()
+
+
+class LastIsLost(SimpleQueue[int | None]):
+    """A queue in which Ctrl-C comes right after the last event was taken, before anybody has it."""
+
+    def get(self, *args: Any, **kwargs: Any) -> int | None:
+        """Take an event; the last one is lost."""
+        event = super().get(*args, **kwargs)
+        if event is None:
+            raise KeyboardInterrupt
+        return event
+
+
+@pytest.mark.timeout(30)
+def test_ctrl_c_that_swallows_the_last_event_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python may raise it between the queue and the thread that waits: then no event comes any more."""
+    monkeypatch.setattr(_uninterruptible, "SimpleQueue", LastIsLost)
+    undone: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        uninterruptible(lambda _: 5, undone.append)
+    assert undone == [5]
 
 
 def test_an_error_of_the_work_reaches_the_caller() -> None:
