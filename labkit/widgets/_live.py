@@ -11,7 +11,7 @@ import ipywidgets
 import traitlets
 from IPython.display import display, update_display
 
-from labkit.widgets._picture import Picture
+from labkit.widgets._picture import Picture, scrolling
 
 LIVE, SNAPSHOT = "labkit-live", "labkit-snapshot"
 SNAPSHOT_S = 2.0
@@ -112,7 +112,8 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
         """Show what the traits say. The browser gets a message only when something changed."""
         with self._drawing:
             picture = self._draw()
-            for view, html in ((self._picture, picture.svg_html), (self._table, picture.tables_html)):
+            tables = scrolling(picture.tables_html)
+            for view, html in ((self._picture, picture.svg_html), (self._table, tables)):
                 if view.value != html:
                     view.value = html
 

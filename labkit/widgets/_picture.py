@@ -25,7 +25,7 @@ class Picture:
     @property
     def svg_html(self) -> str:
         """The picture as HTML; where it does not fit it scrolls, so that its words stay readable."""
-        return f'<div style="overflow-x:auto" tabindex="0">{self.svg}</div>'
+        return scrolling(self.svg)
 
     @property
     def tables_html(self) -> str:
@@ -50,3 +50,8 @@ class Picture:
     def __repr__(self) -> str:
         """Return the text alternative: the tables as text."""
         return "\n\n".join(map(repr, self.tables))
+
+
+def scrolling(html: str) -> str:
+    """Return a part of a page that scrolls where it does not fit, by the keyboard too."""
+    return f'<div style="overflow-x:auto" tabindex="0">{html}</div>'
