@@ -26,7 +26,7 @@ class Uninterruptible(Generic[T, E]):
         self._events: SimpleQueue[E | None] = SimpleQueue()
         self._results: list[T] = []
         self._error: BaseException | None = None
-        self._taken, self._ended = Lock(), False
+        self._taken = Lock()
 
     def emit(self, event: E) -> None:
         """Give an event to the thread that waits; the work calls this."""
@@ -70,9 +70,8 @@ class Uninterruptible(Generic[T, E]):
                     return raised
                 interrupt = interrupt or raised
                 self.stop.set()
-                if (
-                    self._ended
-                ):  # Ctrl-C may have come between the last event and this thread: it is lost then
+                # Ctrl-C may have come between the last event and this thread: then no event comes any more.
+                if self._results or self._error is not None:
                     return interrupt
 
     def _run(self) -> None:
@@ -83,7 +82,6 @@ class Uninterruptible(Generic[T, E]):
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self._error = error
         finally:
-            self._ended = True
             self._events.put(None)
 
 

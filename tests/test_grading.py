@@ -1,12 +1,12 @@
 """Grading: what a lab's cells need of each other, what is handed to an answer, and a lab graded for real."""
 
 import json
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from wrong_answers import answers as answers_of
 
 from labkit.errors import LabError
 from labkit.grading import Gradebook, Result, State, grade, release_notebook
@@ -93,11 +93,6 @@ def test_solutions_of_exercises_that_are_tried_use_data_and_modules_alone() -> N
             assert "get_ipython" not in one.solution.uses, one.name
 
 
-def wrong_answers(lab: SolvedLab) -> list[dict[str, Any]]:
-    """Return a lab's wrong answers: cell, code, hint."""
-    return list(tomllib.loads((lab.path.parent / "wrong-answers" / f"{lab.slug}.toml").read_text())["answer"])
-
-
 def handed_in(folder: Path, lab: SolvedLab, answers: dict[str, dict[str, str]]) -> Path:
     """Write a class's folder: for each learner a copy of the lab with the answers, by their cells' ids."""
     for learner, given in answers.items():
@@ -120,7 +115,7 @@ def assert_refused(result: Result, hint: str) -> None:
 def test_a_class_is_graded_by_the_lab_s_own_check(tmp_path: Path) -> None:
     """The solution has all points, an untouched copy none, each wrong answer its hint; nothing runs twice."""
     lab = SolvedLab.read(CANARY)
-    wrong = wrong_answers(lab)
+    wrong = answers_of(lab.path)
     codes = {f"wrong {number}": one["code"] for number, one in enumerate(wrong)} | {
         "good": lab.exercises[0].solution.source,
         "loops": "def verdict(*_):\n    while True: pass",
@@ -155,7 +150,7 @@ def test_answers_steer_real_services_and_spoil_them_for_nobody(tmp_path: Path) -
     """A stub answers a shop of real services as the learner says; the next learner finds it as it was."""
     lab = SolvedLab.read(EXTERNAL)
     cell = lab.exercises[1].solution
-    wrong = [one for one in wrong_answers(lab) if one["cell"] == cell.id]
+    wrong = [one for one in answers_of(lab.path) if one["cell"] == cell.id]
     answers = {f"a {number}": {cell.id: one["code"]} for number, one in enumerate(wrong)}
     answers |= {"ben": {cell.id: cell.source}, "cy": {}}
     folder = handed_in(tmp_path / "class", lab, answers)
