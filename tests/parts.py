@@ -1,4 +1,4 @@
-"""Runs the parts of `make test` as jobs, and prints how long each took and which tests failed.
+"""Runs the parts of `make test` as jobs, and prints how long each took and what failed.
 
 `python tests/parts.py` runs them all, `python tests/parts.py unit labs` these two. A part that fails does not
 keep the others from their end. Two jobs with customers run at once, and beside them one that only computes
@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,9 @@ AT_ONCE = 2
 
 TEST_LINE = 300
 """How much of the line about a failed test is told once more at the end, in characters."""
+
+LAST_LINES = 20
+"""How many lines of a command that failed without naming a test are told once more at the end."""
 
 Command = Sequence[str]
 Job = Sequence[Command]
@@ -88,12 +92,18 @@ FAILURE = re.compile(r"(FAILED|ERROR) (tests|labs)/")
 
 
 class Result(NamedTuple):
-    """How a job of a part ended: its seconds, what failed ("" for nothing), and the tests that failed."""
+    """How a job of a part ended: its seconds, what failed ("" for nothing), and the lines that say why."""
 
     part: str
     seconds: float
     failed: str
-    tests: Sequence[str]
+    why: Sequence[str]
+
+
+def say(part: str, line: str) -> None:
+    """Print a line of a part, whole: the parts write at the same time."""
+    sys.stdout.write(f"{part:>9} | {line.rstrip()}\n")
+    sys.stdout.flush()
 
 
 class Runner:
@@ -105,16 +115,16 @@ class Runner:
 
     def run(self, part: str, job: Job) -> Result:
         """Run the commands of a job until one fails; each line of output begins with the part's name."""
-        began, failed, tests = time.monotonic(), "", list[str]()
+        began, failed, why = time.monotonic(), "", list[str]()
         for command in job:
-            print(f"{part:>9} | {' '.join(command)[:90]}", flush=True)
-            if self._stopped or self._execute(part, command, tests) != 0:
+            say(part, " ".join(command)[:90])
+            if self._stopped or self._execute(part, command, why) != 0:
                 failed = " ".join(command)[:60]
                 break
-        return Result(part, time.monotonic() - began, failed, tests)
+        return Result(part, time.monotonic() - began, failed, why)
 
-    def _execute(self, part: str, command: Sequence[str], tests: list[str]) -> int:
-        """Run a command and return its exit code; add the tests that failed to tests."""
+    def _execute(self, part: str, command: Sequence[str], why: list[str]) -> int:
+        """Run a command and return its exit code; add to why the tests that failed, or its last lines."""
         own = {"PYTHONPATH": "tests", "PYTHONUNBUFFERED": "1"} | VARIABLES.get(part, {})
         process = subprocess.Popen(
             ["nice", *command] if part in GIVE_WAY else command,
@@ -129,12 +139,16 @@ class Runner:
         self._processes.add(process)
         if self._stopped:  # between the question and the start
             os.killpg(process.pid, signal.SIGTERM)
+        tests, last = list[str](), deque[str](maxlen=LAST_LINES)
         with process:
             for line in process.stdout or ():
-                print(f"{part:>9} | {line}", end="", flush=True)
+                say(part, line)
+                last.append(line)
                 if FAILURE.match(line):
-                    tests.append(line.rstrip()[:TEST_LINE])
+                    tests.append(line)
         self._processes.discard(process)
+        if process.returncode:
+            why += [line.rstrip()[:TEST_LINE] for line in tests or last]
         return process.returncode
 
     def stop(self, number: int, _frame: FrameType | None) -> None:
@@ -165,10 +179,10 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, handler)
     for result in results:
         verdict = f"FAILED: {result.failed}" if result.failed else "passed"
-        print(f"{result.part:>9} | {result.seconds:6.0f} s | {verdict}")
-        for line in result.tests:
-            print(f"{result.part:>9} | {line}")
-    print(f"    whole | {time.monotonic() - began:6.0f} s |")
+        say(result.part, f"{result.seconds:6.0f} s | {verdict}")
+        for line in result.why:
+            say(result.part, line)
+    say("whole", f"{time.monotonic() - began:6.0f} s |")
     return int(any(result.failed for result in results))
 
 

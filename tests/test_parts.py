@@ -41,6 +41,29 @@ def test_failed_tests_are_told_once_more_at_the_end(
     assert f"      red | {why}" in capfd.readouterr().out.splitlines()[-3:]
 
 
+def test_a_failure_that_names_no_test_is_told_by_its_last_lines(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A linter or another language's tests say why in words of their own."""
+    code = "print(*map(str, range(100)), 'not ok 3', sep='\\n'); raise SystemExit(1)"
+    monkeypatch.setattr(parts, "PARTS", {"red": python(code)})
+    assert parts.main([]) == 1
+    told = capfd.readouterr().out.splitlines()[-parts.LAST_LINES - 2 :]
+    assert "FAILED" in told[0]
+    assert "not ok 3" in told[-2]
+
+
+def test_lines_of_two_parts_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each is written at once, with its end."""
+    many = python("print(*['x' * 50] * 2000, sep='\\n')")
+    monkeypatch.setattr(parts, "PARTS", {"one": many, "two": many, "unit": many})
+    assert parts.main([]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert sum(line.endswith(f"| {'x' * 50}") and len(line) == 62 for line in lines) == 6000
+
+
 def test_one_part_is_run_alone_and_an_unknown_one_is_refused(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

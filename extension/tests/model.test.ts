@@ -5,6 +5,13 @@ import { PipelineModel } from '../src/model.ts';
 
 const EMPTY = { environments: [], runs: [], problems: {} };
 
+/** Wait until something holds; the time that the runner allows a test ends the wait. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) {
+    await pause(5);
+  }
+}
+
 /** A source whose answers the test gives one by one. */
 class Source {
   asked = 0;
@@ -39,7 +46,7 @@ async function shown(): Promise<[PipelineModel, Source]> {
   const source = new Source();
   const model = new PipelineModel(source);
   model.visible = true;
-  await pause(20);
+  await until(() => source.asked === 1);
   return [model, source];
 }
 
@@ -59,7 +66,7 @@ test('changes told during a read lead to exactly one more read', async () => {
     model.refresh();
   }
   await source.answer();
-  assert.equal(source.asked, 2);
+  await until(() => source.asked === 2);
   await source.answer();
   assert.equal(source.asked, 2);
   model.dispose();
@@ -69,8 +76,9 @@ test('one lost answer is asked for again before anything is told', async () => {
   const [model, source] = await shown();
   await source.fail();
   assert.equal(model.unreachable, null);
-  await pause(600);
+  await until(() => source.asked === 2);
   await source.answer();
+  await until(() => model.state !== null);
   assert.deepEqual([model.state, model.unreachable, source.asked], [EMPTY, null, 2]);
   model.dispose();
 });
@@ -78,14 +86,15 @@ test('one lost answer is asked for again before anything is told', async () => {
 test('a server that does not answer is told with its next step, and forgotten when it answers', async () => {
   const [model, source] = await shown();
   await source.fail();
-  await pause(600);
+  await until(() => source.asked === 2);
   await source.fail();
+  await until(() => model.unreachable !== null);
   assert.equal(model.state, null);
   assert.match(model.unreachable?.next_step ?? '', /labkit lab/);
   model.refresh();
-  await pause(20);
+  await until(() => source.asked === 3);
   await source.answer();
-  assert.equal(model.unreachable, null);
+  await until(() => model.unreachable === null);
   assert.equal(model.state, EMPTY);
   model.dispose();
 });
@@ -96,7 +105,7 @@ test('a wish is busy until it is done, then said, and the state is read again', 
   const wish = model.cleanUp('staging-1', 'gone');
   assert.ok(model.isBusy('staging-1'));
   await wish;
-  await pause(20);
+  await until(() => source.asked === 2);
   assert.ok(!model.isBusy('staging-1'));
   assert.deepEqual([source.wishes, model.said, source.asked], [['staging-1'], 'gone', 2]);
   model.dispose();
