@@ -18,8 +18,10 @@ from labkit import LabError, Workspace
 from labkit._git import git, git_text
 from labkit.artifacts import Kind
 from labkit.deployment import (
+    Deployment,
     Evidence,
     Fleet,
+    Result,
     Step,
     StepState,
     WatchLimits,
@@ -161,6 +163,14 @@ def test_a_failure_in_mid_upgrade_restores_what_was_replaced(
         client.images.remove(flaky, force=True)
     assert (result.failed, dict(result.errors)) == (0, {})
     assert is_whole(fleet, {version(old): N})
+
+
+def test_what_stands_on_a_deployment_learns_that_it_was_taken_back() -> None:
+    """`check_deployed` gives back one that serves, and says why another does not."""
+    done = Deployment("cart", "cart:v1", "cart:v2", 4.0, ())
+    assert done.check_deployed() is done
+    with pytest.raises(LabError, match="rolled back: 3 of 9 requests failed"):
+        replace(done, result=Result.ROLLED_BACK, reason="3 of 9 requests failed").check_deployed()
 
 
 @pytest.mark.engine

@@ -41,6 +41,10 @@ class WrongAnswer(IPyNbCell):  # type: ignore[misc]  # nbval ships no types
         for cell in (self._code, self._check):
             self.cell = cell  # nbval runs the cell of this name
             super().runtest()
+            if cell is self._code and any(one.output_type == "error" for one in self.test_outputs):
+                self.raise_cell_error(
+                    "The answer raises before any check", "\n".join(map(text_of, self.test_outputs))
+                )
         lines = "\n".join(text_of(output) for output in self.test_outputs).splitlines()
         refusal = "\n".join(line for line in lines if not SAYS_NOTHING.search(line))
         if "expected:" not in refusal or self._hint not in refusal:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
+
+from labkit.errors import LabError
 
 
 class StepState(StrEnum):
@@ -92,6 +94,19 @@ class Deployment:
     reason: str = ""
     strategy: str = ""
     began: float = 0.0
+
+    def check_deployed(self) -> Self:
+        """Return this deployment when its version serves now: what comes next stands on it.
+
+        :raises LabError: when it was rolled back or interrupted; the error gives the reason.
+        """
+        if self.result == Result.DEPLOYED:
+            return self
+        raise LabError(
+            expected=f"{self.service} is deployed from {self.to_image}",
+            seen=f"it was {self.result}: {self.reason}",
+            next_step="deploy it again: a busy machine may answer too late to be trusted",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the deployment as plain data."""
