@@ -25,6 +25,8 @@ FOUND = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("labs/**/*.ipyn
 NOTEBOOKS = random.Random(len(FOUND)).sample(FOUND, len(FOUND))  # noqa: S311 - an order, no secret
 """The notebooks in a mixed order, the same for the same number: a lab must not need what another one left."""
 
+PYTEST = ("pytest", "--durations=25", "--durations-min=5")
+"""The slowest tests of a job are told: where a minute is to be saved."""
 NBVAL = ("-p", "wrong_answers", "-p", "restarts", "--nbval-lax", "--timeout=600")
 AT_ONCE = 2
 """How many jobs with customers run at once; beside them runs one that only computes."""
@@ -64,15 +66,15 @@ MODULES = [*(ROOT / "tests").glob("test_*.py")]
 # Longest first, so that no place is empty while a long job still runs. The labs are one job: two that build
 # images of the same name at once would change each other's.
 PARTS: dict[str, Sequence[Job]] = {
-    "labs": [[["pytest", *NBVAL, *NOTEBOOKS]]],
-    "engine": [[["pytest", "-m", "engine and not browser", *share]] for share in shares(MODULES, 3)],
-    "browser": [[["pytest", "-m", "browser", "tests"]]],
+    "labs": [[[*PYTEST, *NBVAL, *NOTEBOOKS]]],
+    "engine": [[[*PYTEST, "-m", "engine and not browser", *share]] for share in shares(MODULES, 3)],
+    "browser": [[[*PYTEST, "-m", "browser", "tests"]]],
     "unit": [
         [
             ["ruff", "format", "--check", "."],
             ["ruff", "check", "."],
             ["mypy"],
-            ["pytest", "-m", "not engine and not browser", "tests"],
+            [*PYTEST, "-m", "not engine and not browser", "tests"],
         ]
     ],
     "extension": [[["sh", "-c", "cd extension && jlpm run check"]]],

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -440,6 +441,12 @@ def test_an_instance_joins_and_leaves_while_clients_are_served(environment: Envi
     assert states == {"cart-1": "UP", "cart-2": "waiting"}
     assert new.version == "2"
     environment.balancer.add(new)
+    environment.balancer.add(new)  # as when the first answer was lost
+    stranger = SimpleNamespace(
+        service="cart", name=new.name, version="3", ready=new.ready, address="10.9.9.9:80"
+    )
+    with pytest.raises(LabError, match="use another name"):
+        environment.balancer.register(stranger)
     environment.balancer.drain(old)
     answering = {get(f"{environment.urls['cart']}/version")["instance"] for _ in range(6)}
     assert answering == {"cart-2"}

@@ -113,9 +113,9 @@ def assert_refused(result: Result, hint: str) -> None:
 @pytest.mark.engine
 @pytest.mark.timeout(600)
 def test_a_class_is_graded_by_the_lab_s_own_check(tmp_path: Path) -> None:
-    """The solution has all points, an untouched copy none, each wrong answer its hint; nothing runs twice."""
+    """The solution has all points, an untouched copy none, a wrong answer its hint; nothing runs twice."""
     lab = SolvedLab.read(CANARY)
-    wrong = answers_of(lab.path)
+    wrong = answers_of(lab.path)[:2]  # all are tried where nbval runs the lab
     codes = {f"wrong {number}": one["code"] for number, one in enumerate(wrong)} | {
         "good": lab.exercises[0].solution.source,
         "loops": "def verdict(*_):\n    while True: pass",

@@ -201,14 +201,15 @@ class Balancer(Element):
     def register(self, server: Server, backend: str = "") -> None:
         """Make a server known, so that it is health-checked from now on; it gets no requests yet.
 
-        backend "" is the service's own, CHECKED the one whose servers never get requests.
+        backend "" is the service's own, CHECKED the one whose servers never get requests. A server that is
+        known under this address is no error: a command whose answer is lost is sent again.
 
         :raises LabError: when HAProxy refuses, for example because the name is taken.
         """
         place = f"{server.service}{backend}/{server.name}"
         ready = _entry(READY_MAP, server.name, _one_word(server.ready))
         answer = self.command(*ready, f"add server {place} {server.address} {CHECK}")
-        if "registered" not in answer:
+        if "registered" not in answer and not self._knows(server, backend):
             next_step = (
                 f"use another name; known are those of environment.balancer.servers({server.service!r})"
             )
@@ -217,6 +218,11 @@ class Balancer(Element):
         version = [] if backend else _entry(VERSION_MAP, server.name, _one_word(server.version))
         # Drained first, because HAProxy treats an enabled server as UP until its first check fails.
         self.command(*version, f"set server {place} state drain", f"enable health {place}")
+
+    def _knows(self, server: Server, backend: str) -> bool:
+        """Return whether a server is registered under its present address."""
+        known = self.servers(server.service + backend).get(server.name)
+        return known is not None and known.address == server.address
 
     def enable(self, server: Server) -> None:
         """Give a registered server its share of the requests; a route to it ends."""
