@@ -9,10 +9,11 @@ import pytest
 from wrong_answers import answers as answers_of
 
 from labkit.errors import LabError
-from labkit.grading import Gradebook, Result, State, grade, release_notebook
+from labkit.grading import Gradebook, Result, State, _batch, grade, release_notebook
 from labkit.grading._attempt import cells_of, restore
 from labkit.grading._exercises import SolvedLab
 from labkit.grading._names import CodeCell, needed
+from labkit.grading._result import LABKIT
 from labkit.workspace import course, labs
 
 EXTERNAL = course() / "labs" / "1-environments" / "05-external-services.ipynb"
@@ -108,6 +109,30 @@ def assert_refused(result: Result, hint: str) -> None:
     """Assert that a row with this hint has not passed."""
     failed = [row.hint for row in result.rows if not row.passed]
     assert any(hint in one for one in failed), (hint, failed)
+
+
+def test_a_lab_that_does_not_work_here_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its submissions are not graded, and the next batch tries them again; it is nobody's 0 points."""
+    sick, sound = SolvedLab.read(CANARY), SolvedLab.read(EXTERNAL)
+
+    def try_out(lab: SolvedLab, *_: object, **__: object) -> list[object]:
+        if lab is sick:
+            raise LabError("the lab's own solution passes", "it did not", "mend the lab")
+        return []
+
+    monkeypatch.setattr(_batch, "try_out", try_out)
+    handed_in(tmp_path / "class", sick, {"ann": {}})
+    handed_in(tmp_path / "class", sound, {"ben": {}})
+    with Gradebook.open(tmp_path / "points.db") as book, ThreadPoolExecutor(1) as executor:
+        for wanted in ({"ann", "ben"}, {"ann"}):
+            results = {one.learner: one for one in grade(tmp_path / "class", [sick, sound], book, executor)}
+            assert results.keys() == wanted
+            ann = results["ann"]
+            assert (ann.state, ann.whose, ann.rows) == (State.NOT_GRADED, LABKIT, ())
+            assert "it did not" in ann.reason
+        assert (book.attempts("ben", sound.slug)[0].result.state) is State.GRADED
 
 
 @pytest.mark.engine

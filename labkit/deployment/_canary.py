@@ -143,6 +143,8 @@ class _Canary:
         """
         if not chosen:
             return
+        if reason := self.health():
+            raise Withdrawn(reason)
         replacement.reconcile()
         states = self.fleet.states
         down = [
@@ -150,5 +152,5 @@ class _Canary:
             for canary in chosen
             if states.get(canary.name) != "DRAIN"
         ]
-        if reason := ", ".join(down) or self.health():
-            raise Withdrawn(reason)
+        if down:
+            raise Withdrawn(", ".join(down))

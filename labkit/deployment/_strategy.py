@@ -91,17 +91,19 @@ class DeploymentRun:
     def _examine(self, replacement: Replacement) -> None:
         """Examine the new instances that take requests.
 
+        Health comes first: while the engine is asked for the rest, customers meet what it may know already.
+
         :raises Withdrawn: when one of them does not serve, or health returns a reason.
         """
+        if replacement.made and (reason := self.health()):
+            raise Withdrawn(reason)
         replacement.reconcile()
-        if not replacement.made:
-            return
         states = self.fleet.states
         down = [
             f"{name} is {states.get(name, 'gone')}" for name in replacement.made if states.get(name) != UP
         ]
-        if reason := ", ".join(down) or self.health():
-            raise Withdrawn(reason)
+        if down:
+            raise Withdrawn(", ".join(down))
 
     def _deployment(
         self,

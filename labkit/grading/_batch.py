@@ -52,8 +52,19 @@ class Job:
     def results(self) -> list[Result]:
         """Grade them.
 
-        :raises LabError: when the lab itself does not run here, or its own solution does not pass a check.
+        None is graded when the lab itself does not run here, or its own solution does not pass a check: the
+        other labs of a class are graded all the same.
         """
+        try:
+            return self._graded()
+        except LabError as fault:
+            seen = " ".join(str(fault).split())
+            none = [
+                Verdict(reason=f"the lab does not work here: {seen}", state=State.NOT_GRADED, whose=LABKIT)
+            ]
+            return [_result(one, none, _digests(self.lab)) for one in self.submissions]
+
+    def _graded(self) -> list[Result]:
         verdicts = defaultdict[str, list[Verdict]](list)
         answers = {one.learner: [CodeCell(*cell) for cell in one.cells] for one in self.submissions}
         seconds = defaultdict[str, float](float)
@@ -97,7 +108,7 @@ def grade(
 
     A submission that needs no grading any more is left out.
 
-    :raises LabError: when the folder cannot be read, a lab does not run, or its own solution fails a check.
+    :raises LabError: when the folder cannot be read.
     """
     waiting: set[Future[list[Result]]] = set()
     try:
