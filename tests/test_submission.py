@@ -277,6 +277,7 @@ def test_links_and_special_files_are_never_opened(tmp_path: Path) -> None:
     (folder / "nowhere" / "a.ipynb").symlink_to("/nonexistent")
     os.mkfifo(folder / "pipe" / "a.ipynb")
     (folder / "whole").symlink_to(secret.parent)
+    (folder / "itself").symlink_to(folder / "itself")
     notebook(folder / "good" / "a.ipynb")
     (folder / "good" / "loop").symlink_to(folder)
     results = {one.learner: one for one in read(folder)}
@@ -288,7 +289,7 @@ def test_links_and_special_files_are_never_opened(tmp_path: Path) -> None:
             LEARNER,
             True,
         )
-    assert [*results] == ["link", "nowhere", "pipe", "whole"]
+    assert [*results] == ["itself", "link", "nowhere", "pipe", "whole"]
 
 
 def test_two_notebooks_of_one_lab_need_a_person(tmp_path: Path) -> None:

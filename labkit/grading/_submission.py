@@ -82,7 +82,7 @@ def read_class(folder: Path, labs: Collection[str]) -> Iterator[Submission | Res
     try:
         with os.scandir(folder) as entries:
             found = sorted(
-                (entry for entry in entries if not entry.name.startswith(".") and not entry.is_file()),
+                (entry for entry in entries if not entry.name.startswith(".") and not Path(entry).is_file()),
                 key=lambda entry: entry.name,
             )
     except OSError as fault:
