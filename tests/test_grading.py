@@ -13,7 +13,6 @@ from labkit.grading import Gradebook, Result, State, _batch, grade, release_note
 from labkit.grading._attempt import cells_of, restore
 from labkit.grading._exercises import SolvedLab
 from labkit.grading._names import CodeCell, needed
-from labkit.grading._result import LABKIT
 from labkit.workspace import course, labs
 
 EXTERNAL = course() / "labs" / "1-environments" / "05-external-services.ipynb"
@@ -111,28 +110,32 @@ def assert_refused(result: Result, hint: str) -> None:
     assert any(hint in one for one in failed), (hint, failed)
 
 
-def test_a_lab_that_does_not_work_here_stops_no_other(
+def test_a_lab_that_does_not_work_here_keeps_no_other_from_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its submissions are not graded, and the next batch tries them again; it is nobody's 0 points."""
-    sick, sound = SolvedLab.read(CANARY), SolvedLab.read(EXTERNAL)
+    """The error comes last, the lab's other runs never begin, and the next batch tries it again."""
+    sick, sound, began = SolvedLab.read(CANARY), SolvedLab.read(EXTERNAL), []
 
     def try_out(lab: SolvedLab, *_: object, **__: object) -> list[object]:
+        began.append(lab.slug)
         if lab is sick:
             raise LabError("the lab's own solution passes", "it did not", "mend the lab")
         return []
 
     monkeypatch.setattr(_batch, "try_out", try_out)
-    handed_in(tmp_path / "class", sick, {"ann": {}})
-    handed_in(tmp_path / "class", sound, {"ben": {}})
+    monkeypatch.setattr(_batch, "CHUNK", 1)
+    monkeypatch.setattr(_batch, "AHEAD", 2)
+    handed_in(tmp_path / "class", sick, {f"a {number}": {} for number in range(9)})
+    handed_in(tmp_path / "class", sound, {"ben": {}, "cy": {}})
     with Gradebook.open(tmp_path / "points.db") as book, ThreadPoolExecutor(1) as executor:
-        for wanted in ({"ann", "ben"}, {"ann"}):
-            results = {one.learner: one for one in grade(tmp_path / "class", [sick, sound], book, executor)}
-            assert results.keys() == wanted
-            ann = results["ann"]
-            assert (ann.state, ann.whose, ann.rows) == (State.NOT_GRADED, LABKIT, ())
-            assert "it did not" in ann.reason
-        assert (book.attempts("ben", sound.slug)[0].result.state) is State.GRADED
+        for wanted in ({"ben", "cy"}, set()):
+            began.clear()
+            graded = set()
+            with pytest.raises(LabError, match="it did not"):
+                for one in grade(tmp_path / "class", [sick, sound], book, executor):
+                    graded.add((one.learner, one.state))
+            assert graded == {(learner, State.GRADED) for learner in wanted}
+            assert (began.count(sick.slug) < 9, began.count(sound.slug)) == (True, len(wanted))
 
 
 @pytest.mark.engine

@@ -6,7 +6,7 @@ where it was. What is the grader's own fault is no score, and is tried again by 
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import cache
@@ -52,19 +52,8 @@ class Job:
     def results(self) -> list[Result]:
         """Grade them.
 
-        None is graded when the lab itself does not run here, or its own solution does not pass a check: the
-        other labs of a class are graded all the same.
+        :raises LabError: when the lab itself does not run here, or its own solution does not pass a check.
         """
-        try:
-            return self._graded()
-        except LabError as fault:
-            seen = " ".join(str(fault).split())
-            none = [
-                Verdict(reason=f"the lab does not work here: {seen}", state=State.NOT_GRADED, whose=LABKIT)
-            ]
-            return [_result(one, none, _digests(self.lab)) for one in self.submissions]
-
-    def _graded(self) -> list[Result]:
         verdicts = defaultdict[str, list[Verdict]](list)
         answers = {one.learner: [CodeCell(*cell) for cell in one.cells] for one in self.submissions}
         seconds = defaultdict[str, float](float)
@@ -106,36 +95,53 @@ def grade(
 ) -> Iterator[Result]:
     """Grade a folder with one folder a learner; yield each result once it is in the gradebook.
 
-    A submission that needs no grading any more is left out.
+    A submission that needs no grading any more is left out. A lab that does not work here keeps no other lab
+    from its end: the error comes last.
 
-    :raises LabError: when the folder cannot be read.
+    :raises LabError: when the folder cannot be read, a lab does not run, or its own solution fails a check.
     """
-    waiting: set[Future[list[Result]]] = set()
+    waiting: dict[Future[list[Result]], Job] = {}
+    faults: dict[str, LabError] = {}
     try:
         for one in _jobs(folder, {lab.slug: lab for lab in labs}, gradebook, fresh=fresh):
             if isinstance(one, Result):
                 gradebook.record(one)
                 yield one
-                continue
-            waiting.add(executor.submit(one.results))
-            if len(waiting) == AHEAD:
-                waiting = yield from _next_done(waiting, gradebook)
+            elif one.lab.slug not in faults:
+                waiting[executor.submit(one.results)] = one
+                if len(waiting) == AHEAD:
+                    yield from _next_done(waiting, gradebook, faults)
         while waiting:
-            waiting = yield from _next_done(waiting, gradebook)
+            yield from _next_done(waiting, gradebook, faults)
     finally:
-        for job in waiting:
-            job.cancel()
+        for future in waiting:
+            future.cancel()
+    for fault in faults.values():
+        raise fault
 
 
 def _next_done(
-    waiting: set[Future[list[Result]]], gradebook: Gradebook
-) -> Generator[Result, None, set[Future[list[Result]]]]:
-    """Record and yield the results of the next jobs that end; return those that go on."""
-    done, left = wait(waiting, return_when=FIRST_COMPLETED)
-    for result in (result for job in done for result in job.result()):
-        gradebook.record(result)
-        yield result
-    return left
+    waiting: dict[Future[list[Result]], Job], gradebook: Gradebook, faults: dict[str, LabError]
+) -> Iterator[Result]:
+    """Record and yield the results of the next jobs that end; they wait no more.
+
+    The error of one stands in faults by its lab's slug, and the lab's jobs that have not begun are cancelled.
+    """
+    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+        job = waiting.pop(future)
+        if future.cancelled():
+            continue
+        try:
+            results = future.result()
+        except LabError as fault:
+            faults.setdefault(job.lab.slug, fault)
+            for other, its in waiting.items():
+                if its.lab is job.lab:
+                    other.cancel()
+            continue
+        for result in results:
+            gradebook.record(result)
+            yield result
 
 
 def _jobs(
