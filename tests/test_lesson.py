@@ -42,6 +42,21 @@ def form_parts(form: Any) -> tuple[Any, Any]:
     return form.children[1], form.children[2].children[0]
 
 
+def test_what_was_measured_is_found_by_a_new_kernel(lab: lesson.Lab) -> None:
+    """Figures are in the record, of one kind of one lab; the newest of a name counts, and none is told."""
+    seen = lab.measured("wrong carts")
+    assert (dict(seen), "toggle" in seen, seen.get("toggle")) == ({}, False, None)
+    with pytest.raises(lesson.NotMeasured, match=r"nothing yet[\s\S]*run the cell .* \"toggle\""):
+        seen["toggle"]
+    for name, carts in [("rolling", 7), ("toggle", 5), ("rolling", 3)]:
+        seen[name] = {"2700": carts}
+    lab.measured("other")["rolling"] = None
+    lesson.open("another-lab").measured("wrong carts")["rolling"] = None
+    later = lesson.open("a-lab").measured("wrong carts")
+    assert [*later.items()] == [("rolling", {"2700": 3}), ("toggle", {"2700": 5})]
+    assert len(later) == 2
+
+
 def test_running_before_predicting_is_answered_with_the_question(lab: lesson.Lab) -> None:
     """A prediction that was not recorded cannot be used, and the error says to press Record."""
     guess = lab.predict("n", "How many?", ["1", "2"], default="1")

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     TEST_DATA_AUDITED = "https://labkit.dev/test-data-audited/v1"
     APPROVED = "https://labkit.dev/approved/v1"
     PREDICTED = "https://labkit.dev/predicted/v1"
+    MEASURED = "https://labkit.dev/measured/v1"
     CHECKED = "https://labkit.dev/checked/v1"
     REFLECTED = "https://labkit.dev/reflected/v1"
 

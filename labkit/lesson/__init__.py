@@ -16,6 +16,7 @@ from labkit.lesson._check import CheckFailed
 from labkit.lesson._guess import Guess, up_to
 from labkit.lesson._index import index
 from labkit.lesson._lab import Lab, open  # noqa: A004 - see the module's docstring
+from labkit.lesson._measured import Measured, NotMeasured
 from labkit.lesson._missing import missing_name
 from labkit.lesson._run_workspace import RunWorkspace
 
@@ -23,6 +24,8 @@ __all__ = [
     "CheckFailed",
     "Guess",
     "Lab",
+    "Measured",
+    "NotMeasured",
     "Response",
     "RunWorkspace",
     "ask",

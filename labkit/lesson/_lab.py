@@ -14,6 +14,7 @@ from labkit.environment import Environment
 from labkit.errors import LabError
 from labkit.lesson._check import CheckBlock, Row
 from labkit.lesson._guess import Guess, refusal, shuffled
+from labkit.lesson._measured import Measured
 from labkit.lesson._missing import missing_name
 from labkit.lesson._rubric import model_answer
 from labkit.workspace import Workspace, labs
@@ -79,6 +80,10 @@ class Lab:
     def check(self, name: str) -> CheckBlock:
         """Return the block for a check's asserts: `with lab.check("name"): assert seen == right, "hint"`."""
         return CheckBlock(name, self._record_check)
+
+    def measured(self, kind: str) -> Measured:
+        """Return the figures of one kind that this lab has measured, in whichever kernel, by their names."""
+        return Measured(self.workspace.artifacts, self._subject, kind)
 
     def hint(self, *steps: str) -> None:
         """Show hints that open one by one, each inside the one before, from a nudge to nearly the answer."""
