@@ -320,6 +320,15 @@ def test_export_and_feedback_as_an_instructor_calls_them(book: Gradebook, tmp_pa
     assert "Müller" in call(tmp_path, "feedback").stdout
 
 
+def test_a_new_key_is_let_in_by_the_learner_s_name(book: Gradebook, tmp_path: Path) -> None:
+    """The kept key goes, and the next step is a command that can be typed."""
+    book.keep_key("Müller, Änne", "aa")
+    done = call(tmp_path, "new-key", "Müller, Änne")
+    assert "labkit grade FOLDER --gradebook gradebook.db" in done.stdout
+    assert book.key("Müller, Änne") is None
+    assert isinstance(call(tmp_path, "new-key", "Müller, Änne").exception, LabError)
+
+
 @pytest.mark.parametrize("command", ["export", "feedback", "next"])
 def test_a_mistyped_gradebook_is_told_and_not_made(command: str, tmp_path: Path) -> None:
     """No empty gradebook comes out of a mistyped name."""

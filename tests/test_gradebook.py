@@ -152,6 +152,24 @@ def test_the_key_of_the_first_hand_in_is_kept(book: Gradebook) -> None:
     assert book.key("bob") is None
 
 
+def test_a_person_lets_another_key_count(book: Gradebook) -> None:
+    """What waited because of the key is graded again, and nothing else is; a typing error is told."""
+    digests = dict.fromkeys(DIGESTS, "1")
+    book.keep_key("ada", "aa")
+    reason = book.keep_key("ada", "bb")
+    waits = replace(result("ada"), state=State.NEEDS_A_PERSON, reason=reason, rows=(), digests=digests)
+    other = replace(result("bob"), digests=dict.fromkeys(DIGESTS, "2"))
+    for one in (waits, other):
+        book.record(one)
+    assert book.known(digests)
+    book.forget_key("ada")
+    assert (book.known(digests), book.known(other.digests)) == (False, True)
+    assert (book.keep_key("ada", "bb"), book.key("ada")) == ("", "bb")
+    assert [attempt.result.reason for attempt in book.attempts("ada", waits.lab)] == [reason]
+    with pytest.raises(LabError, match="no key of 'adda'"):
+        book.forget_key("adda")
+
+
 # What people decide
 
 

@@ -1,5 +1,6 @@
 """`labkit grades`: the gradebook as CSV, the learners' feedback, and the rows that a person decides."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -149,6 +150,21 @@ def next_rows(question: str | None, location: str, *, as_json: bool) -> None:
             say("stopped; what was decided is kept")
         else:
             say("no answer is left to decide")
+
+
+@grades.command("new-key")
+@click.argument("learner")
+@in_gradebook
+def new_key(learner: str, location: str) -> None:
+    """Let LEARNER hand in with another key, as from a new workspace, when a person has looked.
+
+    The next `labkit grade` keeps the key that it finds, and grades what waited because of it.
+
+    Example: labkit grades new-key ada
+    """
+    with _open(location) as gradebook:
+        gradebook.forget_key(learner)
+        say(f"the next key of {learner} is kept: labkit grade FOLDER --gradebook {shlex.quote(location)}")
 
 
 def _to_json(question: "Question", answer: "Answer") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The gradebook: every attempt with its points, row by row, and what people decided. Nothing is overwritten.
+"""The gradebook: every attempt with its points, row by row, and what people decided. Nothing of that is lost.
 
 It is a SQLite file, or a PostgreSQL database by URL. Graders may write to one gradebook at the same time: a
 result is there as a whole or not at all, and once.
@@ -13,9 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Select, func, insert, literal, or_, select, tuple_
+from sqlalchemy import Connection, Engine, Select, delete, func, insert, literal, or_, select, tuple_, update
 
 from labkit._sql import appending, connect, reading, url_of
+from labkit.errors import LabError
 from labkit.grading._gradebook_tables import (
     DIGESTS,
     Attempt,
@@ -29,12 +30,14 @@ from labkit.grading._gradebook_tables import (
     metadata,
     now,
 )
-from labkit.grading._result import Result
+from labkit.grading._result import Result, State
 from labkit.grading._rubric import Question
 from labkit.workspace import user
 
 CHUNK = 200
 """How many attempts are in memory at once."""
+
+OTHER_KEY = "the key of the artifact database is another one than at the first hand-in"
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,25 @@ class Gradebook:
                 row = {"learner": learner, "public_key": public_key, "at": now()}
                 connection.execute(insert(key_table), row)
             elif kept != public_key:
-                return "the key of the artifact database is another one than at the first hand-in"
+                return OTHER_KEY
         return ""
+
+    def forget_key(self, learner: str) -> None:
+        """Let a learner hand in with another key, as from a new workspace: the next one that comes is kept.
+
+        What waited because of its key is graded again.
+
+        :raises LabError: when no key of the learner is kept, or the gradebook cannot be written.
+        """
+        of = attempt_table.c
+        waiting = (
+            (of.learner == learner) & (of.state == State.NEEDS_A_PERSON.value) & (of.reason == OTHER_KEY)
+        )
+        with appending(self._engine) as connection:
+            if not connection.execute(delete(key_table).where(key_table.c.learner == learner)).rowcount:
+                next_step = "see the learners in `labkit grades export`"
+                raise LabError("a learner whose key is kept", f"no key of {learner!r}", next_step)
+            connection.execute(update(attempt_table).where(waiting).values(key=None))
 
     # Decisions of people
 
