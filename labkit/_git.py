@@ -23,7 +23,17 @@ OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL
 """A partial clone would fetch what it lacks, by a program that its configuration names."""
 
 FILTER = re.compile(r"filter\..*\.(clean|smudge|process|required)", re.DOTALL)
-READS_NO_FILES = {"cat-file", "config", "for-each-ref", "init", "notes", "rev-list", "rev-parse", "tag"}
+READS_NO_FILES = {
+    "cat-file",
+    "config",
+    "fast-import",
+    "for-each-ref",
+    "init",
+    "notes",
+    "rev-list",
+    "rev-parse",
+    "tag",
+}
 
 
 def git(
@@ -32,11 +42,13 @@ def git(
     check: bool = True,
     settings: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
 ) -> "subprocess.CompletedProcess[bytes]":
     """Run git in a repository and return the ended process; its standard output and error are bytes.
 
-    settings are passed as `-c key=value`, variables are added to the environment; None means none. Git's own
-    variables are left out, because in a hook they name the repository and index of the commit in progress.
+    stdin is its standard input, None is labkit's own. settings are passed as `-c key=value`, variables are
+    added to the environment; None means none. Git's own variables are left out, because in a hook they name
+    the repository and index of the commit in progress.
     No program runs that the repository's configuration names.
 
     :raises subprocess.CalledProcessError: when git fails and check is true.
@@ -46,7 +58,7 @@ def git(
     environment |= OFFLINE | dict(variables or {})
     if arguments[0] not in READS_NO_FILES:
         environment |= _no_filters(repository, environment)
-    return _run(repository, arguments, HARMLESS | dict(settings or {}), environment, check=check)
+    return _run(repository, arguments, HARMLESS | dict(settings or {}), environment, check=check, stdin=stdin)
 
 
 def _run(
@@ -56,10 +68,11 @@ def _run(
     environment: Mapping[str, str],
     *,
     check: bool,
+    stdin: bytes | None = None,
 ) -> "subprocess.CompletedProcess[bytes]":
     given = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
     command = ["git", "-C", str(repository), *given, *arguments]
-    return subprocess.run(command, check=check, capture_output=True, env=environment)
+    return subprocess.run(command, check=check, capture_output=True, env=environment, input=stdin)
 
 
 def _no_filters(repository: Path, environment: Mapping[str, str]) -> dict[str, str]:

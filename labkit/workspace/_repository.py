@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,7 +55,7 @@ VERSIONS = {
         overlays=("v2", "tagged-2"),
     ),
 }
-BRANCHES = {"version-2": "v2"}
+BRANCHES = {"main": "v1", "version-2": "v2"}
 NOT_THE_LEARNERS = shutil.ignore_patterns(
     "versions", "wheelhouse.*", "__pycache__", ".*_cache", ".ipynb_checkpoints", ".venv"
 )
@@ -80,36 +81,41 @@ def make_repository(shop: Path, hooks: Path) -> None:
         hook.chmod(0o755)
     with TemporaryDirectory(prefix="shop-", dir=hooks.parent) as folder:
         made = Path(folder, "shop")
-        shutil.copytree(
-            course() / "labs" / "shop", made, ignore=NOT_THE_LEARNERS, copy_function=shutil.copyfile
-        )
+        made.mkdir()
         _git(made, "init", "--quiet", "--initial-branch=main", "--object-format=sha1", "--template=")
-        for name, version in VERSIONS.items():
-            _make(made, name, version)
-        for branch, name in BRANCHES.items():
-            _git(made, "branch", branch, name)
-        _git(made, "checkout", "--quiet", "main")
+        _git(made, "fast-import", "--quiet", stdin=b"".join(_history()))
+        _git(made, "reset", "--quiet", "--hard")
         _configure(made, os.path.relpath(hooks, shop))
         made.replace(shop)
 
 
-def _make(repository: Path, name: str, version: Version) -> None:
-    """Commit a version and tag it; the first one commits the files that are there to the current branch."""
-    if version.base:
-        _git(repository, "checkout", "--quiet", "--detach", version.base)
-    for overlay in version.overlays:
-        folder = course() / "labs" / "shop" / "versions" / overlay
-        shutil.copytree(
-            folder, repository, ignore=NOT_THE_LEARNERS, copy_function=shutil.copyfile, dirs_exist_ok=True
-        )
-    fields = {"NAME": AUTHOR[0], "EMAIL": AUTHOR[1], "DATE": version.date}
-    identity = {
-        f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in fields.items()
-    }
-    # --force, because the user's own ignore file must not decide. Without modes, because file systems differ.
-    _git(repository, "-c", "core.fileMode=false", "add", "--all", "--force")
-    _git(repository, "commit", "--quiet", "--no-verify", "--message", version.subject, variables=identity)
-    _git(repository, "tag", name)
+def _history() -> Iterator[bytes]:
+    """Yield all versions as git-fast-import(1) reads them: one process makes all commits."""
+    for name, version in VERSIONS.items():
+        person = f"{AUTHOR[0]} <{AUTHOR[1]}> {datetime.fromisoformat(version.date).timestamp():.0f} +0000"
+        yield f"commit refs/tags/{name}\nauthor {person}\ncommitter {person}\n".encode()
+        yield _data(f"{version.subject}\n".encode())
+        if version.base:
+            yield f"from refs/tags/{version.base}\n".encode()
+        shop = course() / "labs" / "shop"
+        for folder in [shop / "versions" / one for one in version.overlays] or [shop]:
+            for path in _files(folder):
+                yield f"M 100644 inline {path.relative_to(folder).as_posix()}\n".encode()
+                yield _data(path.read_bytes())
+    for branch, name in BRANCHES.items():
+        yield f"reset refs/heads/{branch}\nfrom refs/tags/{name}\n".encode()
+
+
+def _data(content: bytes) -> bytes:
+    return b"data %d\n%s\n" % (len(content), content)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the learner's files below a folder."""
+    for parent, folders, names in os.walk(folder):
+        others = NOT_THE_LEARNERS(parent, [*folders, *names])
+        folders[:] = [name for name in folders if name not in others]
+        yield from (Path(parent, name) for name in names if name not in others)
 
 
 def _configure(repository: Path, hooks: str) -> None:
@@ -134,7 +140,7 @@ def _global(repository: Path, name: str) -> str:
     return done.stdout.decode(errors="replace").strip()
 
 
-def _git(repository: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> None:
+def _git(repository: Path, *arguments: str, stdin: bytes | None = None) -> None:
     """Run git in a repository as if the user had configured nothing."""
     settings = {
         "core.autocrlf": "false",
@@ -142,9 +148,10 @@ def _git(repository: Path, *arguments: str, variables: Mapping[str, str] | None 
         "tag.gpgSign": "false",
         "safe.directory": str(repository),
     }
-    given = NO_CONFIGURATION | dict(variables or {})
     try:
-        done = git(repository, *arguments, check=False, settings=settings, variables=given)
+        done = git(
+            repository, *arguments, check=False, settings=settings, variables=NO_CONFIGURATION, stdin=stdin
+        )
     except FileNotFoundError as fault:
         next_step = "install git, on Debian and Ubuntu with: apt-get install git"
         raise LabError("git on the PATH", "there is none", next_step) from fault
