@@ -10,6 +10,7 @@ from images import remove_images
 
 from labkit import Environment, Workspace
 from labkit._git import git
+from labkit.balancer._configuration import TRAFFIC
 from labkit.deployment import Fleet, rolling, scale
 from labkit.engine import Engine, Label, build_service_image
 
@@ -61,6 +62,7 @@ def fleet(environment: Environment, images: dict[str, str]) -> Fleet:
         scale(made, N)
     assert is_whole(made, {next(iter(made.versions)): N})
     while environment.balancer.traffic("cart").failed:  # the failures that the test before it made on purpose
+        environment.balancer.command(f"clear table {TRAFFIC} key cart")
         time.sleep(0.05)
     return made
 

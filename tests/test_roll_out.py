@@ -204,6 +204,7 @@ PROGRAM = r"""
 use strict;
 use IO::Socket::INET;
 $SIG{CHLD} = 'IGNORE';
+$SIG{TERM} = sub { exit };  # as the first process it would hear no signal that it does not ask for
 my $gone = -e '/moved' ? '/' : '/ready';
 my $server = IO::Socket::INET->new(LocalPort => $ENV{LABKIT_PORT}, Listen => 50, ReuseAddr => 1) or die $!;
 while (my $client = $server->accept) {
