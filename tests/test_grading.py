@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from wrong_answers import answers as answers_of
 
+from labkit.engine import Engine
 from labkit.errors import LabError
 from labkit.grading import Gradebook, Result, State, _batch, grade, release_notebook
-from labkit.grading._attempt import cells_of, restore
+from labkit.grading._attempt import Answer, cells_of, restore
 from labkit.grading._exercises import SolvedLab
+from labkit.grading._limits import Limits
 from labkit.grading._names import CodeCell, needed
+from labkit.grading._sandbox import Sandbox
 from labkit.workspace import course, labs
 
 EXTERNAL = course() / "labs" / "1-environments" / "05-external-services.ipynb"
@@ -170,6 +173,20 @@ def test_a_class_is_graded_by_the_lab_s_own_check(tmp_path: Path) -> None:
         assert (results["looks"].state, results["looks"].rows) == (State.NEEDS_A_PERSON, ())
         assert "lab" in results["looks"].reason
         assert batch() == {}
+
+
+@pytest.mark.engine
+def test_an_answer_that_loops_is_asked_twice_and_no_more() -> None:
+    """The other rows of the check fail at once: a class does not wait for each."""
+    exercise = SolvedLab.read(CANARY).exercises[0]
+    loops = CodeCell("c", "def verdict(*_):\n    while True: pass")
+    with Sandbox(Engine.find(), limits=Limits(call_s=0.5)) as sandbox:
+        answer = Answer(sandbox, [loops], exercise, {})
+        verdict = answer.value("verdict")
+        for words in ("longer than 0.5 s", "longer than 0.5 s", "asked no more"):
+            with pytest.raises(AssertionError, match=words):
+                verdict()
+        answer.close()
 
 
 @pytest.mark.engine

@@ -12,10 +12,12 @@ from labkit.artifacts import Kind
 from labkit.errors import LabError
 from labkit.grading._exercises import Exercise, SolvedLab
 from labkit.grading._names import CodeCell, is_data, is_importable, needed
-from labkit.grading._sandbox import Child, Ended, Function, Raised, Sandbox
+from labkit.grading._sandbox import Child, Ended, Function, Raised, Sandbox, TookTooLong
 
 ANSWER_S = 60.0
 """How long all calls of one answer may take together, in seconds; one more call may begin before that."""
+TIME_OUTS = 2
+"""After so many calls that took too long, an answer is asked no more: it loops, and others wait."""
 
 SHELL = {"get_ipython", "exit", "quit", "open", "In", "Out", "display"}
 """Names of IPython's shell, of which the sandbox has its own."""
@@ -50,6 +52,7 @@ class Answer:
         self.unknown = sorted(wanted - self._modules.keys() - self._data.keys() - vars(builtins).keys())
         self._open, self._ends_at = ExitStack(), time.monotonic() + ANSWER_S
         self._child: Child | None = None
+        self._time_outs = 0
 
     def _living(self) -> Child:
         """Return the answer's process, begun anew where there is none."""
@@ -72,8 +75,11 @@ class Answer:
         try:
             if time.monotonic() > self._ends_at:
                 raise AssertionError(f"took longer than {ANSWER_S:g} s in all")
+            if self._time_outs == TIME_OUTS:
+                raise AssertionError("took too long each time, and is asked no more")
             return ask(self._living())
         except Ended as end:
+            self._time_outs += isinstance(end, TookTooLong)
             self.close()
             raise AssertionError(str(end)) from None
         except Raised as error:

@@ -33,6 +33,10 @@ class Ended(Exception):
     """The learner's process has ended, or was ended at a limit; the text says why."""
 
 
+class TookTooLong(Ended):
+    """The learner's process was ended because one call took longer than it may."""
+
+
 class Raised(Exception):
     """The learner's code raised an exception.
 
@@ -169,7 +173,7 @@ class Child:
         except (StreamEnded, TimeoutError, ValueError) as problem:
             raise self._lost(problem) from problem
         if answer.startswith(b"x "):
-            raise self._end(self._reason(answer[2:].decode()))
+            raise self._end_by(answer[2:].decode())
         try:
             ((kind, content),) = read(answer.removeprefix(b"c ")).items()
         except (Unreadable, AttributeError, ValueError):
@@ -183,12 +187,12 @@ class Child:
             return self._end(f"used more than {self._limits.container_bytes // MIB} MB of memory")
         return lost(problem)
 
-    def _reason(self, word: str) -> str:
-        words = {
-            "time": f"took longer than {self._limits.call_s:g} s",
-            "size": f"wrote more than {MOST_BYTES // MIB} MB",
-        }
-        return words.get(word, "its process ended")
+    def _end_by(self, word: str) -> Ended:
+        """Return the error for a process that the keeper has ended: the word says at which limit."""
+        if word == "time":
+            self._ended = f"took longer than {self._limits.call_s:g} s"
+            return TookTooLong(self._ended)
+        return self._end(f"wrote more than {MOST_BYTES // MIB} MB" if word == "size" else "its process ended")
 
     def _unreadable(self) -> NoReturn:
         raise self._end("answered what cannot be read")

@@ -12,12 +12,23 @@ from typing import Any, Self
 
 from labkit.engine import GRADER, Engine, Locked, StreamEnded, build_images
 from labkit.errors import LabError
-from labkit.grading._child import LINE_BYTES, OWN_S, Child, Ended, Raised, lost
+from labkit.grading._child import LINE_BYTES, OWN_S, Child, Ended, Raised, TookTooLong, lost
 from labkit.grading._limits import Limits
 from labkit.grading._values import Function, Opaque, Record, Reference
 from labkit.system import Limits as ContainerLimits
 
-__all__ = ["Child", "Ended", "Function", "Limits", "Opaque", "Raised", "Record", "Reference", "Sandbox"]
+__all__ = [
+    "Child",
+    "Ended",
+    "Function",
+    "Limits",
+    "Opaque",
+    "Raised",
+    "Record",
+    "Reference",
+    "Sandbox",
+    "TookTooLong",
+]
 
 ROOT_OF_HOMES = "/tmp"  # noqa: S108 - the container's own
 RIGHTS = ("CHOWN", "KILL", "SETGID", "SETUID")
