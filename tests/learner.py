@@ -161,7 +161,7 @@ class Learner:
             form.get_by_role("button", name="Record").click()
             expect(form.get_by_text("✓ recorded")).to_be_visible()
         self._picture()
-        cell.locator("strong").last.click()
+        cell.locator(".widget-vbox strong").last.click()
 
     def _picture(self) -> None:
         if SCREENSHOTS:

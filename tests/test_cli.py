@@ -96,7 +96,7 @@ def test_each_command_is_in_the_readme_and_has_help_with_an_example_that_can_be_
     command.make_context(name, typed[len(words.split()) :])
 
 
-LISTS_NOTHING = {"start", "lab", "reset", "images build", "images save", "images load"}
+LISTS_NOTHING = {"start", "lab", "reset", "images build", "images save", "images load", "grades new-key"}
 """What these do is not a listing, and their result is one sentence."""
 
 
@@ -509,7 +509,7 @@ def red_run(workspace: Workspace, on_event: OnEvent) -> Run:
     noted = Report("squawk", CheckOutcome.PASS, (Finding("habit", "a long story", "note"),))
     recorder.gate_answered(stages[0], noted, [FactSubject(recorder.subject)])
     test = "cart/tests/test_it.py::test_it: assert 3 == 4, said [it]"
-    reason = f"development: gate unit (cart) answered fail: {test}"
+    reason = f"development: gate unit (cart) failed: {test}"
     recorder.stage_finished(stages[0], "failed", reason)
     recorder.run_finished("failed", reason)
     return Run.read(workspace.artifacts, run)

@@ -42,6 +42,26 @@ def form_parts(form: Any) -> tuple[Any, Any]:
     return form.children[1], form.children[2].children[0]
 
 
+def test_a_question_and_its_answer_stay_without_a_kernel(
+    lab: lesson.Lab, shown: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the form, HTML says what was asked and recorded, from the moment of Record on."""
+    sent: list[str] = []
+    for name in ("display", "update_display"):
+        monkeypatch.setattr(
+            f"labkit.widgets._snapshot.{name}", lambda bundle, **_: sent.append(bundle.get("text/html", ""))
+        )
+    lab.reflect("r", "Why <so>?")
+    form = shown[0]
+    form._ipython_display_()
+    assert "Why &lt;so&gt;?" in sent[-1]
+    assert "not answered yet" in sent[-1]
+    field, button = form_parts(form)
+    field.value = "1 < 2"
+    button.click()
+    assert "✓ recorded: 1 &lt; 2" in sent[-1]
+
+
 def test_what_was_measured_is_found_by_a_new_kernel(lab: lesson.Lab) -> None:
     """Figures are in the record, of one kind of one lab; the newest of a name counts, and none is told."""
     seen = lab.measured("wrong carts")

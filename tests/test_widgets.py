@@ -83,7 +83,7 @@ def gate(workspace: Workspace, outcome: str) -> None:
 
 def end(workspace: Workspace) -> None:
     """Record that run r1 stopped in development."""
-    reason = "development: gate unit answered fail"
+    reason = "development: gate unit failed"
     record(workspace, Kind.STAGE_FINISHED, "development", state="failed", seconds=2.5, reason=reason)
     record(workspace, Kind.RUN_FINISHED, state="failed", seconds=2.6, reason=reason)
 

@@ -126,13 +126,13 @@ class Lab:
         number = "1 environment" if len(names) == 1 else f"{len(names)} environments"
         took = f"cleaned up {number} in {time.monotonic() - started:.1f} s"
         done = took if names else "everything was cleaned up before"
-        kept = [status.name for status in Environment.list(self.workspace)]
+        kept = [it.name for it in Environment.list(self.workspace) if it.owner.startswith("workspace")]
         stays = f". Still there, because your workspace owns it: {', '.join(kept)}" if kept else ""
         worked = time.monotonic() - self._opened
         self.workspace.artifacts.record(
             Kind.CHECKED, self._subject, check="clean-up", passed=True, seconds=round(worked, 1)
         )
-        sitting = f"You opened the lab {worked / 60:.0f} min ago"
+        sitting = f"The lab's first cell ran {worked / 60:.0f} min ago"
         widgets.show(widgets.note(f"{done}; nothing of this lab is left{stays}. {sitting}."))
 
     def _ask(self, kind: Kind, name: str, question: str, default: str, form: Callable[..., object]) -> None:

@@ -51,8 +51,8 @@ class Gates:
         for report in reports:
             if not report.outcome.lets_through:
                 place = f" ({context.module})" if context.module else ""
-                answer = f"gate {context.gate}{place} answered {report.outcome}: {report.reason()}"
-                message = f"{self.stage.name}: {answer}"
+                word = "failed" if report.outcome == "fail" else f"was {report.outcome}"
+                message = f"{self.stage.name}: gate {context.gate}{place} {word}: {report.reason()}"
                 raise RunStopped(message)
 
     def _answers(self, context: GateContext) -> list[Report]:

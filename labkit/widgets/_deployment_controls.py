@@ -20,6 +20,7 @@ EVENTS = 200
 MOST_SURGE, MOST_LATENCY_MS = 5, 1000
 STRATEGIES = ("rolling", "blue/green", "canary")
 NO_TOGGLES = "this board has no toggles: give it a store"
+BACK_ALREADY = "the last deployment was rolled back already"
 NARROW = {"width": "180px"}
 WEIGHTY = 2.0
 """From this evidence on, the end of a deployment was early."""
@@ -215,6 +216,8 @@ class Controls:
 
     def _on_end(self, done: Deployment) -> None:
         self.events.append(f"{done.seconds:.1f} s {done.result} {done.reason}")
+        if done.result == "rolled back":
+            self._no_way_back = BACK_ALREADY
         evidence = self.evidence.e_value if self.evidence and done.result == "deployed" else 0.0
         if self.evidence and evidence > WEIGHTY:
             late = f"the evidence against it had grown to {evidence:.1f} of {self.evidence.threshold:.0f}"
@@ -239,10 +242,11 @@ class Controls:
             self._log("control.abort()")
             self.control.abort()
         else:
-            self._log("deployment.roll_back(fleet)")
             self.evidence = None
-            self._on_end(deployment.roll_back(self._fleet, on_event=self._on_event))
-            self._no_way_back = "the last deployment was rolled back already"
+            done = deployment.roll_back(self._fleet, on_event=self._on_event)
+            self._log("deployment.roll_back(fleet)")
+            self._on_end(done)
+            self._no_way_back = BACK_ALREADY
 
     def _stall(self) -> None:
         """Pause the selected instance, else the first one; resume it, or one of them, when it is paused."""

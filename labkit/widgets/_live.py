@@ -2,33 +2,22 @@
 
 import threading
 import time
-import uuid
 import weakref
 from html import escape
 from typing import Any, Self
 
 import ipywidgets
 import traitlets
-from IPython.display import display, update_display
+from IPython.display import display
 
 from labkit.widgets._picture import Picture, scrolling
+from labkit.widgets._snapshot import LIVE, LeavesSnapshot
 
-LIVE, SNAPSHOT = "labkit-live", "labkit-snapshot"
 SNAPSHOT_S = 2.0
 """A snapshot is renewed at most this often; the last one always shows what was seen last."""
 
-OUTPUT = ".jp-OutputArea-child"
-VIEW = ".jp-OutputArea-output:not([data-mime-type])"
-"""The output of a widget: JupyterLab names the type of every other one."""
 
-# A snapshot hides beside its live widget; without a kernel, JupyterLab has an error in the widget's place.
-STYLE = f"""<style>
-{OUTPUT}:has(.{LIVE}) + {OUTPUT}:has(.{SNAPSHOT}) {{ display: none }}
-{OUTPUT}:has(> {VIEW}):not(:has(.{LIVE})):has(+ {OUTPUT} .{SNAPSHOT}) {{ display: none }}
-</style>"""
-
-
-class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] # ipywidgets ships no types
+class LiveViews(LeavesSnapshot, ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] # ipywidgets ships no types
     """A picture, its tables and its code as tabs, of something that changes.
 
     A thread reads it until it is over, or `close` is called; observers run in that thread. In a `with`
@@ -44,9 +33,9 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
 
     def __init__(self, code: str, *above: ipywidgets.Widget) -> None:
         """Take the code that gives the same facts, and the controls that stand above the views."""
-        self._code, self._display_id = code, ""
+        self._code = code
         self._reading, self._drawing = threading.RLock(), threading.RLock()
-        self._ended, self._left, self._left_at = threading.Event(), "", 0.0
+        self._ended, self._left_at = threading.Event(), 0.0
         self._faults: dict[str, str] = {}
         self._picture, self._table, self._error = (ipywidgets.HTML() for _ in range(3))
         views = (self._picture, self._table, ipywidgets.HTML(Picture("", (), code).code_html))
@@ -148,24 +137,14 @@ class LiveViews(ipywidgets.VBox, ipywidgets.ValueWidget):  # type: ignore[misc] 
 
     # What stays in a notebook without its kernel
 
-    def _ipython_display_(self) -> None:
-        """Display the widget, and below it its snapshot, hidden as long as the widget is there."""
-        if self.comm is not None:
-            bundle = self._repr_mimebundle_() | {"text/plain": repr(self)}
-            display(bundle, raw=True)  # type: ignore[no-untyped-call] # IPython has no types for it
-        self._display_id, self._left = self._display_id or uuid.uuid4().hex, self._snapshot_html()
-        display({"text/html": self._left}, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call] # as above
+    def _without_kernel(self) -> str:
+        return self.snapshot._repr_html_()
 
     def _leave_snapshot(self) -> None:
-        """Renew the snapshot, wherever it is displayed; what another thread begins to send is sent first."""
+        """Renew the snapshot; what another thread begins to send is sent first."""
         with self._drawing:
             self._left_at = time.monotonic()
-            if self._display_id and (html := self._snapshot_html()) != self._left:
-                self._left = html
-                update_display({"text/html": html}, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call] # as above
-
-    def _snapshot_html(self) -> str:
-        return f'{STYLE}<div class="{SNAPSHOT}">{self.snapshot._repr_html_()}</div>'
+            super()._leave_snapshot()
 
     def __repr__(self) -> str:
         """Return the text alternative: the tables as text, for where no widget can be shown."""
