@@ -733,6 +733,20 @@ def test_one_process_at_a_time_writes_the_note(database: ArtifactDatabase, shop:
     assert git(shop, "notes", "--ref=labkit", "list")
 
 
+def test_a_link_in_the_place_of_the_note_s_lock_is_not_followed(
+    database: ArtifactDatabase, shop: Path, tmp_path: Path
+) -> None:
+    """What it leads to stays whole; the note is left out, and the fact is there."""
+    other = tmp_path / "other"
+    other.write_text("mine")
+    (shop / ".git" / "labkit-note.lock").symlink_to(other)
+    database.record(Kind.CHECKED, CART)
+    database.close()
+    assert other.read_text() == "mine"
+    assert git(shop, "notes", "--ref=labkit", "list") == ""
+    assert len(database.history()) == 1
+
+
 # Several at once
 
 

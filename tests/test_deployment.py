@@ -336,8 +336,10 @@ def test_an_unknown_version_is_refused_with_the_tags_of_the_learners_repository(
     other = Workspace.create(tmp_path / "other")
     git(other.shop, "tag", "of-the-hook")
     monkeypatch.setenv("GIT_DIR", str(other.shop / ".git"))
-    with pytest.raises(LabError, match=r"one of the tags .*v1, v2") as refusal:
-        image_of(workspace, "cart", "of-the-hook")
+    for option in (f"--output={tmp_path / 'written'}", "of-the-hook"):
+        with pytest.raises(LabError, match=r"one of the tags .*v1, v2") as refusal:
+            image_of(workspace, "cart", option)
+    assert not (tmp_path / "written:cart").exists()
     assert "of-the-hook" not in refusal.value.expected
     git(workspace.shop, "tag", "--delete", *git_text(workspace.shop, "tag").split())
     with pytest.raises(LabError, match="has no tags"):

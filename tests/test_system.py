@@ -243,6 +243,16 @@ def test_a_configuration_that_cannot_work_is_refused(
         ),
         (
             "[external.bank]",
+            '[containers.front-1]\nimage = "i"\n[external.bank]',
+            ["containers.front-1", "front's own", "rename front-1"],
+        ),
+        (
+            "[external.bank]",
+            '[services.front-checked]\nport = 8009\ncalls = ["front"]\n[external.bank]',
+            ["services.front-checked", "front's own"],
+        ),
+        (
+            "[external.bank]",
             '[containers.x]\nimage = "i"\nvariables = { "A=B" = "c" }\n[external.bank]',
             ["containers.x.variables.A=B", "a variable's name"],
         ),

@@ -3,11 +3,13 @@
 import fcntl
 import re
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from labkit._git import git, git_text
+from labkit._lock_file import open_lock
 from labkit.errors import LabError
 
 NAME = "labkit"
@@ -15,6 +17,9 @@ NAME = "labkit"
 
 BATCH_S = 0.2
 """Appends that follow each other within this time share one note."""
+
+WAIT_S, LOOK_S = 10.0, 0.01
+"""How long another process's note is waited for, and how often it is looked for."""
 
 WRITER = {"user.name": "labkit", "user.email": "labkit@localhost"}
 """Who writes the note: the user may have no name in git."""
@@ -77,8 +82,9 @@ class Note:
         if not folder or not root:
             return
         try:
-            with (Path(folder) / "labkit-note.lock").open("wb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # other processes append too
+            with open_lock(Path(folder) / "labkit-note.lock") as lock:
+                if not _taken(lock):  # whoever holds it notes its own head, and the next append this one
+                    return
                 noted = self.read()
                 # A noted head that the chain does not have is the evidence of a cut-off tail: it stays.
                 if noted is None or (noted < head and self._has(noted)):
@@ -87,3 +93,17 @@ class Note:
                     git(self._repository, *note, check=False, settings=WRITER)
         except (OSError, LabError):
             return  # repository or database went away meanwhile: nobody is there to ask for the note
+
+
+def _taken(lock: IO[str]) -> bool:
+    """Take the lock, for which other processes that append wait too; return whether it came within WAIT_S."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(LOOK_S)
+        else:
+            return True

@@ -140,7 +140,7 @@ def verify(root: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(result.to_json())
     elif result.ok:
-        missing = ", none missing" if result.noted is not None else ""
+        missing = f", none of the first {result.noted} missing" if result.noted is not None else ""
         console.print(f"{result.facts} facts, all signed, none changed{missing}")
         for line in result.unknown:
             console.print(f"not known: {line}", markup=False)

@@ -49,7 +49,7 @@ def lab(directory: Path | None, port: int | None, *, no_browser: bool) -> None:
     workspace = _start(directory)
     Engine.ensure(progress=step_printer())
     command = [
-        *(sys.executable, "-m", "jupyterlab"),
+        *(sys.executable, "-P", "-m", "jupyterlab"),  # -P: nothing is imported from the folder
         f"--ServerApp.root_dir={workspace.root}",
         f"--LabApp.default_url=/lab/tree/{INDEX}",
         f"--ServerApp.port={port or _free_port(PORT)}",

@@ -25,7 +25,7 @@ def image_of(
         raise LabError(f"a service of {system.name}: {known}", repr(service), "name one of them")
     path = str(system.services[service].path)
     folder = f"{version}:{'' if path == '.' else path}"  # git knows the whole commit by no name
-    archive = git(repository, "archive", folder, check=False)
+    archive = git(repository, "archive", "--", folder, check=False)
     if archive.returncode:
         tags = git_text(repository, "tag").splitlines()
         raise LabError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from labkit._uninterruptible import Stopped
 from labkit.artifacts import Reference
 from labkit.checks import version_of
 from labkit.engine import BUILD, Engine, Package, one_builder, service_image
@@ -47,16 +48,22 @@ class Builds:
 def build(engine: Engine, system: System, commit: str, stop: threading.Event) -> Builds:
     """Build every service's image from a commit's tree; a service with the same source keeps its image.
 
-    When stop is set, services whose build has not begun are left out.
+    When stop is set, services whose build has not begun are left out, and another process is not waited for.
     """
 
     def build_service(service: Service) -> Built | None:
         return None if stop.is_set() else _build(engine, system, service, commit)
 
-    with one_builder(), ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool:
-        shared = pool.submit(_shared, engine)
-        builds = pool.map(build_service, system.services.values())
-        return Builds({built.service: built for built in builds if built is not None}, shared.result())
+    try:
+        with (
+            one_builder(stop=stop),
+            ThreadPoolExecutor(BUILDERS, thread_name_prefix="labkit-build") as pool,
+        ):
+            shared = pool.submit(_shared, engine)
+            builds = pool.map(build_service, system.services.values())
+            return Builds({built.service: built for built in builds if built is not None}, shared.result())
+    except Stopped:
+        return Builds({}, ())
 
 
 def _build(engine: Engine, system: System, service: Service, commit: str) -> Built:

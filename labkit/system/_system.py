@@ -1,6 +1,7 @@
 """A system as a whole: reads system.toml and checks that its parts fit together."""
 
 import hashlib
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ CONTROL_PORT = 9999
 
 PROGRAMS_OWN = {"HOME", "HOSTNAME", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "PYTHONHOME", "PYTHONPATH"}
 """Variables without which, or by which, programs in a container do not start."""
+
+OF_A_SERVICE = re.compile(r"(.+)-(\d+|checked|canary)")
+"""How the names of what labkit makes for a service end."""
 
 RESERVED = ("balancer", "capture", "coordinator", "database", "harness", "module", "stub")
 """Names of elements that labkit itself puts into an environment."""
@@ -196,6 +200,10 @@ def _check_names(top: TomlTable, system: System) -> None:
                 expected = "a name that no service and no other element of an environment has"
                 top.refuse(f"{place}.{name}", expected, name, f"rename {name}")
             taken.add(plain)
+            part = OF_A_SERVICE.fullmatch(name)
+            if part and part[1] in system.services:
+                expected = f"a name that is not {part[1]}'s own: its instances and lists end with -{part[2]}"
+                top.refuse(f"{place}.{name}", expected, name, f"rename {name}")
 
 
 def _check_folders(top: TomlTable, system: System) -> None:
