@@ -518,7 +518,7 @@ def test_a_gate_that_breaks_or_says_nothing_is_not_run(
     context = SimpleNamespace(recorder=recorder, pipeline=declared, images={})
     environment = SimpleNamespace(name="shop-production", configuration={})
     recorder.stage_started(stage, "commit")
-    with pytest.raises(RunStopped, match=f"gate own answered not run: could not run: .*{words}"):
+    with pytest.raises(RunStopped, match=f"gate own was not run: could not run: .*{words}"):
         Gates(cast("RunContext", context), stage).ask_all(cast("Environment", environment))
     (report,) = rebuilt(artifacts).stage("production").reports
     assert (report.check, report.outcome) == ("own", CheckOutcome.NOT_RUN)
