@@ -62,7 +62,7 @@ NOT_THE_LEARNERS = shutil.ignore_patterns(
 HOOK = """\
 #!/bin/sh
 # Runs nothing by itself: it only names the next command, and a notebook names it itself.
-[ -z "$JPY_SESSION_NAME" ] || exit 0
+[ -z "$JPY_PARENT_PID" ] || exit 0
 echo "labkit: send it through the pipeline with: labkit pipeline run --commit $(git rev-parse --short HEAD)"
 """
 
