@@ -139,10 +139,11 @@ def test_a_locked_container_says_whether_it_ended_for_want_of_memory(
 def test_the_docker_clients_proxies_do_not_reach_containers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Calls between containers take no proxy, whatever ~/.docker/config.json has for other containers."""
+    """Calls between containers take no proxy, nor do builds that are cut off, whatever is configured."""
     proxies = {"default": {"httpProxy": "http://127.0.0.1:9", "httpsProxy": "http://127.0.0.1:9"}}
     (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://ann:secret@127.0.0.1:9")
     engine = Engine.find()
     assert "proxy" not in engine.run(BASE, ["env"]).output.lower()
     (tmp_path / "Dockerfile").write_text(f"FROM {PYTHON}\nRUN env | grep -i proxy\n")

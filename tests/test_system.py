@@ -243,6 +243,11 @@ def test_a_configuration_that_cannot_work_is_refused(
         ),
         (
             "[external.bank]",
+            '[containers.x]\nimage = "i"\nready = "test \'-e /up"\n[external.bank]',
+            ["containers.x.ready", "each quote closed"],
+        ),
+        (
+            "[external.bank]",
             '[containers.front-1]\nimage = "i"\n[external.bank]',
             ["containers.front-1", "front's own", "rename front-1"],
         ),

@@ -113,7 +113,7 @@ def test_the_picture_says_in_words_and_signs_what_it_says_in_colours(state: Boar
 def test_nothing_measured_is_shown_as_nothing() -> None:
     """Without a load, toggles or evidence, the board is the instances alone."""
     svg = draw(BoardState("carts", "degraded", [InstanceReading("cart-1", "v1", "paused")]))
-    assert "paused" in svg
+    assert "stalled" in svg
     assert "evidence" not in svg
 
 

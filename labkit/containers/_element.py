@@ -181,7 +181,9 @@ class Element(DockerContainer):
         with suppress(LabError):  # when the engine is lost too, the last known state must do
             self.reload()
         state = "its container is gone" if self.info is None else f"its container is {self.engine_state}"
-        again = f"clean up and create again: labkit environment clean-up {self.namespace.name}"
+        again = (
+            f"create it again; what is left of it goes by: labkit environment clean-up {self.namespace.name}"
+        )
         return NoAnswer(
             f"{self.name} of {self.namespace.name} answers",
             f"{state}: {seen}" if seen else state,

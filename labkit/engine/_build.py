@@ -54,7 +54,9 @@ def build(  # noqa: PLR0913 - all but four have defaults and are named
     """
     before, lines = _digest(engine, tag), list[str]()
     end = time.monotonic() + within_s
-    proxies = {name: os.environ[name] for name in PROXIES if os.environ.get(name)}
+    # Cut off, a build can reach no proxy, and its commands must not learn a password of one.
+    online = network != "none"
+    proxies = {name: os.environ[name] for name in PROXIES if online and os.environ.get(name)}
     options = {
         "tag": tag,
         "labels": dict(labels),
@@ -63,7 +65,7 @@ def build(  # noqa: PLR0913 - all but four have defaults and are named
         "target": target,
         "nocache": not cached,
         "container_limits": BUILD_LIMITS,
-        "use_config_proxy": network != "none",  # else no proxy can be reached
+        "use_config_proxy": online,
         "timeout": within_s,
     }
     try:

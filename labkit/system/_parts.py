@@ -1,6 +1,7 @@
 """Reads each part of a system from its table."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -184,8 +185,18 @@ def container(name: str, table: TomlTable) -> Container:
         _check_path(table, "ready", read.ready)
     if read.ready.startswith("/") and not read.port:
         table.refuse("port", f"the port at which GET {read.ready} is answered", None, "add port")
+    for key in ("command", "ready"):
+        _check_words(table, key, getattr(read, key))
     table.refuse_unknown()
     return read
+
+
+def _check_words(table: TomlTable, key: str, command: str) -> None:
+    """Refuse a command that no shell could take apart into words."""
+    try:
+        shlex.split(command)
+    except ValueError as fault:
+        table.refuse(key, "a command with each quote closed", f"{command} ({fault})", f"correct {key}")
 
 
 def _variables(table: TomlTable) -> dict[str, str]:

@@ -36,7 +36,7 @@ def draw(report: Audit) -> str:
         text(LEFT, 48 + ROW * at, f"– {cut(problem, 165)}") for at, problem in enumerate(report.problems)
     ]
     top = 48 + ROW * len(report.problems)
-    left = [*_section(LEFT, top, "Leaked originals", _leaked(report))]
+    left = [*_section(LEFT, top, "Leaked originals; others': real values of other people", _leaked(report))]
     below = top + ROW * (len(report.leaked_originals) + 2)
     left += _section(LEFT, below, "Real values in texts", _texts(report))
     right = [*_people(report, top)]
@@ -112,7 +112,9 @@ def _shown(report: Audit) -> list[str]:
 
 
 def _distributions(report: Audit, top: int) -> list[str]:
-    shapes = [text(RIGHT, top + 16, "Distributions, as shares from 0 to 1: ○ before, ◆ after", bold=True)]
+    shapes = [
+        text(RIGHT, top + 16, "Distributions, as shares from 0 to 1: ○ before, ◆ after, ≠ changed", bold=True)
+    ]
     shapes += [text(RIGHT + x, top + ROW + 16, name) for name, x in LANES]
     for at, name in enumerate(_shown(report), 2):
         column, y = report.distributions[name], top + ROW * at

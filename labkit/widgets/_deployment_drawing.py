@@ -21,7 +21,7 @@ SIGNS = {"UP": "✓", "DRAIN": "…", "MAINT": "…", "waiting": "‖", "DOWN": 
 def tables(state: BoardState) -> list[Table]:
     """Return the same facts as tables."""
     instances = [
-        (instance.name, instance.version, instance.state, instance.sessions or 0, instance.faults)
+        (instance.name, instance.version, _word(instance.state), instance.sessions or 0, instance.faults)
         for instance in state.instances
         if state.selected in {None, instance.name}
     ]
@@ -63,10 +63,15 @@ def draw(state: BoardState) -> str:
         more, y = part(state, y)
         shapes += more
     label = f"{state.title}; " + ", ".join(
-        f"{instance.name} {instance.version} {instance.state}" for instance in state.instances
+        f"{instance.name} {instance.version} {_word(instance.state)}" for instance in state.instances
     )
     label += f"; {state.selected} is selected" if state.selected else ""
     return picture(WIDTH, int(y) + 6, label, *shapes)
+
+
+def _word(state: str) -> str:
+    """Return an instance's state as the board's buttons call it: paused is what a deployment can be."""
+    return "stalled" if state == "paused" else state
 
 
 def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
@@ -84,7 +89,7 @@ def _instances(state: BoardState, top: float) -> tuple[list[str], float]:
             text(
                 x + 8,
                 y + 37,
-                cut(f"{state.letter(instance.version)}: {instance.version}, {instance.state}", 17),
+                cut(f"{state.letter(instance.version)}: {instance.version}, {_word(instance.state)}", 17),
                 INK,
             ),
             text(x + 8, y + 54, cut(below, 17), INK),
