@@ -169,6 +169,7 @@ def test_what_stands_on_a_deployment_learns_that_it_was_taken_back() -> None:
     """`check_deployed` gives back one that serves, and says why another does not."""
     done = Deployment("cart", "cart:v1", "cart:v2", 4.0, ())
     assert done.check_deployed() is done
+    assert repr(done) == "<Deployment of cart: cart:v2 deployed in 4.0 s>"
     with pytest.raises(LabError, match="rolled back: 3 of 9 requests failed"):
         replace(done, result=Result.ROLLED_BACK, reason="3 of 9 requests failed").check_deployed()
 

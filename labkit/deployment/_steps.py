@@ -76,7 +76,7 @@ class Result(StrEnum):
     ROLLED_BACK = "rolled back"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Deployment:
     """A finished deployment: the images before and after, how long it took, and its steps in order.
 
@@ -94,6 +94,11 @@ class Deployment:
     reason: str = ""
     strategy: str = ""
     began: float = 0.0
+
+    def __repr__(self) -> str:
+        """Return how it ended in a line; `widgets.rollout` shows the steps."""
+        why = f": {self.reason}" if self.reason else ""
+        return f"<Deployment of {self.service}: {self.to_image} {self.result} in {self.seconds:.1f} s{why}>"
 
     def check_deployed(self) -> Self:
         """Return this deployment when its version serves now: what comes next stands on it.
