@@ -1,6 +1,8 @@
 """What a learner meets: predictions first, checks as rows, hints instead of tracebacks."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +14,7 @@ from nbclient import NotebookClient
 
 from labkit import lesson, widgets
 from labkit.artifacts import Kind
+from labkit.engine import Engine, Label
 from labkit.errors import LabError
 from labkit.lesson._rubric import model_answer
 from labkit.workspace import Workspace
@@ -431,3 +434,36 @@ def test_a_container_that_cannot_have_ryuk_tells_how_to_do_without(
     assert [name for name in names if name] == ["LabError", "ImageNotFound"]
     assert "TESTCONTAINERS_RYUK_DISABLED" in "".join(texts)
     assert "images.get" in "".join(texts)
+
+
+KILLED = """\
+import os, signal
+from labkit import Environment
+from labkit.engine import Owner
+from labkit.lesson import RunWorkspace
+from labkit.workspace import Workspace
+workspace = Workspace.open(RunWorkspace().root)
+owner = Owner.workspace(workspace.id)
+Environment.create(workspace.system, "development", module="cart", owner=owner, workspace=workspace)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.engine
+def test_what_a_killed_run_leaves_goes_with_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder and what its workspace owned are gone; the folder of a run that lives stays."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    subprocess.run([sys.executable, "-c", KILLED], env=os.environ | {"TMPDIR": str(tmp_path)}, check=False)
+    (folder,) = tmp_path.glob("labkit-labs-*")
+    identity = (folder / "my workspace" / ".labkit" / "id").read_text().strip()
+    assert Engine.find().owned({Label.WORKSPACE: identity})
+    living = lesson.RunWorkspace()
+    for one in tmp_path.glob("labkit-labs-*"):
+        os.utime(one, (0, 0))
+    lesson.RunWorkspace().close()
+    assert not Engine.find().owned({Label.WORKSPACE: identity})
+    assert (folder.exists(), living.root.exists()) == (False, True)
+    living.close()
+    assert [*tmp_path.glob("labkit-labs-*")] == []
