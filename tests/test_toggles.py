@@ -13,12 +13,13 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import TypeMismatchError
 
-from labkit.coordination import Coordinator, InstanceRegistry
+from labkit.coordination import Coordinator, Entry, InstanceRegistry, Listing
 from labkit.errors import LabError, NoAnswer
 from labkit.system import System
 from labkit.toggles import FlagWatcher, ToggleProvider, ToggleStore, stale, switch
 from labkit.toggles._snapshot import FlagSnapshot
-from labkit.toggles._store import definition
+from labkit.toggles._store import NOW, STAGED, definition
+from labkit.toggles._watcher import _revision_to_send
 
 engine = pytest.mark.engine
 Watchers = Callable[..., list[FlagWatcher]]
@@ -149,6 +150,16 @@ def test_a_switch_waits_for_every_instance_and_leaves_nothing_of_itself(
     assert soon(lambda: {watcher.revision for watcher in three} == {revision})
     assert all(watcher.enabled("moon") for watcher in three)
     assert list(store.coordinator.values("/labkit/toggle")) == ["/labkit/toggles/now/moon"]
+
+
+def test_a_staged_toggle_is_answered_by_nobody() -> None:
+    """New requests are sent with the revision before a stage, until the switch brings that of the stage."""
+    on, off = definition(on=True), definition(on=False)
+    staged = {STAGED + "moon": Entry(on, 7), STAGED + "sun": Entry(on, 8)}
+    assert _revision_to_send(Listing(8, {NOW + "moon": Entry(off, 5), **staged})) == 6
+    assert _revision_to_send(Listing(9, {NOW + "moon": Entry(off, 5), **staged})) == 9
+    switched = {NOW + "moon": Entry(definition(on=True, staged_at=7), 10)}
+    assert _revision_to_send(Listing(10, switched)) == 7
 
 
 @engine

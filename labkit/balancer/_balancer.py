@@ -40,6 +40,9 @@ REMOVE_S = 10.0
 PASSED = "L7OK"
 """HAProxy's word for a health check with the expected answer."""
 
+RUNS, CHECK_S = "* ", 2.0
+"""How HAProxy's word of a check begins that has not ended yet, and within how many seconds it does."""
+
 CHECK = "check inter 200ms fastinter 50ms downinter 50ms fall 2 rise 1"
 WRITE_AND_RUN = f"""\
 umask 077
@@ -236,6 +239,12 @@ class Balancer(Element):
 
     def last_check(self, server: Server, backend: str) -> str:
         """Return in words how a server's last health check in a backend ended; "" is its service's own."""
+
+        def ended() -> bool:
+            status = self.servers(server.service + backend).get(server.name)
+            return status is None or not status.check.startswith(RUNS)
+
+        Deadline(CHECK_S).until(ended)
         status = self.servers(server.service + backend).get(server.name)
         if status is None:
             return "the balancer does not know it"

@@ -138,10 +138,15 @@ def _revision_to_send(listing: Listing) -> int:
     """Return the revision for the header of new requests.
 
     Right after a switch it is the staged revision, which all instances have prepared; else the store's own.
+    One at which a toggle was only staged is passed over: until the switch, nobody may answer by it.
     """
     for key, entry in listing.entries.items():
         if key.startswith(NOW) and entry.revision == listing.revision and f'"{STAGED_AT}"' in entry.value:
             staged = json.loads(entry.value).get("metadata", {}).get(STAGED_AT)
             if staged is not None:
                 return int(staged)
-    return listing.revision
+    only_staged = {entry.revision for key, entry in listing.entries.items() if key.startswith(STAGED)}
+    revision = listing.revision
+    while revision in only_staged:
+        revision -= 1
+    return revision
