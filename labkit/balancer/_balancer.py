@@ -239,13 +239,14 @@ class Balancer(Element):
 
     def last_check(self, server: Server, backend: str) -> str:
         """Return in words how a server's last health check in a backend ended; "" is its service's own."""
+        status: ServerStatus | None = None
 
         def ended() -> bool:
+            nonlocal status
             status = self.servers(server.service + backend).get(server.name)
             return status is None or not status.check.startswith(RUNS)
 
         Deadline(CHECK_S).until(ended)
-        status = self.servers(server.service + backend).get(server.name)
         if status is None:
             return "the balancer does not know it"
         return f"its last check ended with {status.check}" if status.check else "it was not checked yet"
