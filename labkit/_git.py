@@ -48,8 +48,8 @@ def git(
 
     stdin is its standard input, None is labkit's own. settings are passed as `-c key=value`, variables are
     added to the environment; None means none. Git's own variables are left out, because in a hook they name
-    the repository and index of the commit in progress.
-    No program runs that the repository's configuration names.
+    the repository and index of the commit in progress. No program runs that the repository's configuration
+    names.
 
     :raises subprocess.CalledProcessError: when git fails and check is true.
     :raises FileNotFoundError: when there is no git.

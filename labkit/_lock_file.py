@@ -1,5 +1,6 @@
 """The one way to open the file of a lock, which is this user's alone: what lies in its place stays whole."""
 
+import fcntl
 import os
 import shlex
 from pathlib import Path
@@ -23,6 +24,15 @@ def open_lock(path: Path) -> IO[str]:
         return file
     file.close()
     raise _refused(path, "another user owns it, or can write it")
+
+
+def taken(file: IO[str]) -> bool:
+    """Take a lock without waiting; return whether it was free. It ends with the file, or the process."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _opener(path: str, flags: int) -> int:

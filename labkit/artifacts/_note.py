@@ -1,6 +1,5 @@
 """The head of the chain as a git note: kept outside the database, so that a cut-off tail is found."""
 
-import fcntl
 import re
 import threading
 import time
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from labkit._git import git, git_text
-from labkit._lock_file import open_lock
+from labkit._lock_file import open_lock, taken
 from labkit.errors import LabError
 
 NAME = "labkit"
@@ -83,7 +82,7 @@ class Note:
             return
         try:
             with open_lock(Path(folder) / "labkit-note.lock") as lock:
-                if not _taken(lock):  # whoever holds it notes its own head, and the next append this one
+                if not _taken_in_time(lock):  # its holder notes another head, the next append this one
                     return
                 noted = self.read()
                 # A noted head that the chain does not have is the evidence of a cut-off tail: it stays.
@@ -95,15 +94,9 @@ class Note:
             return  # repository or database went away meanwhile: nobody is there to ask for the note
 
 
-def _taken(lock: IO[str]) -> bool:
+def _taken_in_time(lock: IO[str]) -> bool:
     """Take the lock, for which other processes that append wait too; return whether it came within WAIT_S."""
     end = time.monotonic() + WAIT_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                return False
-            time.sleep(LOOK_S)
-        else:
-            return True
+    while not (has := taken(lock)) and time.monotonic() < end:
+        time.sleep(LOOK_S)
+    return has

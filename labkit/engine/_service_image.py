@@ -1,6 +1,5 @@
 """The image of a service: built from its folder, without a network, once for each state of the source."""
 
-import fcntl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +8,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePath
 from threading import Event
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from labkit._lock_file import open_lock
+from labkit._lock_file import open_lock, taken
 from labkit._tar import pack
 from labkit._uninterruptible import Stopped
 from labkit.engine._build import build
@@ -193,9 +192,9 @@ def one_builder(
     stop, end = stop or Event(), time.monotonic() + within_s
     # The kernel frees the lock when its process ends, however it ends.
     with open_lock(cache() / LOCK) as file:
-        if not _locked(file):
+        if not taken(file):
             progress("waiting until another process has built its images")
-        while not _locked(file):
+        while not taken(file):
             if time.monotonic() > end:
                 expected = f"other processes finish building images within {within_s:g} s"
                 next_step = f"see who builds (fuser {cache() / LOCK}), wait for it or end it, then try again"
@@ -203,11 +202,3 @@ def one_builder(
             if stop.wait(LOOK_S):
                 raise Stopped
         yield
-
-
-def _locked(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

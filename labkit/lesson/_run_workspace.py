@@ -1,6 +1,5 @@
 """The workspace of one run: made for it, seen by its kernels, gone afterwards with everything in it."""
 
-import fcntl
 import os
 import shutil
 import stat
@@ -9,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from labkit._lock_file import open_lock
+from labkit._lock_file import open_lock, taken
 from labkit.engine import Engine, Label, NoEngine
 from labkit.environment import Environment
 from labkit.errors import LabError
@@ -33,7 +32,7 @@ class RunWorkspace:
         _sweep()
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._lock = open_lock(self._folder / LOCK)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)  # the kernel frees it, however this process ends
+        taken(self._lock)  # nobody else knows the folder yet
         self._workspace = Workspace.create(self._folder / PLACE)
         self.root = self._workspace.root
         self.variables = {"LABKIT_WORKSPACE": str(self.root), "LABKIT_UNATTENDED": "1"}
@@ -86,14 +85,15 @@ def _remove_dead(folder: Path) -> None:
     """Remove the folder of a run, unless it is another user's, a new one, or its run lives.
 
     :raises LabError: when something of it cannot be removed.
-    :raises OSError: when its run lives, or it goes meanwhile.
+    :raises OSError: when it goes meanwhile.
     """
     seen = folder.lstat()
     mine = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid()
     if not mine or time.time() - seen.st_mtime < NEW_S or not (folder / LOCK).is_file():
         return
     with open_lock(folder / LOCK) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not taken(lock):
+            return
         if (folder / PLACE / ".labkit" / "id").is_file():
             workspace = Workspace.open(folder / PLACE)
             _clean_up(workspace)

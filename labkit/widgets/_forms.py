@@ -36,12 +36,8 @@ class Form(LeavesSnapshot, ipywidgets.VBox):  # type: ignore[misc] # ipywidgets 
         afterwards: str = "",
     ) -> None:
         """Lay out the form; it is closed when an answer is recorded already."""
-        self._question, self._field, self._on_record, self._afterwards = (
-            question,
-            field,
-            on_record,
-            afterwards,
-        )
+        self._question, self._field = question, field
+        self._on_record, self._afterwards = on_record, afterwards
         self._button = ipywidgets.Button(
             description="Record", button_style="primary", tooltip=f"Record: {question}"
         )
